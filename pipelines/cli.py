@@ -1,0 +1,107 @@
+"""The command line: one verb per arrow, files in, files out.
+
+`polymix VERB` imports only `pipelines.commands.VERB`, so a verb works where only its own extra is installed. Data goes
+to stdout, logs and progress to stderr. Exit codes: 0 done, 1 failed, 2 bad input (every mistake listed), 3 stale.
+"""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+from typing import NoReturn
+
+import click
+
+from quality.mistakes import BadInput
+
+VERBS: dict[str, tuple[str, str]] = {
+    "build": ("sources to a clean, deduplicated, split corpus", "spark"),
+    "classify": ("the language and kind of files, a JSON line each", "spark"),
+    "dedup": ("exact and near duplicates of a table of texts", "spark"),
+    "mine": ("a corpus to translation pairs, proved by running them", "mining"),
+    "validate": ("run given pairs on both sides and say whether they agree", "mining"),
+    "pack": ("tokenize and pack shards to an exact allocation", "spark"),
+    "train": ("one training run", "train"),
+    "sweep": ("plan, price and run many training runs", "train"),
+    "fit": ("scaling laws from a table of runs", "analysis"),
+    "allocate": ("the best allocation of tokens to languages, by fitted laws", "analysis"),
+    "report": ("one self-contained page of a store", "analysis"),
+    "turn": ("all six arrows of a study, skipping what is done", ""),
+    "status": ("what of a study exists, is stale or is missing", ""),
+    "show": ("provenance and counts of an artifact", ""),
+    "demo": ("the whole loop on real packages, small, ending in a report", ""),
+}
+
+_EXTRA_OF_MODULE = {
+    "pyspark": "spark",
+    "datatrove": "spark",
+    "tokenizers": "spark",
+    "tree_sitter": "spark",
+    "pyseccomp": "mining",
+    "torch": "train",
+    "torchtitan": "train",
+    "duckdb": "analysis",
+    "scipy": "analysis",
+    "jinja2": "analysis",
+    "great_expectations": "spark",
+}
+
+
+class LazyGroup(click.Group):
+    """Lists every verb, imports the one that is called."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002
+        """Return the verbs in the order of the loop."""
+        return list(VERBS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
+        """Import and return one verb's command."""
+        if cmd_name not in VERBS:
+            return None
+        return importlib.import_module(f"pipelines.commands.{cmd_name}").command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
+        """List the verbs with their one-line help, without importing them."""
+        with formatter.section("Verbs"):
+            formatter.write_dl([(verb, line) for verb, (line, _) in VERBS.items()])
+
+
+@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+@click.version_option(package_name="polymix")
+def polymix() -> None:
+    """How many tokens of each programming language to train a code model on, with evidence.
+
+    The loop: build -> mine -> pack -> sweep -> fit -> allocate -> pack ... ; `turn` runs it all from one study file.
+    Each verb works alone; `polymix VERB --help` shows examples.
+    """
+
+
+def main(arguments: list[str] | None = None) -> NoReturn:
+    """Run the command line and exit with its code."""
+    try:
+        polymix.main(args=arguments, standalone_mode=False)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(2)
+    except (click.Abort, KeyboardInterrupt):
+        click.echo("stopped; nothing half-written counts as done, run the same command again to go on", err=True)
+        sys.exit(130)
+    except BadInput as error:
+        for mistake in error.mistakes:
+            click.echo(f"error: {mistake}", err=True)
+        sys.exit(getattr(error, "exit_code", 2))
+    except ModuleNotFoundError as error:
+        extra = _EXTRA_OF_MODULE.get((error.name or "").split(".")[0])
+        if extra is None:
+            raise
+        click.echo(f"error: this verb needs {error.name}; install it with: pip install 'polymix[{extra}]'", err=True)
+        sys.exit(2)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(1)
+    sys.exit(0)
+
+
+if __name__ == "__main__":
+    main()

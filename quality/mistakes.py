@@ -1,0 +1,47 @@
+"""How every part of the project reports bad input: all mistakes at once, each with the place it was found.
+
+`BadInput` is a `ValueError`, so library users catch what they expect; the command line turns it into exit code 2.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import NoReturn
+
+
+@dataclass(frozen=True)
+class Mistake:
+    """One thing wrong with an input.
+
+    Args:
+        where: The file, field or option it was found in, such as `study.toml: sweep.sizes[1]`.
+        what: The bad value, the allowed ones, and what to do next.
+    """
+
+    where: str
+    what: str
+
+    def __str__(self) -> str:
+        return f"{self.where}: {self.what}"
+
+
+class BadInput(ValueError):
+    """Input that cannot be used, with every mistake found in it."""
+
+    def __init__(self, mistakes: Iterable[Mistake]) -> None:
+        self.mistakes = tuple(mistakes)
+        super().__init__("\n".join(str(mistake) for mistake in self.mistakes))
+
+
+def bad_input(where: object, what: str) -> NoReturn:
+    """Raise `BadInput` for a single mistake.
+
+    Args:
+        where: The file, field or option.
+        what: The bad value, the allowed ones, and what to do next.
+
+    Raises:
+        BadInput: Always.
+    """
+    raise BadInput([Mistake(str(where), what)])
