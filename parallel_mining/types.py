@@ -14,7 +14,25 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 SCALARS = frozenset(
-    "bool int int8 int16 int32 int64 uint8 uint16 uint32 uint64 float32 float number str char null any".split()
+    [
+        "bool",
+        "int",
+        "int8",
+        "int16",
+        "int32",
+        "int64",
+        "uint8",
+        "uint16",
+        "uint32",
+        "uint64",
+        "float32",
+        "float",
+        "number",
+        "str",
+        "char",
+        "null",
+        "any",
+    ]
 )
 CONTAINERS = {"list": 1, "set": 1, "dict": 2, "optional": 1}
 
