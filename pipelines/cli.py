@@ -13,7 +13,7 @@ from typing import NoReturn
 
 import click
 
-from quality.mistakes import BadInput
+from quality.mistakes import BadInput, Failure
 
 VERBS: dict[str, tuple[str, str]] = {
     "build": ("sources to a clean, deduplicated, split corpus", "spark"),
@@ -91,6 +91,9 @@ def main(arguments: list[str] | None = None) -> NoReturn:
         for mistake in error.mistakes:
             click.echo(f"error: {mistake}", err=True)
         sys.exit(getattr(error, "exit_code", 2))
+    except Failure as error:
+        click.echo(f"error: {error}", err=True)
+        sys.exit(1)
     except ModuleNotFoundError as error:
         extra = _EXTRA_OF_MODULE.get((error.name or "").split(".")[0])
         if extra is None:

@@ -34,6 +34,10 @@ class BadInput(ValueError):
         super().__init__("\n".join(str(mistake) for mistake in self.mistakes))
 
 
+class Failure(RuntimeError):
+    """Work that ended without its result, though its input was good; the message says what and what to do next."""
+
+
 def bad_input(where: object, what: str) -> NoReturn:
     """Raise `BadInput` for a single mistake.
 
