@@ -1,0 +1,88 @@
+"""An artifact appears whole or not at all."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from quality.artifacts import MANIFEST, creating, fingerprint, read_manifest
+from quality.mistakes import BadInput
+
+
+def test_a_finished_artifact_has_its_manifest_and_identity(tmp_path: Path) -> None:
+    with creating(tmp_path / "corpus", "corpus", {"seed": 1}, command="polymix build") as draft:
+        (draft.path / "data").write_text("x")
+        draft.counts["documents"] = 1
+    manifest = read_manifest(tmp_path / "corpus", "corpus")
+    assert manifest["fingerprint"] == fingerprint({"seed": 1})
+    assert manifest["counts"] == {"documents": 1}
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["corpus"]
+    assert sorted(p.name for p in (tmp_path / "corpus").iterdir()) == ["data", MANIFEST]
+
+
+def test_a_failure_keeps_the_artifact_that_was_there(tmp_path: Path) -> None:
+    with creating(tmp_path / "a", "a", {}) as draft:
+        (draft.path / "data").write_text("old")
+    with pytest.raises(RuntimeError), creating(tmp_path / "a", "a", {}) as draft:
+        (draft.path / "data").write_text("new")
+        raise RuntimeError
+    assert (tmp_path / "a" / "data").read_text() == "old"
+    assert [p.name for p in tmp_path.iterdir()] == ["a"]
+
+
+def test_a_resumable_draft_is_kept_for_the_same_identity_only(tmp_path: Path) -> None:
+    def attempt(seed: int, *, stop: bool) -> bool:
+        with creating(tmp_path / "runs", "runs", {"seed": seed}, resume=True) as draft:
+            found = (draft.path / "first").exists()
+            (draft.path / "first").write_text("done")
+            if stop:
+                raise KeyboardInterrupt
+        return found
+
+    with pytest.raises(KeyboardInterrupt):
+        attempt(1, stop=True)
+    assert not (tmp_path / "runs").exists()
+    with pytest.raises(KeyboardInterrupt):
+        attempt(1, stop=True)
+    assert attempt(1, stop=False)
+    with pytest.raises(KeyboardInterrupt):
+        attempt(2, stop=True)
+    assert not attempt(3, stop=False)
+
+
+def test_a_folder_of_the_user_is_never_overwritten(tmp_path: Path) -> None:
+    (tmp_path / "thesis.txt").write_text("precious")
+    with pytest.raises(BadInput, match="not an artifact"), creating(tmp_path, "corpus", {}):
+        pass
+    assert (tmp_path / "thesis.txt").read_text() == "precious"
+
+
+def test_a_kill_leaves_nothing_that_looks_finished(tmp_path: Path) -> None:
+    code = (
+        "import sys, time; from quality.artifacts import creating\n"
+        f"with creating({str(tmp_path / 'a')!r}, 'a', {{}}) as draft:\n"
+        "    (draft.path / 'data').write_text('half'); print('in', flush=True); time.sleep(60)\n"
+    )
+    process = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, cwd=Path(__file__).parents[3])
+    with process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == b"in\n"
+        os.kill(process.pid, signal.SIGKILL)
+    assert not (tmp_path / "a").exists()
+    with creating(tmp_path / "a", "a", {}) as draft:
+        assert not (draft.path / "data").exists()
+
+
+@pytest.mark.parametrize(
+    ("content", "message"), [(None, "no finished"), ("{", "not JSON"), ('{"kind": "b"}', "holds a 'b'")]
+)
+def test_what_is_not_a_finished_artifact_is_said(tmp_path: Path, content: str | None, message: str) -> None:
+    if content is not None:
+        (tmp_path / MANIFEST).write_text(content)
+    with pytest.raises(BadInput, match=message):
+        read_manifest(tmp_path, "a")
