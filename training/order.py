@@ -1,0 +1,364 @@
+"""Which sequence comes next in a mixture: a pure function of (stores, allocation, tokens, sequence length, seed).
+
+Start at `plan_order`; `Order.sequence(i)` is the i-th training sequence of the mixture, and depends on nothing else:
+no state, no number of processes, no what-came-before, so a run may resume anywhere and any world size reads the same.
+
+What always holds:
+
+- Each source gets its share of the tokens to within one sequence, and so does each source in every prefix.
+- A source is an endless stream: its documents in a random order, then all again in a new one. No document is drawn
+  again before all others were; sequence k of a source is the stream's tokens from k x length on, and one more, which
+  is the last token's target.
+- No source is read more than `max_epochs` times; a request that needs more is `Infeasible` and says what would fit.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import heapq
+import itertools
+import json
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from fractions import Fraction
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from quality.artifacts import canonical_json
+from quality.mistakes import BadInput, Mistake, bad_input
+from training.allocation import Allocation
+from training.stores import TokenStore
+
+# Source: Muennighoff et al. (2023), arXiv 2305.16264: up to 4 epochs change the loss hardly at all.
+MAX_EPOCHS = 4.0
+_BLOCK = 1024
+
+
+class Infeasible(BadInput):
+    """A mixture that the stores cannot supply.
+
+    Args:
+        report: JSON: `error`; `tokens`, `max_epochs`; `shortage`, for each source that is short its `wanted`,
+            `available`, `missing` tokens and its `supply` of unique tokens; `nearest`, the feasible request that is
+            closest (`tokens` and an `allocation`, or null where nothing can be supplied at all); and
+            `same_shares_tokens`, up to how many tokens the allocation is feasible as it is.
+    """
+
+    def __init__(self, report: dict[str, Any]) -> None:
+        self.report = report
+        super().__init__(
+            Mistake(f"shares.{source}", f"{short['wanted']} tokens wanted, at most {short['available']} available")
+            for source, short in report["shortage"].items()
+        )
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Infeasible, (self.report,)
+
+
+@dataclass(frozen=True, eq=False)
+class Order:
+    """A planned mixture; make it with `plan_order`.
+
+    Args:
+        stores: Source to store, only those that are drawn from.
+        sequence_length: Tokens a sequence trains on.
+        seed: Permutes the documents.
+        counts: Source to how many sequences of it there are in all.
+        pattern: Index into `counts` for each sequence of one period, shape (period,); it repeats.
+    """
+
+    stores: Mapping[str, TokenStore]
+    sequence_length: int
+    seed: int
+    counts: Mapping[str, int]
+    pattern: npt.NDArray[np.uint16]
+
+    def __len__(self) -> int:
+        return sum(self.counts.values())
+
+    @cached_property
+    def sources(self) -> tuple[str, ...]:
+        """Return the sources that are drawn from."""
+        return tuple(self.counts)
+
+    @cached_property
+    def tokens(self) -> dict[str, int]:
+        """Return the tokens trained on, by source."""
+        return {source: count * self.sequence_length for source, count in self.counts.items()}
+
+    @cached_property
+    def repeats(self) -> dict[str, float]:
+        """Return how often each source is read, in epochs."""
+        return {source: tokens / self.stores[source].tokens for source, tokens in self.tokens.items()}
+
+    @property
+    def tokenizer(self) -> str:
+        """Return the SHA-256 of the tokenizer file."""
+        return next(iter(self.stores.values())).tokenizer
+
+    def source_of(self, index: int) -> str:
+        """Return which source sequence `index` comes from."""
+        return self.sources[self.pattern[self._checked(index) % len(self.pattern)]]
+
+    def position_of(self, index: int) -> int:
+        """Return how many sequences of the same source come before sequence `index`."""
+        rounds, offset = divmod(self._checked(index), len(self.pattern))
+        source = int(self.pattern[offset])
+        block = offset // _BLOCK
+        before = np.count_nonzero(self.pattern[block * _BLOCK : offset] == source)
+        return rounds * int(self._before[-1, source]) + int(self._before[block, source]) + int(before)
+
+    def sequence(self, index: int) -> npt.NDArray[np.int64]:
+        """Return sequence `index` and the token that follows it, shape (sequence_length + 1,)."""
+        source = self.source_of(index)
+        return self._stream(source, self.position_of(index) * self.sequence_length, self.sequence_length + 1)
+
+    def bytes_of(self, index: int) -> int:
+        """Return how many UTF-8 bytes the `sequence_length` tokens of sequence `index` stand for."""
+        ids = self.sequence(index)[:-1]
+        return int(self.stores[self.source_of(index)].id_bytes[ids].sum())
+
+    def _checked(self, index: int) -> int:
+        if not 0 <= index < len(self):
+            raise IndexError(f"sequence {index} of {len(self)}")
+        return index
+
+    @cached_property
+    def _before(self) -> npt.NDArray[np.int64]:
+        """Sequences of each source before each block of the pattern, and after its end; (blocks + 1, sources)."""
+        edges = [*range(0, len(self.pattern), _BLOCK), len(self.pattern)]
+        counted = [
+            np.bincount(self.pattern[start:stop], minlength=len(self.counts))
+            for start, stop in itertools.pairwise(edges)
+        ]
+        return np.concatenate([np.zeros((1, len(self.counts)), np.int64), np.cumsum(counted, axis=0)])
+
+    @cached_property
+    def _epochs(self) -> dict[tuple[str, int], tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]]:
+        return {}
+
+    def _epoch(self, source: str, epoch: int) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+        """Return the documents of a source in an epoch's order, and where each ends in its stream of tokens."""
+        known = self._epochs.get((source, epoch))
+        if known is None:
+            store = self.stores[source]
+            documents = permutation(store.documents, self.seed, source, epoch)
+            known = documents, np.cumsum((store.ends - store.starts)[documents])
+            self._epochs[source, epoch] = known
+        return known
+
+    def _stream(self, source: str, start: int, length: int) -> npt.NDArray[np.int64]:
+        store = self.stores[source]
+        found = np.empty(length, np.int64)
+        filled = 0
+        epoch, offset = divmod(start, store.tokens)
+        while filled < length:
+            documents, ends = self._epoch(source, epoch)
+            place = int(np.searchsorted(ends, offset, side="right"))
+            while filled < length and place < len(documents):
+                document = documents[place]
+                stop = int(store.ends[document])
+                begin = stop - (int(ends[place]) - offset)
+                taken = min(stop - begin, length - filled)
+                found[filled : filled + taken] = store.ids[begin : begin + taken]
+                filled += taken
+                offset += taken
+                place += 1
+            epoch, offset = epoch + 1, 0
+        return found
+
+    def __getstate__(self) -> dict[str, Any]:
+        fields = ("stores", "sequence_length", "seed", "counts", "pattern")
+        return {name: getattr(self, name) for name in fields}
+
+
+def plan_order(
+    stores: Mapping[str, TokenStore],
+    allocation: Allocation,
+    tokens: int,
+    sequence_length: int,
+    seed: int,
+    max_epochs: float = MAX_EPOCHS,
+) -> Order:
+    """Plan a mixture.
+
+    Args:
+        stores: Source to training store.
+        allocation: Share of the tokens by source.
+        tokens: Tokens to train on in all; rounded down to whole sequences.
+        sequence_length: Tokens a sequence.
+        seed: Permutes the documents anew in each epoch.
+        max_epochs: How often a source may be read.
+
+    Returns:
+        The order, of `tokens // sequence_length` sequences.
+
+    Raises:
+        Infeasible: A source is missing, or would be read more than `max_epochs` times.
+        BadInput: A number is out of range, or the stores were made with different tokenizers.
+    """
+    mistakes = [
+        Mistake(name, f"{value!r}: must be {least}")
+        for name, value, right, least in (
+            ("tokens", tokens, tokens >= sequence_length, f"at least one sequence ({sequence_length})"),
+            ("sequence_length", sequence_length, sequence_length >= 1, "at least 1"),
+            ("seed", seed, seed >= 0, "at least 0"),
+            ("max_epochs", max_epochs, max_epochs > 0 and math.isfinite(max_epochs), "above 0 and finite"),
+        )
+        if not right
+    ]
+    if mistakes:
+        raise BadInput(mistakes)
+    wanted = {source: share for source, share in allocation.shares.items() if share > 0}
+    tokenizers = {store.tokenizer for source, store in stores.items() if source in wanted}
+    if len(tokenizers) > 1:
+        bad_input("stores", f"made with different tokenizers ({', '.join(sorted(t[:12] for t in tokenizers))})")
+    counts = apportion(wanted, tokens, sequence_length)
+    supply = {source: stores[source].tokens if source in stores else 0 for source in wanted}
+    report = shortage_report(wanted, counts, supply, tokens, sequence_length, max_epochs)
+    if report is not None:
+        raise Infeasible(report)
+    counts = {source: count for source, count in sorted(counts.items()) if count}
+    drawn = {source: stores[source] for source in counts}
+    return Order(drawn, sequence_length, seed, counts, interleave(list(counts.values())))
+
+
+def apportion(shares: Mapping[str, float], tokens: int, sequence_length: int) -> dict[str, int]:
+    """Return how many whole sequences each source gets, by largest remainder.
+
+    Each is within one sequence of `share x tokens`, and together they are `tokens // sequence_length`.
+
+    Source: Hamilton's method (largest remainder), which always keeps to the quota.
+    """
+    scale = sum(Fraction(share) for share in shares.values())
+    quotas = {source: Fraction(share) / scale * tokens / sequence_length for source, share in shares.items()}
+    counts = {source: math.floor(quota) for source, quota in quotas.items()}
+    left = tokens // sequence_length - sum(counts.values())
+    for source in sorted(quotas, key=lambda name: (counts[name] - quotas[name], name))[:left]:
+        counts[source] += 1
+    return counts
+
+
+def interleave(counts: list[int]) -> npt.NDArray[np.uint16]:
+    """Return one period of the order in which sources take turns.
+
+    After any k turns each source has had its share of k, rounded down or up. Each turn goes to the source whose next
+    sequence is due first, among those that may have one.
+
+    Args:
+        counts: Sequences by source, each at least 1.
+
+    Returns:
+        Indices into `counts`, shape (sum(counts) / gcd(counts),).
+
+    Source: Steiner and Yeomans (1993), Management Science 39(6), 728-735: earliest due date within the windows that
+    the quotas leave always succeeds; that such an order exists is Tijdeman (1980), Discrete Mathematics 32, 323-330.
+    """
+    common = math.gcd(*counts)
+    counts = [count // common for count in counts]
+    total = sum(counts)
+    turns = np.empty(total, np.uint16)
+    given = [0] * len(counts)
+    ready = [(-(-total // count), index) for index, count in enumerate(counts)]
+    heapq.heapify(ready)
+    waiting: list[tuple[int, int]] = []
+    for turn in range(total):
+        while waiting and waiting[0][0] <= turn:
+            index = heapq.heappop(waiting)[1]
+            heapq.heappush(ready, (-(-(given[index] + 1) * total // counts[index]), index))
+        index = heapq.heappop(ready)[1]
+        turns[turn] = index
+        given[index] += 1
+        if given[index] < counts[index]:
+            heapq.heappush(waiting, (given[index] * total // counts[index], index))
+    return turns
+
+
+def permutation(documents: int, seed: int, source: str, epoch: int) -> npt.NDArray[np.int64]:
+    """Return the order of a source's documents in an epoch, shape (documents,).
+
+    The documents are sorted by the raw output of a counter-based generator, because numpy keeps that the same in all
+    its versions, which it does not promise of its own shuffling.
+
+    Source: Philox 4x64-10, Salmon et al. (2011), SC'11; numpy NEP 19 for what stays the same.
+    """
+    key = int.from_bytes(hashlib.sha256(canonical_json([seed, source, epoch]).encode()).digest()[:16], "little")
+    return np.argsort(np.random.Philox(key=key).random_raw(documents), kind="stable")
+
+
+def shortage_report(
+    shares: Mapping[str, float],
+    counts: Mapping[str, int],
+    supply: Mapping[str, int],
+    tokens: int,
+    sequence_length: int,
+    max_epochs: float,
+) -> dict[str, Any] | None:
+    """Return why a mixture cannot be supplied and what can, or None where it can.
+
+    The nearest feasible allocation gives short sources all they have and keeps the ratios of the others: of all
+    feasible allocations it diverges least from the one asked for.
+
+    Args:
+        shares: Source to share, all above 0.
+        counts: Source to sequences wanted.
+        supply: Source to unique tokens.
+        tokens: Tokens in all.
+        sequence_length: Tokens a sequence.
+        max_epochs: How often a source may be read.
+
+    Returns:
+        The JSON that `Infeasible` describes.
+    """
+    available = {source: math.floor(Fraction(max_epochs) * supply[source] / sequence_length) for source in shares}
+    shortage = {
+        source: {
+            "wanted": count * sequence_length,
+            "available": available[source] * sequence_length,
+            "missing": (count - available[source]) * sequence_length,
+            "supply": supply[source],
+        }
+        for source, count in counts.items()
+        if count > available[source]
+    }
+    if not shortage:
+        return None
+    limits = {source: count * sequence_length for source, count in available.items()}
+    reachable = min(tokens // sequence_length * sequence_length, sum(limits.values()))
+    nearest = _nearest(shares, limits, reachable)
+    return {
+        "error": "the stores cannot supply this mixture; nothing was written",
+        "tokens": tokens,
+        "max_epochs": max_epochs,
+        "shortage": shortage,
+        "nearest": nearest and {"tokens": reachable, "allocation": {"shares": nearest}},
+        "same_shares_tokens": min(math.floor(limits[source] / share) for source, share in shares.items()),
+    }
+
+
+def _nearest(shares: Mapping[str, float], limits: Mapping[str, int], tokens: int) -> dict[str, float] | None:
+    if tokens == 0:
+        return None
+    capped: dict[str, float] = {}
+    free = dict(shares)
+    while True:
+        left = tokens - sum(capped.values())
+        scale = left / sum(free.values()) if free else 0.0
+        over = [source for source, share in free.items() if share * scale >= limits[source]]
+        if not over:
+            break
+        for source in over:
+            capped[source] = float(limits[source])
+            del free[source]
+    amounts = {source: capped.get(source, shares[source] * scale) for source in shares}
+    total = sum(amounts.values())
+    return {source: amount / total for source, amount in amounts.items() if amount > 0}
+
+
+def report_json(error: Infeasible) -> str:
+    """Return the report of an infeasible request as one line of JSON."""
+    return json.dumps(error.report, ensure_ascii=False)
