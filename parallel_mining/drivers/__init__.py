@@ -1,0 +1,108 @@
+"""One driver a language: how its programs are compiled, called and read, always inside the sandbox.
+
+Start at `available`. A driver is the module `parallel_mining.drivers.<language id>.run`, found by the id of the
+language registry and by nothing else, so a new language is a registry row and a folder here. It must have
+
+- `toolchain() -> Toolchain | Unavailable`: what this machine has for it;
+- `BATCH: int`: how many programs share one trip into the sandbox;
+- `job(programs, tools) -> Job`: the files and the settings that `supervisor` needs inside the sandbox.
+"""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cache
+from typing import Protocol, cast
+
+from parallel_mining.pairs import Program
+from quality.languages import language
+
+
+@dataclass(frozen=True)
+class Toolchain:
+    """What compiles and runs a language on this machine.
+
+    Args:
+        language: A language id.
+        version: What the tools call themselves, as it stands in evidence.
+        tools: Name to absolute path, such as `javac`.
+        binds: Folders and files outside `/usr` that the sandbox must show, read-only.
+    """
+
+    language: str
+    version: str
+    tools: Mapping[str, str]
+    binds: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Unavailable:
+    """Why a language cannot be run on this machine.
+
+    Args:
+        language: A language id.
+        reason: What is missing.
+        install: What to do about it.
+    """
+
+    language: str
+    reason: str
+    install: str
+
+
+@dataclass(frozen=True)
+class Job:
+    """One batch, as the supervisor inside the sandbox takes it.
+
+    Args:
+        files: Name to content, shown read-only at `/job`.
+        build: Argument vector of the build step, run once, or empty. It gets the batch's numbers that compile to
+            `/tmp/built` and why others do not to its fd 3 (see `supervisor`).
+        worker: Argument vector of a worker; the path of its task file is appended.
+        environment: Variables for both.
+        alone: A worker takes one program, not all of them.
+        refused: Program number to reason, for programs that were refused before anything ran.
+    """
+
+    files: Mapping[str, bytes]
+    worker: tuple[str, ...]
+    build: tuple[str, ...] = ()
+    environment: Mapping[str, str] = field(default_factory=dict[str, str])
+    alone: bool = False
+    refused: Mapping[int, str] = field(default_factory=dict[int, str])
+
+
+class Driver(Protocol):
+    """What the module of a driver must offer."""
+
+    BATCH: int
+
+    def toolchain(self) -> Toolchain | Unavailable:
+        """Return what this machine has for the language."""
+        ...
+
+    def job(self, programs: Sequence[Program], tools: Toolchain) -> Job:
+        """Return the files and settings of one batch."""
+        ...
+
+
+def driver(language_id: str) -> Driver:
+    """Return a language's driver.
+
+    Raises:
+        BadInput: No such language.
+    """
+    language(language_id)
+    return cast(Driver, importlib.import_module(f"parallel_mining.drivers.{language_id}.run"))
+
+
+@cache
+def available(language_id: str) -> Toolchain | Unavailable:
+    """Return the toolchain for a language on this machine, or why there is none; looked up once a process.
+
+    Raises:
+        BadInput: No such language.
+    """
+    return driver(language_id).toolchain()
