@@ -1,9 +1,9 @@
 """How a law's coordinates are found from runs, and how sure one may be of them.
 
-Start at `solve` (the best fit), then `bootstrap` (its uncertainty). The objective is the *sum* over runs of a Huber loss
-on the difference of logs. It is minimised from many starts at once: all starts of all bootstrap resamples move together
-through one vectorised Newton method, first under a wide Huber threshold (a least-squares problem), then under ever
-narrower ones down to the real one; the best fit to the runs themselves is polished by L-BFGS-B on top.
+Start at `solve` (the best fit), then `bootstrap` (its uncertainty). The objective is the *sum* over runs of a Huber
+loss on the difference of logs. It is minimised from many starts at once: all starts of all bootstrap resamples move
+together through one vectorised Newton method, first under a wide Huber threshold (a least-squares problem), then under
+ever narrower ones down to the real one; the best fit to the runs themselves is polished by L-BFGS-B on top.
 
 What always holds: never one start only; the same seed gives the same numbers; coordinates stay within the law's bounds.
 """

@@ -1,0 +1,345 @@
+"""Scaling laws from a table of runs, with how far each number may be trusted.
+
+Start at `fit`; `predict` and `isoloss` evaluate what it returns. A fit is a JSON value (`law, unit, group, n_runs,
+objective, estimates, intervals, draws, converged, heldout` and what is needed to read them), so that it travels as a
+line of text. What always holds: `draws` has one entry a bootstrap resample, each with all of the law's symbols;
+`intervals` are the central 95% of the draws; what the runs do not determine is named in `unidentified` and in words.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from analysis import fitting, laws
+from analysis.laws import Floats, Frame, Law, Points
+from analysis.runs import RunTable, read_runs
+from quality.mistakes import BadInput, Mistake
+
+LEVEL = 0.95
+HELDOUT_FRACTION = 0.2
+"""This fraction of the runs, those with the most compute, is left out to test extrapolation."""
+HELDOUT_STARTS = 12
+WIDE_EXPONENT = 10.0
+"""An exponent, or the constant, whose interval spans this factor is called unidentified (a judgement: the interval
+stands beside it)."""
+WIDE_SCALE = 1e4
+"""The same for coefficients, which move by orders of magnitude with their exponent even in good fits."""
+FEW_RUNS = 3
+"""With fewer runs a symbol than this, the words say that bootstrap intervals are too narrow.
+
+Source: resampling n runs understates the variance by about (n - symbols) / n; Davison and Hinkley, Bootstrap Methods
+and their Application (1997), section 6.2.
+"""
+
+
+def fit(
+    runs: Path | str,
+    law: str = "chinchilla",
+    *,
+    params: str | None = None,
+    tokens: str | None = None,
+    loss: str | None = None,
+    by: str | None = None,
+    where: str | None = None,
+    table: str | None = None,
+    unit: str | None = None,
+    drop_highest: int = 0,
+    bootstrap: int = 200,
+    seed: int = 0,
+) -> list[dict[str, Any]]:
+    """Fit a law to every group of a table of runs.
+
+    Args:
+        runs: A `runs` artifact, or a .csv, .tsv, .parquet, .jsonl or .duckdb file with one row a run.
+        law: Name of the law.
+        params: Column of parameter counts, see `analysis.runs.read_runs`.
+        tokens: Column of training tokens.
+        loss: Column of losses.
+        by: Column that divides the runs into groups, fitted apart.
+        where: A condition in SQL that rows must meet.
+        table: The table of a database file, where it holds several.
+        unit: The loss's unit, where the column's name does not tell.
+        drop_highest: Leave out so many runs of the highest loss in each group.
+        bootstrap: Resamples for intervals; 0 for none.
+        seed: Decides the resamples; a group's depend on the seed and its name only.
+
+    Returns:
+        One fit a group, in the order of their names, as JSON values.
+
+    Raises:
+        BadInput: The table cannot be fitted; every reason is named.
+    """
+    chosen = laws.law(law)
+    mistakes = [
+        Mistake(f"--{name}", f"{value} is below 0; give 0 or more")
+        for name, value in (("drop-highest", drop_highest), ("bootstrap", bootstrap), ("seed", seed))
+        if value < 0
+    ]
+    if mistakes:
+        raise BadInput(mistakes)
+    table_of_runs = read_runs(runs, params=params, tokens=tokens, loss=loss, by=by, where=where, table=table, unit=unit)
+    return fit_table(chosen, table_of_runs, name=str(runs), drop_highest=drop_highest, bootstrap=bootstrap, seed=seed)
+
+
+def fit_table(
+    law: Law,
+    runs: RunTable,
+    *,
+    name: str = "runs",
+    drop_highest: int = 0,
+    bootstrap: int = 200,
+    seed: int = 0,
+) -> list[dict[str, Any]]:
+    """Fit a law to every group of checked runs.
+
+    Args:
+        law: The law.
+        runs: Checked runs.
+        name: What mistakes call the runs.
+        drop_highest: Leave out so many runs of the highest loss in each group.
+        bootstrap: Resamples for intervals; 0 for none.
+        seed: Decides the resamples.
+
+    Returns:
+        One fit a group, as JSON values.
+
+    Raises:
+        BadInput: A group has fewer runs than the law has symbols.
+    """
+    groups = {group: _without_highest(runs.points(group), drop_highest) for group in runs.groups()}
+    needed = len(law.symbols)
+    few = {group: len(points) for group, points in groups.items() if len(points) < needed}
+    if few:
+        dropped = f" after --drop-highest {drop_highest}" if drop_highest else ""
+        raise BadInput(
+            Mistake(
+                name if group is None else f"{name}: group {group!r}",
+                f"{count} runs{dropped}, but {law.name} has {needed} symbols ({', '.join(law.symbols)}) and needs at"
+                " least as many runs; add runs, or leave the group out with --where",
+            )
+            for group, count in few.items()
+        )
+    fits: list[dict[str, Any]] = []
+    for group, points in groups.items():
+        one = _fit_points(law, points, runs.unit, group, bootstrap, seed)
+        one["columns"] = dict(runs.columns)
+        one["dropped_highest"] = drop_highest
+        one["warnings"] = [*runs.warnings, *one["warnings"]]
+        fits.append(one)
+    return fits
+
+
+def predict(
+    fit: Mapping[str, Any], params: ArrayLike, tokens: ArrayLike, level: float = LEVEL
+) -> tuple[Floats, Floats, Floats]:
+    """Return a fit's loss and its interval, pointwise.
+
+    The interval is that of the fitted curve (the central part of the draws' predictions), not of one new run, which
+    scatters around the curve. A fit without draws has an interval of NaN.
+
+    Args:
+        fit: What `fit` returned, or one line of what `polymix fit` printed.
+        params: N, any shape.
+        tokens: D, broadcasts with N.
+        level: Fraction of the draws inside the interval.
+
+    Returns:
+        Loss, lower and upper end, each of the broadcast shape, in the fit's unit.
+    """
+    law = laws.law(fit["law"])
+    n, d = np.broadcast_arrays(np.asarray(params, dtype=np.float64), np.asarray(tokens, dtype=np.float64))
+    value = np.asarray(law.predict(fit["estimates"], n, d))
+    if not fit["draws"]:
+        return value, np.full(n.shape, np.nan), np.full(n.shape, np.nan)
+    drawn = law.predict(draws_of(fit, n.ndim), n, d)
+    low, high = np.quantile(drawn, [(1 - level) / 2, (1 + level) / 2], axis=0)
+    return value, low, high
+
+
+def isoloss(fit: Mapping[str, Any], loss: float, params: ArrayLike) -> Floats:
+    """Return the tokens at which models of these sizes reach a loss, NaN where more tokens never will.
+
+    Args:
+        fit: What `fit` returned.
+        loss: The loss to reach, in the fit's unit.
+        params: N, any shape.
+    """
+    return np.asarray(laws.law(fit["law"]).tokens_for(fit["estimates"], params, loss))
+
+
+def draws_of(fit: Mapping[str, Any], axes: int = 0) -> dict[str, Floats]:
+    """Return a fit's draws as one array a symbol.
+
+    Args:
+        fit: What `fit` returned, with draws.
+        axes: How many axes of length 1 to add behind, for broadcasting against that many.
+
+    Returns:
+        Symbol to array of shape (draws, 1, ...).
+    """
+    symbols = laws.law(fit["law"]).symbols
+    shape = (-1, *([1] * axes))
+    return {name: np.array([draw[name] for draw in fit["draws"]], dtype=np.float64).reshape(shape) for name in symbols}
+
+
+def _fit_points(law: Law, points: Points, unit: str, group: str | None, bootstraps: int, seed: int) -> dict[str, Any]:
+    origin = laws.frame(points)
+    best = fitting.solve(law, points, origin)
+    enough = len(points) > len(law.symbols)
+    drawn, again = (
+        fitting.bootstrap(law, points, origin, best.theta, bootstraps, _generator(seed, group), _label("fit", group))
+        if enough and bootstraps
+        else (np.zeros((0, len(law.symbols))), 0)
+    )
+    symbols = law.to_symbols(drawn, origin)
+    intervals = {
+        name: [float(end) for end in np.quantile(symbols[name], [(1 - LEVEL) / 2, (1 + LEVEL) / 2])]
+        for name in law.symbols
+        if len(drawn)
+    }
+    unidentified = _unidentified(law, best, drawn, origin, intervals)
+    heldout, why_not = _heldout(law, points)
+    warnings = [
+        *_words_on_data(law, points),
+        *_words_on_intervals(law, points, len(drawn), bootstraps, again),
+        *_words_on_fit(best, unidentified),
+        *([why_not] if why_not else []),
+    ]
+    return {
+        "law": law.name,
+        "unit": unit,
+        "group": group,
+        "n_runs": len(points),
+        "objective": best.objective,
+        "estimates": {name: float(value[0]) for name, value in law.to_symbols(best.theta[None], origin).items()},
+        "intervals": intervals,
+        "converged": best.converged,
+        "starts": {"tried": best.starts, "agreeing": best.agreeing},
+        "unidentified": unidentified,
+        "condition": best.condition if np.isfinite(best.condition) else None,
+        "heldout": heldout,
+        "ranges": {
+            "params": [float(points.params.min()), float(points.params.max())],
+            "tokens": [float(points.tokens.min()), float(points.tokens.max())],
+            "loss": [float(points.loss.min()), float(points.loss.max())],
+        },
+        "residual": _residual(law, best.theta, points, origin),
+        "seed": seed,
+        "warnings": warnings,
+        "draws": [{name: float(symbols[name][row]) for name in law.symbols} for row in range(len(drawn))],
+    }
+
+
+def _generator(seed: int, group: str | None) -> np.random.Generator:
+    digest = hashlib.sha256(repr(group).encode()).digest()
+    return np.random.default_rng([seed, *digest[:16]])
+
+
+def _label(what: str, group: str | None) -> str:
+    return what if group is None else f"{what} {group}"
+
+
+def _without_highest(points: Points, count: int) -> Points:
+    order = np.argsort(points.loss, kind="stable")
+    return points.take(np.sort(order[: max(0, len(points) - count)]))
+
+
+def _residual(law: Law, theta: Floats, points: Points, origin: Frame) -> float:
+    """Return the root mean square of the differences of log loss: a typical relative error."""
+    residual = law.log_loss(theta[None], points, origin)[0][0] - np.log(points.loss)
+    return float(np.sqrt(np.mean(residual**2)))
+
+
+def _unidentified(
+    law: Law, best: fitting.Solution, drawn: Floats, origin: Frame, intervals: Mapping[str, Sequence[float]]
+) -> list[str]:
+    """Return the symbols that the runs leave open: on a bound, or with an interval that touches one or is too wide."""
+    limits = law.bounds(origin)
+    edge = 1e-3 * (limits[:, 1] - limits[:, 0])
+    found = {law.coordinates[index] for index in best.at_bounds}
+    if len(drawn):
+        ends = np.quantile(drawn, [(1 - LEVEL) / 2, (1 + LEVEL) / 2], axis=0)
+        touching = (ends[0] - limits[:, 0] <= edge) | (limits[:, 1] - ends[1] <= edge)
+        found |= {name for name, touches in zip(law.coordinates, touching, strict=True) if touches}
+    for name, (low, high) in intervals.items():
+        widest = WIDE_SCALE if name in law.scales else WIDE_EXPONENT
+        if low <= 0 or high / low > widest:
+            found.add(name)
+    return [name for name in law.symbols if name in found]
+
+
+def _words_on_data(law: Law, points: Points) -> list[str]:
+    words: list[str] = []
+    for what, values in (("N", points.params), ("D", points.tokens)):
+        distinct = len(np.unique(values))
+        if distinct == 1:
+            words.append(f"all runs have the same {what}: how the loss depends on {what} is not in these runs")
+        elif distinct == 2:
+            words.append(f"only 2 values of {what}: its exponent and the constant cannot be told apart")
+    if 1 < len(points) < FEW_RUNS * len(law.symbols):
+        words.append(
+            f"{len(points)} runs for {len(law.symbols)} symbols are few: the true uncertainty is larger than the"
+            " intervals"
+        )
+    return words
+
+
+def _words_on_intervals(law: Law, points: Points, drawn: int, bootstraps: int, again: int) -> list[str]:
+    if not bootstraps:
+        return ["no intervals: --bootstrap 0"]
+    if not drawn:
+        return [
+            f"no intervals: {len(points)} runs determine {len(law.symbols)} symbols exactly and leave nothing to judge"
+            " the fit by"
+        ]
+    if drawn < bootstraps:
+        return [f"only {drawn} of {bootstraps} resamples could be fitted: too few runs differ"]
+    if again > 0.1 * bootstraps:
+        return [f"{again} resamples could not determine the law and were drawn again: the intervals are too narrow"]
+    return []
+
+
+def _words_on_fit(best: fitting.Solution, unidentified: Sequence[str]) -> list[str]:
+    words: list[str] = []
+    if unidentified:
+        words.append(
+            f"these runs do not determine {', '.join(unidentified)}: predictions near the runs may hold, the symbols"
+            " themselves mean nothing"
+        )
+    if not best.converged:
+        words.append(
+            f"not converged: {best.agreeing} of {best.starts} starts reached the best objective, the largest slope left"
+            f" is {best.gradient:.2g}"
+        )
+    return words
+
+
+def _heldout(law: Law, points: Points) -> tuple[dict[str, Any] | None, str]:
+    """Fit without the runs of the most compute and return the error on them, or None and why it cannot be done."""
+    count = max(1, round(HELDOUT_FRACTION * len(points)))
+    compute = np.log(points.params) + np.log(points.tokens)
+    order = np.argsort(compute, kind="stable")
+    kept, left_out = points.take(np.sort(order[:-count])), points.take(np.sort(order[-count:]))
+    if len(kept) <= len(law.symbols):
+        return None, f"no held-out error: without the {count} largest runs too few are left to fit"
+    for what, all_values, values in (("N", points.params, kept.params), ("D", points.tokens, kept.tokens)):
+        if np.ptp(all_values) > 0 and np.ptp(values) == 0:
+            return None, f"no held-out error: without the {count} largest runs only one {what} is left"
+    origin = laws.frame(kept)
+    best = fitting.solve(law, kept, origin, HELDOUT_STARTS)
+    residual = law.log_loss(best.theta[None], left_out, origin)[0][0] - np.log(left_out.loss)
+    return {
+        "rule": f"the {count} of {len(points)} runs with the most compute (N x D)",
+        "n_runs": count,
+        "fitted_runs": len(kept),
+        "compute_factor": float(np.exp(compute[order[-1]] - compute[order[-count - 1]])),
+        "mean_relative_error": float(np.mean(np.abs(np.expm1(residual)))),
+        "largest_relative_error": float(np.max(np.abs(np.expm1(residual)))),
+        "bias": float(np.mean(np.expm1(residual))),
+    }, ""

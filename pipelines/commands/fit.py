@@ -1,0 +1,70 @@
+"""`polymix fit`: scaling laws from a table of runs."""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+import click
+
+
+@click.command(short_help="scaling laws from a table of runs")
+@click.argument("runs", type=click.Path())
+@click.option("--law", default="chinchilla", show_default=True, metavar="NAME", help="chinchilla or monolingual.")
+@click.option("--by", metavar="COLUMN", help="Fit each value of this column apart, such as `language`.")
+@click.option("--params", metavar="COLUMN", help="Parameters. Default: params_non_embedding, params or params_total.")
+@click.option("--tokens", metavar="COLUMN", help="Training tokens. Default: tokens.")
+@click.option("--loss", metavar="COLUMN", help="Loss. Default: bits_per_byte, loss_nats or loss.")
+@click.option("--unit", metavar="NAME", help="The loss's unit, where the column's name does not tell.")
+@click.option("--where", metavar="SQL", help='Only rows that meet a condition, such as "params > 1e6".')
+@click.option("--table", metavar="NAME", help="The table of a .duckdb file that holds several.")
+@click.option(
+    "--drop-highest", default=0, show_default=True, metavar="K", help="Leave out the K highest losses of each group."
+)
+@click.option(
+    "--bootstrap", default=200, show_default=True, metavar="B", help="Resamples of the runs for intervals; 0 for none."
+)
+@click.option("--seed", default=0, show_default=True, help="Decides the resamples.")
+def command(**options: Any) -> None:
+    r"""Fit a scaling law to RUNS and say how sure it is.
+
+    RUNS is the folder that `polymix sweep` made, or a .csv, .tsv, .parquet, .jsonl or .duckdb file with one row a run.
+    Of a folder, every finished run on one language is read, with its last validation loss on that language.
+
+    Prints one JSON object a group: law, unit, group, n_runs, objective (summed Huber 1e-3 on log loss), estimates,
+    intervals (95%, by resampling the runs), draws, converged, heldout (error on the largest runs, left out),
+    unidentified (symbols the runs do not determine), ranges, warnings. `polymix allocate` reads these lines.
+
+    \b
+    Laws
+      chinchilla    L = E + A / N^alpha + B / D^beta
+      monolingual   L = (Nc / N)^aN + (Dc / D)^aD + Linf
+
+    \b
+    Examples
+      polymix fit store/demo/0/runs --by language > fits.jsonl
+      polymix fit runs.csv --params N --tokens D --loss loss_nats --drop-highest 5 --bootstrap 1000
+      polymix fit runs.parquet --law monolingual --by language --where "learning_rate = 0.001"
+    """
+    from analysis.fit import fit
+    from pipelines.console import emit
+    from quality.progress import say
+
+    fits = fit(**options)
+    for one in fits:
+        for warning in one["warnings"]:
+            say(f"note: {one['group'] + ': ' if one['group'] else ''}{warning}")
+    emit([_summary(one) for one in fits] if sys.stdout.isatty() else fits, title=f"{options['law']} law")
+
+
+def _summary(fit: dict[str, Any]) -> dict[str, Any]:
+    """Return what fits into a terminal: each estimate with its interval instead of the draws."""
+    row: dict[str, Any] = {"group": fit["group"]} if fit["group"] is not None else {}
+    row |= {"runs": fit["n_runs"], "unit": fit["unit"]}
+    for name, value in fit["estimates"].items():
+        interval = fit["intervals"].get(name)
+        row[name] = f"{value:.4g}" + (f" [{interval[0]:.3g}, {interval[1]:.3g}]" if interval else "")
+    row["converged"] = "yes" if fit["converged"] else "no"
+    held = fit["heldout"]
+    row["held-out error"] = f"{held['mean_relative_error']:.2%}" if held else ""
+    return row
