@@ -6,13 +6,19 @@ copies of its arguments, and that nothing a program prints, raises, allocates or
 
 from __future__ import annotations
 
+import json
+import os
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
-from typing import Any, Literal
+from pathlib import Path
+from typing import Any, Literal, cast
 
-from parallel_mining.drivers import Toolchain, Unavailable, available
+from parallel_mining import sandbox
+from parallel_mining.drivers import Toolchain, Unavailable, available, driver, interpreter
 from parallel_mining.pairs import Program
-from parallel_mining.values import Value
+from parallel_mining.values import NotAValue, Value, decode, encode
+from quality.mistakes import BadInput, Mistake
 
 __all__ = ["Execution", "ExecutionLimits", "Outcome", "Toolchain", "Unavailable", "available", "execute"]
 
@@ -95,5 +101,198 @@ def execute(
 
     Returns:
         An execution a job, in order.
+
+    Raises:
+        BadInput: An argument is not plain data, or a language is not in the registry.
     """
-    raise NotImplementedError
+    limits = limits or ExecutionLimits()
+    wires = _wires(jobs)
+    found: dict[int, Execution] = {}
+    by_language: dict[str, list[int]] = {}
+    for index, (program, _) in enumerate(jobs):
+        by_language.setdefault(program.language, []).append(index)
+    unsandboxed = sandbox.ready() if jobs else ""
+    batches: list[tuple[Toolchain, list[int]]] = []
+    for name, indices in by_language.items():
+        tools = available(name)
+        if isinstance(tools, Unavailable):
+            found |= dict.fromkeys(indices, Execution("unsupported", f"{tools.reason}; {tools.install}", (), ""))
+        elif unsandboxed:
+            found |= dict.fromkeys(indices, Execution("unsupported", unsandboxed, (), tools.version))
+        else:
+            size = driver(name).BATCH
+            batches += [(tools, indices[start : start + size]) for start in range(0, len(indices), size)]
+    if progress and found:
+        progress(len(found))
+
+    def work(batch: tuple[Toolchain, list[int]]) -> dict[int, Execution]:
+        tools, indices = batch
+        ran = _run([(jobs[index][0], wires[index]) for index in indices], tools, runs, limits)
+        return dict(zip(indices, ran, strict=True))
+
+    with ThreadPoolExecutor(workers or os.cpu_count() or 1) as pool:
+        for done in as_completed([pool.submit(work, batch) for batch in batches]):
+            found |= done.result()
+            if progress:
+                progress(len(done.result()))
+    return [found[index] for index in range(len(jobs))]
+
+
+def _wires(jobs: Sequence[tuple[Program, Sequence[Sequence[Any]]]]) -> list[list[str]]:
+    mistakes: list[Mistake] = []
+    wires: list[list[str]] = []
+    for index, (_, cases) in enumerate(jobs):
+        wires.append([])
+        for number, arguments in enumerate(cases):
+            try:
+                wires[-1].append(encode(list(arguments)))
+            except NotAValue as error:
+                mistakes.append(Mistake(f"jobs[{index}].cases[{number}]", f"{error}; use plain data as arguments"))
+    if mistakes:
+        raise BadInput(mistakes)
+    return wires
+
+
+_BUILD_S = 300.0
+_Job = tuple[Program, Sequence[str]]
+
+
+def _run(jobs: Sequence[_Job], tools: Toolchain, runs: int, limits: ExecutionLimits) -> list[Execution]:
+    """Run one batch; where the batch itself is lost, run what is unfinished again in halves."""
+    collected, completed = trip(jobs, tools, runs, limits)
+    lost = [k for k, record in enumerate(collected) if not record.finished]
+    if len(lost) == 1 and len(jobs) == 1:
+        collected[0].give_up(completed)
+    elif lost:
+        half = max(1, len(lost) // 2) if len(lost) == len(jobs) else len(lost)
+        for part in (lost[:half], lost[half:]):
+            if part:
+                again = _run([jobs[k] for k in part], tools, runs, limits)
+                for k, execution in zip(part, again, strict=True):
+                    collected[k].execution = execution
+    return [record.result(tools.version) for record in collected]
+
+
+class _Record:
+    """What the supervisor has said about one program so far."""
+
+    def __init__(self, cases: int, runs: int) -> None:
+        self.outcomes: list[list[Outcome | None]] = [[None] * cases for _ in range(runs)]
+        self.status: Status = "ran"
+        self.detail = ""
+        self.done = False
+        self.execution: Execution | None = None
+
+    @property
+    def finished(self) -> bool:
+        return self.done or self.status in ("broken", "unsupported", "timeout")
+
+    def give_up(self, completed: sandbox.Completed) -> None:
+        """Record that even alone this program's batch did not come to its end."""
+        self.status = "timeout" if completed.killed_by in ("wall", "cpu") else "broken"
+        told = completed.stderr.decode(errors="replace").strip()[-300:]
+        ended = f"limit: {completed.killed_by}" if completed.killed_by else f"status {completed.rc}"
+        self.detail = self.detail or f"the sandbox ended before it was done ({ended}) {told}".strip()
+
+    def result(self, toolchain: str) -> Execution:
+        if self.execution is not None:
+            return self.execution
+        if self.status != "ran":
+            return Execution(self.status, self.detail, (), toolchain)
+        runs = tuple(tuple(cast(list[Outcome], run)) for run in self.outcomes)
+        return Execution("ran", "", runs, toolchain)
+
+
+_STATUS: dict[str, OutcomeStatus] = {
+    "v": "value",
+    "e": "exception",
+    "u": "unrepresentable",
+    "m": "memory",
+    "t": "timeout",
+    "c": "crash",
+}
+
+
+def trip(
+    jobs: Sequence[_Job], tools: Toolchain, runs: int, limits: ExecutionLimits
+) -> tuple[list[_Record], sandbox.Completed]:
+    """Take one batch into the sandbox once, and read what came out of it."""
+    programs = [program for program, _ in jobs]
+    plan = driver(tools.language).job(programs, tools)
+    records = [_Record(len(cases), runs) for _, cases in jobs]
+    for k, reason in plan.refused.items():
+        records[k].status, records[k].detail = "unsupported", reason
+    left = [k for k in range(len(jobs)) if k not in plan.refused]
+    settings = {
+        "programs": left,
+        "entries": {k: programs[k].entry for k in left},
+        "types": {k: ";".join(map(str, programs[k].parameters or ())) or "-" for k in left},
+        "runs": runs,
+        "case_s": limits.case_s,
+        "load_s": limits.load_s,
+        "hangs": limits.hangs,
+        "result_bytes": limits.result_bytes,
+        "build": list(plan.build),
+        "build_s": _BUILD_S,
+        "worker": list(plan.worker),
+        "alone": plan.alone,
+        "environment": dict(plan.environment),
+    }
+    files = {f"cases/{k}": "".join(f"{wire}\n" for wire in jobs[k][1]).encode() for k in left}
+    files |= plan.files
+    files["settings.json"] = json.dumps(settings).encode()
+    files["supervisor.py"] = _SUPERVISOR.read_bytes()
+    python, binds = interpreter()
+    # Time for the build, and for every program to hang as often as it may.
+    wall_s = 60 + (_BUILD_S if plan.build else 0) + len(left) * (limits.load_s + (limits.hangs + 1) * limits.case_s)
+    completed = sandbox.run(
+        [python, "-I", "-S", "-B", "/job/supervisor.py"],
+        files=files,
+        limits=sandbox.Limits(
+            wall_s=wall_s,
+            cpu_s=2 * wall_s,
+            memory_bytes=limits.memory_bytes,
+            scratch_bytes=limits.memory_bytes // 2,
+            output_bytes=64 << 20,
+        ),
+        binds=sorted({*binds, *tools.binds}),
+    )
+    _read(completed.stdout.decode("ascii", "replace"), records)
+    return records, completed
+
+
+_SUPERVISOR = Path(__file__).parent / "drivers" / "supervisor.py"
+
+
+def _read(told: str, records: Sequence[_Record]) -> None:
+    """Enter the supervisor's lines; the last one counts only where it is complete."""
+    for line in told.split("\n")[:-1]:
+        kind, *fields = line.split(" ")
+        if kind in ("X", "U"):
+            record = records[int(fields[0])]
+            record.status, record.detail = ("broken" if kind == "X" else "unsupported"), _text(fields[1])
+        elif kind == "H":
+            record = records[int(fields[0])]
+            record.status, record.detail = "timeout", "its calls run out of time"
+        elif kind == "R":
+            run, k, c = (int(field) for field in fields[:3])
+            records[k].outcomes[run][c] = _outcome(fields[3], fields[4] if len(fields) > 4 else "")
+        elif kind == "F":
+            for record in records:
+                record.detail = record.detail or _text(fields[0])
+        elif kind == "Z":
+            for record in records:
+                record.done = all(outcome is not None for run in record.outcomes for outcome in run)
+
+
+def _outcome(letter: str, data: str) -> Outcome:
+    if letter != "v":
+        return Outcome(_STATUS[letter], None, _text(data))
+    try:
+        return Outcome("value", decode(data))
+    except NotAValue as error:
+        return Outcome("unrepresentable", None, str(error))
+
+
+def _text(hexadecimal: str) -> str:
+    return bytes.fromhex(hexadecimal).decode("utf-8", "replace")

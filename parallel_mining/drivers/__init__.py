@@ -11,9 +11,12 @@ language registry and by nothing else, so a new language is a registry row and a
 from __future__ import annotations
 
 import importlib
+import subprocess
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
+from pathlib import Path
 from typing import Protocol, cast
 
 from parallel_mining.pairs import Program
@@ -106,3 +109,19 @@ def available(language_id: str) -> Toolchain | Unavailable:
         BadInput: No such language.
     """
     return driver(language_id).toolchain()
+
+
+def interpreter() -> tuple[str, tuple[str, ...]]:
+    """Return the path of this Python outside any virtual environment, and what the sandbox must show for it."""
+    prefix = Path(sys.base_prefix).resolve()
+    path = prefix / "bin" / f"python{sys.version_info.major}.{sys.version_info.minor}"
+    return str(path), () if prefix.is_relative_to("/usr") else (str(prefix),)
+
+
+def text_of(tool: str, *arguments: str) -> str:
+    """Return what a trusted tool prints, stdout and stderr together; empty where it cannot be started or fails."""
+    try:
+        done = subprocess.run([tool, *arguments], capture_output=True, text=True, timeout=60, stdin=subprocess.DEVNULL)
+    except (OSError, subprocess.TimeoutExpired):
+        return ""
+    return (done.stdout + done.stderr).strip() if done.returncode == 0 else ""
