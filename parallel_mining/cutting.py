@@ -1,0 +1,392 @@
+"""How a function is cut out of its file with everything that it needs, whatever the language.
+
+A language's `syntax` module reads a file into a `Module`: its definitions, the names it takes from other files, and the
+functions worth considering. `cut` then follows the names that a function uses, through helpers, constants, types and
+other files of the same repository, and gives the definitions in an order in which they can be written down. What
+cannot be followed, or must not run, is a `Refused` with a reason; the part before the colon is from a small fixed set.
+
+A definition is analysed only when a cut reaches it, so a big file costs little more than its parse.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Literal, Protocol
+
+from parallel_mining.signatures import Signature
+from parallel_mining.types import Type
+
+MAX_UNIT_BYTES = 30_000
+MAX_DEFINITIONS = 80
+
+Kind = Literal["import", "function", "value", "type", "method", "impl"]
+
+
+class Refused(Exception):
+    """A function that cannot become a unit; the message is the reason, such as `unresolved: helper`."""
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What a definition's text says about other names.
+
+    Args:
+        uses: Names that must be defined for it to run; `name/2` where a call's number of arguments is known.
+        soft: Names that it mentions but can run without (erased types).
+        members: Names that follow a dot anywhere in it: methods it may call.
+        through: Uses through a namespace from another file: start and end in the text, the namespace, the member.
+        refusal: Why it must not be part of a unit, or "".
+    """
+
+    uses: frozenset[str] = frozenset()
+    soft: frozenset[str] = frozenset()
+    members: frozenset[str] = frozenset()
+    through: tuple[tuple[int, int, str, str], ...] = ()
+    refusal: str = ""
+
+
+@dataclass
+class Definition:
+    """A named piece of a file that can be written down on its own.
+
+    Args:
+        name: The name it defines, qualified by its owner (`MathUtils.gcd`).
+        kind: What it is.
+        text: Its source, with the comment above it.
+        analyse: Finds its facts; called at most once.
+        imports: Lines that must stand at the head of a program with this definition.
+        owner: The class or type that it belongs to, or "".
+        arity: The number of parameters, for languages that overload by it.
+        local: The bare name, where it differs from `name`.
+        order: Position in its file.
+    """
+
+    name: str
+    kind: Kind
+    text: str
+    analyse: Callable[[], Facts]
+    imports: tuple[str, ...] = ()
+    owner: str = ""
+    arity: int | None = None
+    local: str = ""
+    order: int = 0
+
+    @cached_property
+    def facts(self) -> Facts:
+        """What its text says about other names."""
+        return self.analyse()
+
+
+@dataclass(frozen=True)
+class Link:
+    """A name that comes from another file of the same repository.
+
+    Args:
+        paths: Where the other file may be, best first.
+        name: The name over there; `*` for the namespace itself, `default` for what the file exports as a whole.
+    """
+
+    paths: tuple[str, ...]
+    name: str
+
+
+@dataclass(frozen=True)
+class Site:
+    """A function that a file offers.
+
+    Args:
+        entry: How it is called, such as `MathUtils.gcd`.
+        definition: Its definition.
+        signature: What it takes and gives back, or None where `reason` says why not.
+        reason: Why it is not considered further, or "".
+        trivial: Why running it would prove nothing (a one-operator wrapper), or "".
+    """
+
+    entry: str
+    definition: Definition
+    signature: Signature | None
+    reason: str = ""
+    trivial: str = ""
+
+
+@dataclass
+class Module:
+    """One file, read.
+
+    Args:
+        path: Its path below the repository.
+        definitions: By name; several where a name is overloaded.
+        links: Names from other files.
+        stars: Files all of whose names are visible here.
+        sites: The functions it offers.
+        denied: Names that came from somewhere a unit must not reach, with the reason.
+        exports: Name outside to name inside, where they differ.
+    """
+
+    path: str
+    definitions: dict[str, list[Definition]] = field(default_factory=dict[str, list[Definition]])
+    links: dict[str, Link] = field(default_factory=dict[str, Link])
+    stars: list[Link] = field(default_factory=list[Link])
+    sites: list[Site] = field(default_factory=list[Site])
+    denied: dict[str, str] = field(default_factory=dict[str, str])
+    exports: dict[str, str] = field(default_factory=dict[str, str])
+
+    def add(self, definition: Definition) -> None:
+        """Add a definition under its name."""
+        definition.order = sum(map(len, self.definitions.values()))
+        self.definitions.setdefault(definition.name, []).append(definition)
+
+
+@dataclass(frozen=True)
+class Piece:
+    """A definition as it is to be written down, with names that came through a namespace replaced."""
+
+    definition: Definition
+    text: str
+
+
+class Syntax(Protocol):
+    """What a language's `syntax` module offers; modules are checked against this by the tests."""
+
+    SHARES_DIRECTORY: bool
+    BUILTINS: frozenset[str]
+    DENIED: Mapping[str, str]
+
+    def read(self, path: str, text: str) -> Module:
+        """Read a file."""
+        ...
+
+    def alias(self, name: str, target: str) -> str:
+        """Return the line that makes `name` another name for `target`."""
+        ...
+
+    def assemble(self, site: Site, pieces: Sequence[Piece]) -> str:
+        """Return the program text of a unit."""
+        ...
+
+    def canonical(self, annotation: str) -> Type | None:
+        """Return the canonical type of a type as this language writes it, or None."""
+        ...
+
+
+@dataclass
+class Files:
+    """The files of one repository in one language, read when they are first needed."""
+
+    texts: Mapping[str, str]
+    syntax: Syntax
+    _read: dict[str, Module | None] = field(default_factory=dict[str, Module | None])
+
+    @cached_property
+    def _folders(self) -> dict[str, list[str]]:
+        found: dict[str, list[str]] = {}
+        for path in sorted(self.texts):
+            found.setdefault(path.rpartition("/")[0], []).append(path)
+        return found
+
+    def module(self, path: str) -> Module | None:
+        """Return a file, read, or None where there is no such file or it cannot be parsed."""
+        if path not in self._read:
+            text = self.texts.get(path)
+            try:
+                self._read[path] = None if text is None else self.syntax.read(path, text)
+            except (SyntaxError, RecursionError, ValueError, MemoryError):
+                self._read[path] = None
+        return self._read[path]
+
+    def siblings(self, path: str) -> Iterable[Module]:
+        """Yield the other files of a folder, in the order of their names."""
+        for other in self._folders.get(path.rpartition("/")[0], ()):
+            if other != path and (module := self.module(other)) is not None:
+                yield module
+
+
+def cut(files: Files, module: Module, site: Site) -> str:
+    """Return the program text of a function with everything that it needs.
+
+    Args:
+        files: The repository that the function belongs to.
+        module: Its file.
+        site: The function.
+
+    Raises:
+        Refused: It cannot stand alone, or must not run.
+    """
+    cutter = _Cutter(files)
+    cutter.definition(module, site.definition)
+    cutter.close_over_methods(module)
+    code = files.syntax.assemble(site, cutter.pieces)
+    if len(code.encode()) > MAX_UNIT_BYTES:
+        raise Refused(f"too long: over {MAX_UNIT_BYTES} bytes with what it needs")
+    return code
+
+
+class _Cutter:
+    def __init__(self, files: Files) -> None:
+        self.files = files
+        self.syntax = files.syntax
+        self.pieces: list[Piece] = []
+        self.homes: dict[str, tuple[str, str]] = {}
+        self.seen: set[int] = set()
+        self.looked: set[tuple[str, str, str]] = set()
+        self.members: set[str] = set()
+        self.modules: dict[str, Module] = {}
+
+    def definition(self, module: Module, definition: Definition) -> None:
+        """Write down a definition after everything that it uses."""
+        if id(definition) in self.seen:
+            return
+        self.seen.add(id(definition))
+        if len(self.seen) > MAX_DEFINITIONS:
+            raise Refused(f"too long: needs more than {MAX_DEFINITIONS} other definitions")
+        self.modules[module.path] = module
+        facts = definition.facts
+        if facts.refusal:
+            raise Refused(facts.refusal)
+        if definition.kind != "import" and definition.arity is None and definition.kind not in ("impl", "method"):
+            home = self.homes.setdefault(definition.name, (module.path, definition.text))
+            if home[0] != module.path and home[1] != definition.text:
+                raise Refused(f"clash: {definition.name} is defined in two of the files it needs")
+        for use in sorted(facts.uses):
+            self.name(module, use, definition.owner)
+        for use in sorted(facts.soft):
+            if self._known(module, use.partition("/")[0], definition.owner):
+                self.name(module, use, definition.owner)
+        text = definition.text
+        for start, end, namespace, member in sorted(facts.through, reverse=True):
+            bare = self.through(module, namespace, member)
+            text = text if bare is None else text[:start] + bare + text[end:]
+        self.members |= facts.members
+        self.pieces.append(Piece(definition, text))
+
+    def _known(self, module: Module, name: str, owner: str) -> bool:
+        return name in module.definitions or f"{owner}.{name}" in module.definitions
+
+    def name(self, module: Module, use: str, owner: str = "") -> None:
+        """Write down whatever defines a name that is used in a module."""
+        if (module.path, use, owner) in self.looked:
+            return
+        self.looked.add((module.path, use, owner))
+        name, _, arity = use.partition("/")
+        found, home = self._find(module, name, owner)
+        if found:
+            if arity and len(found) > 1:
+                found = [d for d in found if d.arity is None or d.arity == int(arity)] or found
+            for definition in found:
+                self.definition(home, definition)
+            return
+        if name in module.denied:
+            raise Refused(module.denied[name])
+        if name in module.links:
+            self.link(module, name)
+            return
+        for star in module.stars:
+            if self._through_star(star, name):
+                return
+        if name in self.syntax.DENIED:
+            raise Refused(f"impure: {self.syntax.DENIED[name]} ({name})")
+        if name not in self.syntax.BUILTINS:
+            raise Refused(f"unresolved: {name}")
+
+    def _find(self, module: Module, name: str, owner: str) -> tuple[list[Definition], Module]:
+        keys = [f"{owner}.{name}", name] if owner else [name]
+        for key in keys:
+            if key in module.definitions:
+                return module.definitions[key], module
+        if self.syntax.SHARES_DIRECTORY and name not in self.syntax.BUILTINS:
+            for key in keys:
+                for other in self.files.siblings(module.path):
+                    if key in other.definitions:
+                        return other.definitions[key], other
+        return [], module
+
+    def _through_star(self, star: Link, name: str) -> bool:
+        for path in star.paths:
+            other = self.files.module(path)
+            if other is not None:
+                if name in other.definitions or name in other.links:
+                    self.name(other, name)
+                    return True
+                return any(self._through_star(inner, name) for inner in other.stars)
+        return False
+
+    def target(self, module: Module, link: Link, depth: int = 0) -> str:
+        """Write down what a link points at, and return the name it has there."""
+        if depth > 8:
+            raise Refused("unresolved: imports go round in a circle")
+        for path in link.paths:
+            other = self.files.module(path)
+            if other is None:
+                continue
+            inside = other.exports.get(link.name, link.name)
+            if inside in other.definitions:
+                self.name(other, inside)
+                return inside
+            if inside in other.denied:
+                raise Refused(other.denied[inside])
+            if inside != link.name and inside in self.syntax.BUILTINS:
+                return inside
+            if inside in other.links:
+                return self.target(other, other.links[inside], depth + 1)
+            for star in other.stars:
+                try:
+                    return self.target(other, Link(star.paths, link.name), depth + 1)
+                except Refused:
+                    continue
+            raise Refused(f"unresolved: {link.name} in {path}")
+        raise Refused(f"imports: {(link.paths or ('?',))[0]} is not in the corpus")
+
+    def link(self, module: Module, name: str) -> None:
+        """Write down what a linked name stands for, with an alias where it has another name there."""
+        link = module.links[name]
+        if link.name == "*":
+            raise Refused(f"unresolved: the module {name} is used as a value")
+        target = self.target(module, link)
+        if target == name:
+            return
+        line = self.syntax.alias(name, target)
+        home = self.homes.setdefault(name, ("", line))
+        if home != ("", line):
+            raise Refused(f"clash: {name} is defined in two of the files it needs")
+        definition = Definition(name, "value", line, Facts)
+        if all(piece.text != line for piece in self.pieces):
+            self.pieces.append(Piece(definition, line))
+
+    def through(self, module: Module, namespace: str, member: str) -> str | None:
+        """Return the bare name for a member of a linked namespace, written down before.
+
+        None where the name stands for one value after all (`module.exports = value`), which is written down instead.
+        """
+        link = module.links[namespace]
+        if link.name == "default":
+            other = next((m for m in map(self.files.module, link.paths) if m is not None), None)
+            if other is not None and "default" in other.exports:
+                self.link(module, namespace)
+                return None
+        return self.target(module, Link(link.paths, member))
+
+    def close_over_methods(self, module: Module) -> None:
+        """Write down the methods and implementations of the types that were reached, until nothing is added."""
+        before = -1
+        while before != len(self.pieces):
+            before = len(self.pieces)
+            types = {p.definition.name for p in self.pieces if p.definition.kind == "type"}
+            if not types:
+                return
+            homes = list(self.modules.values())
+            if self.syntax.SHARES_DIRECTORY:
+                homes += [m for m in self.files.siblings(module.path) if m.path not in self.modules]
+            for home in homes:
+                for definitions in list(home.definitions.values()):
+                    for definition in definitions:
+                        if definition.owner not in types or definition.kind not in ("method", "impl"):
+                            continue
+                        called = definition.local in self.members or definition.local in ALWAYS_WANTED
+                        if definition.kind == "impl" or called:
+                            self.definition(home, definition)
+
+
+ALWAYS_WANTED = frozenset(["Len", "Less", "Swap", "String", "Error"])
+"""Methods that Go's standard interfaces call without the program naming them (sort.Interface, Stringer, error)."""

@@ -1,0 +1,428 @@
+"""How Python is read: definitions, imports, functions and types, by the interpreter's own parser.
+
+Only the text is parsed, nothing is imported or run.
+"""
+
+from __future__ import annotations
+
+import ast
+import builtins
+import posixpath
+import re
+import warnings
+from collections.abc import Iterator, Sequence
+
+from parallel_mining.cutting import Definition, Facts, Link, Module, Piece, Site
+from parallel_mining.signatures import MAX_PARAMETERS, Parameter, Signature
+from parallel_mining.types import Type
+
+SHARES_DIRECTORY = False
+
+DENIED = {
+    **dict.fromkeys(("open", "input", "print", "breakpoint"), "input and output"),
+    **dict.fromkeys(("eval", "exec", "compile", "__import__", "globals", "locals", "vars"), "reflection"),
+    **dict.fromkeys(("id", "hash"), "depends on the process"),
+    **dict.fromkeys(("exit", "quit", "help", "copyright", "credits", "license"), "interactive use"),
+}
+BUILTINS = frozenset(name for name in dir(builtins) if name not in DENIED) | {"__name__"}
+
+PURE_MODULES = frozenset(
+    """__future__ abc array base64 binascii bisect calendar cmath collections colorsys contextlib copy dataclasses
+    datetime decimal difflib enum fractions functools hashlib heapq html inspect itertools json keyword math numbers
+    operator re statistics string struct sys textwrap types typing unicodedata urllib.parse warnings zlib""".split()
+)
+"""Standard modules that neither reach outside the process nor depend on the time of day, by their documentation."""
+
+_IMPURE_MEMBERS = {"now": "time", "today": "time", "utcnow": "time", "_getframe": "reflection", "stdout": "output"}
+
+_SCALARS = {"int": "int", "float": "float", "str": "str", "bool": "bool", "complex": ""}
+_LISTS = {"list", "List", "Sequence", "Iterable", "MutableSequence", "Collection", "Iterator"}
+_SETS = {"set", "Set", "FrozenSet", "frozenset", "AbstractSet"}
+_MAPS = {"dict", "Dict", "Mapping", "MutableMapping", "DefaultDict", "OrderedDict"}
+
+
+def read(path: str, text: str) -> Module:
+    """Read a file.
+
+    Args:
+        path: Its path below the repository; relative imports are resolved against it.
+        text: Its source.
+
+    Raises:
+        SyntaxError: It does not parse as Python 3.
+    """
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        tree = ast.parse(text)
+    module = Module(path)
+    reader = _Reader(module, text)
+    for statement in tree.body:
+        reader.statement(statement)
+    return module
+
+
+def alias(name: str, target: str) -> str:
+    """Return the line that makes `name` another name for `target`."""
+    return f"{name} = {target}"
+
+
+def assemble(site: Site, pieces: Sequence[Piece]) -> str:
+    """Return the program text of a unit: imports, then definitions, helpers first."""
+    del site
+    imports = sorted({line for piece in pieces if piece.definition.kind == "import" for line in [piece.text]})
+    body = [piece for piece in pieces if piece.definition.kind != "import"]
+    # Annotations may name types that the unit does not carry; this keeps them unevaluated.
+    head = ["from __future__ import annotations"] if any("->" in p.text or ":" in p.text for p in body) else []
+    imports = [line for line in imports if line != head[0]] if head else imports
+    joined = ""
+    for piece in body:
+        blank = "\n\n\n" if piece.definition.kind in ("function", "type") or "\n" in piece.text else "\n"
+        joined += (blank if joined else "") + piece.text.rstrip()
+    return "\n\n".join(part for part in ("\n".join(head), "\n".join(imports), joined) if part) + "\n"
+
+
+def canonical(annotation: str) -> Type | None:
+    """Return the canonical type of an annotation, or None where it has none."""
+    try:
+        return _type(ast.parse(annotation, mode="eval").body)
+    except (SyntaxError, ValueError):
+        return None
+
+
+def _type(node: ast.expr | None) -> Type | None:
+    if node is None:
+        return None
+    if isinstance(node, ast.Constant):
+        if node.value is None:
+            return Type("null")
+        return canonical(node.value) if isinstance(node.value, str) else None
+    if isinstance(node, ast.Attribute):
+        return _type(ast.Name(node.attr))
+    if isinstance(node, ast.Name):
+        if node.id in _SCALARS and _SCALARS[node.id]:
+            return Type(_SCALARS[node.id])
+        return None
+    if isinstance(node, ast.BinOp) and isinstance(node.op, ast.BitOr):
+        return _union([node.left, node.right])
+    if isinstance(node, ast.Subscript):
+        name = node.value.attr if isinstance(node.value, ast.Attribute) else getattr(node.value, "id", "")
+        inside = list(node.slice.elts) if isinstance(node.slice, ast.Tuple) else [node.slice]
+        if name == "Union":
+            return _union(inside)
+        if name == "Optional":
+            inner = _type(inside[0])
+            return inner and Type("optional", (inner,))
+        of = tuple(t for t in map(_type, inside) if t is not None)
+        if name in _LISTS and len(of) == 1:
+            return Type("list", of)
+        if name in _SETS and len(of) == 1:
+            return Type("set", of)
+        if name in _MAPS and len(of) == 2:
+            return Type("dict", of)
+        if name in ("tuple", "Tuple") and of:
+            last = inside[-1]
+            if isinstance(last, ast.Constant) and last.value is Ellipsis:
+                return Type("list", of)
+            return Type("tuple", of) if len(of) == len(inside) else None
+    return None
+
+
+def _union(nodes: list[ast.expr]) -> Type | None:
+    flat: list[ast.expr] = []
+    for node in nodes:
+        if isinstance(node, ast.BinOp) and isinstance(node.op, ast.BitOr):
+            flat += [node.left, node.right]
+        else:
+            flat.append(node)
+    found = [_type(node) for node in flat]
+    if any(t is None for t in found):
+        return None
+    names = {t.name for t in found if t is not None}
+    rest = [t for t in found if t is not None and t.name != "null"]
+    if names <= {"int", "float", "bool"} and "float" in names:
+        return Type("number")
+    if "null" in names and len(rest) == 1:
+        return Type("optional", (rest[0],))
+    return rest[0] if len({str(t) for t in rest}) == 1 and rest else None
+
+
+def _doc_start(lines: list[str], first: int) -> int:
+    while first > 1 and lines[first - 2].lstrip().startswith("#") and not lines[first - 2].startswith("#!"):
+        first -= 1
+    return first
+
+
+class _Reader:
+    def __init__(self, module: Module, text: str) -> None:
+        self.module = module
+        self.text = text
+        self.lines = text.splitlines(keepends=True)
+
+    def source(self, node: ast.stmt, *, comments: bool = False) -> str:
+        first = min([node.lineno, *(d.lineno for d in getattr(node, "decorator_list", []))])
+        first = _doc_start(self.lines, first) if comments else first
+        return "".join(self.lines[first - 1 : node.end_lineno])
+
+    def define(self, name: str, kind: str, node: ast.stmt, text: str | None = None) -> Definition:
+        body = text if text is not None else self.source(node, comments=kind == "function")
+        definition = Definition(
+            name,
+            "function" if kind == "function" else "type" if kind == "type" else "value",
+            body,
+            lambda: _facts(node, self.module, body),
+        )
+        self.module.add(definition)
+        return definition
+
+    def statement(self, node: ast.stmt, whole: ast.stmt | None = None) -> None:
+        if isinstance(node, ast.FunctionDef):
+            if any("overload" in ast.unparse(d) for d in node.decorator_list):
+                return
+            if node.name in self.module.definitions:
+                self.module.definitions.pop(node.name)
+            definition = self.define(node.name, "function", whole or node)
+            if whole is None:
+                self.module.sites.append(_site(node, definition))
+        elif isinstance(node, ast.AsyncFunctionDef):
+            definition = self.define(node.name, "function", node)
+            self.module.denied[node.name] = "impure: asynchronous"
+            self.module.sites.append(Site(node.name, definition, None, "impure: asynchronous"))
+        elif isinstance(node, ast.ClassDef):
+            definition = self.define(node.name, "type", whole or node)
+            if whole is None:
+                self.statics(node, definition)
+        elif isinstance(node, ast.Assign | ast.AnnAssign | ast.AugAssign):
+            targets = node.targets if isinstance(node, ast.Assign) else [node.target]
+            for target in targets:
+                for name in ast.walk(target):
+                    if isinstance(name, ast.Name):
+                        self.define(name.id, "value", whole or node)
+        elif isinstance(node, ast.Import | ast.ImportFrom):
+            self.imported(node)
+        elif isinstance(node, ast.Try):
+            for inner in node.body:
+                self.statement(inner, whole or (None if isinstance(inner, ast.Import | ast.ImportFrom) else node))
+        elif isinstance(node, ast.If) and "TYPE_CHECKING" not in ast.unparse(node.test):
+            if "__name__" in ast.unparse(node.test):
+                return
+            for inner in [*node.body, *node.orelse]:
+                self.statement(inner, whole or (None if isinstance(inner, ast.Import | ast.ImportFrom) else node))
+        elif isinstance(node, ast.For | ast.While | ast.With):
+            for inner in ast.walk(node):
+                if isinstance(inner, ast.Name) and isinstance(inner.ctx, ast.Store):
+                    self.define(inner.id, "value", whole or node)
+
+    def statics(self, node: ast.ClassDef, definition: Definition) -> None:
+        for member in node.body:
+            if isinstance(member, ast.FunctionDef):
+                static = any(ast.unparse(d) == "staticmethod" for d in member.decorator_list)
+                if static:
+                    site = _site(member, definition)
+                    self.module.sites.append(
+                        Site(f"{node.name}.{member.name}", definition, site.signature, site.reason, site.trivial)
+                    )
+                elif not member.name.startswith("__"):
+                    self.module.sites.append(
+                        Site(f"{node.name}.{member.name}", definition, None, "method: needs an instance")
+                    )
+
+    def imported(self, node: ast.Import | ast.ImportFrom) -> None:
+        here = posixpath.dirname(self.module.path)
+        if isinstance(node, ast.Import):
+            for name in node.names:
+                bound = name.asname or name.name.split(".")[0]
+                self.bind(bound, name.name, f"import {name.name}" + (f" as {name.asname}" if name.asname else ""))
+            return
+        source = node.module or ""
+        for name in node.names:
+            bound = name.asname or name.name
+            if node.level:
+                base = here
+                for _ in range(node.level - 1):
+                    base = posixpath.dirname(base)
+                folder = posixpath.join(base, *source.split(".")) if source else base
+                self.linked(bound, (folder,), name.name)
+            elif _pure(source):
+                if name.name == "*":
+                    continue
+                text = f"from {source} import {name.name}" + (f" as {name.asname}" if name.asname else "")
+                self.bind(bound, source, text)
+            else:
+                self.linked(bound, tuple(_ancestors(here, source)), name.name)
+
+    def linked(self, bound: str, folders: tuple[str, ...], name: str) -> None:
+        files = tuple(p.lstrip("/") for folder in folders for p in (f"{folder}.py", f"{folder}/__init__.py"))
+        if name == "*":
+            self.module.stars.append(Link(files, "*"))
+            return
+        inner = tuple(p.lstrip("/") for folder in folders for p in (f"{folder}/{name}.py", f"{folder}/{name}/__init__.py"))
+        self.module.links[bound] = Link((*files, *inner), name)
+
+    def bind(self, bound: str, source: str, text: str) -> None:
+        if _pure(source):
+            if bound in self.module.definitions:
+                return
+            self.module.add(Definition(bound, "import", text, Facts))
+            return
+        here = posixpath.dirname(self.module.path)
+        folders = tuple(_ancestors(here, source))
+        files = tuple(p.lstrip("/") for folder in folders for p in (f"{folder}.py", f"{folder}/__init__.py"))
+        self.module.links[bound] = Link(files, "*")
+
+
+def _pure(module: str) -> bool:
+    return module in PURE_MODULES or module.split(".")[0] in PURE_MODULES
+
+
+def _ancestors(here: str, dotted: str) -> Iterator[str]:
+    below = dotted.replace(".", "/")
+    base = here
+    while base:
+        yield f"{base}/{below}"
+        base = posixpath.dirname(base)
+    yield below
+
+
+def _site(node: ast.FunctionDef, definition: Definition) -> Site:
+    arguments = node.args
+    positional = [*arguments.posonlyargs, *arguments.args]
+    optional_from = len(positional) - len(arguments.defaults)
+    decorators = [ast.unparse(d) for d in node.decorator_list]
+    plain = {"staticmethod", "lru_cache", "functools.lru_cache", "cache", "functools.cache"}
+    reason = ""
+    if any(d.split("(")[0] not in plain for d in decorators):
+        reason = f"decorated: {decorators[0].split('(')[0]}"
+    elif any(d is None for d in arguments.kw_defaults):
+        reason = "signature: a keyword must be given"
+    elif not positional:
+        reason = "signature: no parameters"
+    elif optional_from > MAX_PARAMETERS:
+        reason = f"signature: more than {MAX_PARAMETERS} parameters"
+    elif positional[0].arg in ("self", "cls"):
+        reason = "method: needs an instance"
+    elif any(isinstance(n, ast.Yield | ast.YieldFrom) for n in _own(node)):
+        reason = "signature: a generator"
+    elif not any(isinstance(n, ast.Return) and n.value is not None for n in _own(node)):
+        reason = "signature: returns nothing"
+    if reason:
+        return Site(node.name, definition, None, reason)
+    parameters = tuple(
+        Parameter(a.arg, _type(a.annotation), i >= optional_from) for i, a in enumerate(positional[:MAX_PARAMETERS])
+    )
+    return Site(node.name, definition, Signature(parameters, _type(node.returns)), "", _trivial(node))
+
+
+def _own(node: ast.AST) -> Iterator[ast.AST]:
+    """Yield the nodes of a function without those of functions inside it."""
+    for child in ast.iter_child_nodes(node):
+        if not isinstance(child, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda | ast.ClassDef):
+            yield child
+            yield from _own(child)
+
+
+def _trivial(node: ast.FunctionDef) -> str:
+    body = [s for s in node.body if not (isinstance(s, ast.Expr) and isinstance(s.value, ast.Constant))]
+    if len(body) != 1 or not isinstance(body[0], ast.Return) or body[0].value is None:
+        return ""
+    value = body[0].value
+    steps = sum(
+        isinstance(n, ast.BinOp | ast.UnaryOp | ast.BoolOp | ast.Compare | ast.Call | ast.Subscript | ast.IfExp)
+        or isinstance(n, ast.comprehension | ast.JoinedStr)
+        for n in ast.walk(value)
+        if not (isinstance(n, ast.UnaryOp) and isinstance(n.operand, ast.Constant))
+    )
+    if steps > 1:
+        return ""
+    return "" if isinstance(value, ast.Call) and _calls_own(value) else "one operator or call around its arguments"
+
+
+def _calls_own(call: ast.Call) -> bool:
+    """Say whether the call goes to a function that the same file may define (then the work is done there)."""
+    return isinstance(call.func, ast.Name) and not hasattr(builtins, call.func.id) and len(call.args) > 0
+
+
+def _facts(node: ast.stmt, module: Module, text: str) -> Facts:
+    bound: set[str] = set()
+    loaded: set[str] = set()
+    members: set[str] = set()
+    refusal = ""
+    chains: list[ast.Attribute] = []
+    whole_is_value = isinstance(node, ast.Assign | ast.AnnAssign | ast.AugAssign | ast.If | ast.Try | ast.For)
+
+    def visit(item: ast.AST) -> None:
+        nonlocal refusal
+        if isinstance(item, ast.Name):
+            (loaded if isinstance(item.ctx, ast.Load) else bound).add(item.id)
+        elif isinstance(item, ast.arg):
+            bound.add(item.arg)
+            return
+        elif isinstance(item, ast.FunctionDef | ast.ClassDef):
+            if item is not node:
+                bound.add(item.name)
+            if isinstance(item, ast.FunctionDef):
+                for part in (item.args, *item.body, *item.decorator_list):
+                    visit(part)
+                return
+        elif isinstance(item, ast.AnnAssign):
+            visit(item.target)
+            if item.value is not None:
+                visit(item.value)
+            return
+        elif isinstance(item, ast.Import | ast.ImportFrom):
+            names = [item.module or "."] if isinstance(item, ast.ImportFrom) else [n.name for n in item.names]
+            outside = [n for n in names if not _pure(n)]
+            if outside or (isinstance(item, ast.ImportFrom) and item.level):
+                refusal = refusal or f"imports: {outside[0] if outside else 'a sibling, inside the function'}"
+            bound.update((n.asname or n.name.split(".")[0]) for n in item.names)
+        elif isinstance(item, ast.ExceptHandler) and item.name:
+            bound.add(item.name)
+        elif isinstance(item, ast.Global):
+            refusal = refusal or "impure: global state"
+        elif isinstance(item, ast.AsyncFunctionDef | ast.Await):
+            refusal = refusal or "impure: asynchronous"
+        elif isinstance(item, ast.Attribute):
+            members.add(item.attr)
+            if isinstance(item.value, ast.Name):
+                chains.append(item)
+                if item.attr in _IMPURE_MEMBERS:
+                    refusal = refusal or f"impure: {_IMPURE_MEMBERS[item.attr]} ({item.value.id}.{item.attr})"
+        for child in ast.iter_child_nodes(item):
+            visit(child)
+
+    visit(node)
+    own = {node.name} if isinstance(node, ast.FunctionDef | ast.ClassDef) else bound if whole_is_value else set[str]()
+    through: list[tuple[int, int, str, str]] = []
+    spaces = {name for name, link in module.links.items() if link.name == "*"}
+    offsets = _offsets(node, text)
+    for chain in chains:
+        name = chain.value.id if isinstance(chain.value, ast.Name) else ""
+        if name in spaces and name not in bound:
+            start, end = offsets(chain)
+            if text[start:end].replace(" ", "") == f"{name}.{chain.attr}":
+                through.append((start, end, name, chain.attr))
+    used_bare = loaded - bound - own
+    covered = {t[2] for t in through}
+    uses = frozenset(name for name in used_bare if name not in covered)
+    return Facts(uses, frozenset(), frozenset(members), tuple(through), refusal)
+
+
+def _offsets(node: ast.stmt, text: str):  # noqa: ANN202
+    lines = text.splitlines(keepends=True)
+    first = (node.end_lineno or node.lineno) - len(lines) + 1
+    starts = [0]
+    for line in lines:
+        starts.append(starts[-1] + len(line))
+
+    def offset(line: int, column: int) -> int:
+        row = line - first
+        if not 0 <= row < len(lines):
+            return 0
+        return starts[row] + len(lines[row].encode()[:column].decode(errors="ignore"))
+
+    def span(item: ast.expr) -> tuple[int, int]:
+        return offset(item.lineno, item.col_offset), offset(item.end_lineno or item.lineno, item.end_col_offset or 0)
+
+    return span
+
+
+IDENTIFIER = re.compile(r"[A-Za-z_]\w*")

@@ -1,0 +1,332 @@
+"""Which functions of a corpus can stand alone and be run? Every function considered is a row, accepted or not.
+
+Start at `extract` (documents to units) or `infer` (one given piece of code to its signature). A `Unit` is a `Program`
+with where it came from and the words by which its counterparts are found. Nothing is run here.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib
+import os
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
+from functools import cache
+from typing import Any, cast
+
+import pyarrow as pa
+
+from parallel_mining.cutting import Definition, Files, Module, Refused, Site, Syntax, cut
+from parallel_mining.pairs import Program
+from parallel_mining.signatures import Signature
+from quality.languages import LANGUAGES, language
+from quality.mistakes import bad_input
+
+UNIT_SCHEMA = pa.schema(
+    [
+        pa.field("unit_id", pa.string(), nullable=False),
+        pa.field("language", pa.string(), nullable=False),
+        pa.field("document", pa.string(), nullable=False),
+        pa.field("repo_name", pa.string(), nullable=False),
+        pa.field("path", pa.string(), nullable=False),
+        pa.field("entry", pa.string(), nullable=False),
+        pa.field("accepted", pa.bool_(), nullable=False),
+        pa.field("reason", pa.string(), nullable=False),
+    ]
+)
+
+
+@dataclass(frozen=True)
+class Origin:
+    """Where a unit came from: the columns of its document that a pair keeps."""
+
+    document: str
+    repo_name: str
+    path: str
+    licenses: tuple[str, ...] = ()
+    license_type: str = "permissive"
+    split: str = "train"
+
+
+@dataclass(frozen=True)
+class Unit:
+    """A function that stands alone.
+
+    Args:
+        unit_id: 32 hex digits of the SHA-256 of language, repository, path, entry and code.
+        program: What is run, and what a pair shows.
+        signature: What it takes and gives back.
+        origin: Its document.
+        words: Its words and how often they stand in it, prefixed by their field: `name:`, `id:`, `lit:`, `call:`.
+        literals: Numbers and strings that stand in it, as Python values, in order.
+        trivial: Why running it would prove nothing, or "".
+    """
+
+    unit_id: str
+    program: Program
+    signature: Signature
+    origin: Origin
+    words: Mapping[str, int]
+    literals: tuple[int | float | str, ...]
+    trivial: str = ""
+
+    @property
+    def language(self) -> str:
+        """The language id."""
+        return self.program.language
+
+    @property
+    def entry(self) -> str:
+        """How it is called."""
+        return self.program.entry
+
+
+@dataclass(frozen=True)
+class Considered:
+    """One function that was looked at: a row of `units.parquet`."""
+
+    unit_id: str
+    language: str
+    document: str
+    repo_name: str
+    path: str
+    entry: str
+    accepted: bool
+    reason: str
+
+
+@dataclass(frozen=True)
+class Extraction:
+    """What came out of a corpus."""
+
+    units: tuple[Unit, ...]
+    considered: tuple[Considered, ...]
+
+
+@cache
+def syntax(language_id: str) -> Syntax:
+    """Return a language's `parallel_mining.drivers.<id>.syntax`.
+
+    Raises:
+        BadInput: No such language.
+    """
+    language(language_id)
+    return cast(Syntax, importlib.import_module(f"parallel_mining.drivers.{language_id}.syntax"))
+
+
+def extract(
+    documents: Iterable[Mapping[str, Any]],
+    *,
+    workers: int | None = None,
+    progress: Callable[[int], object] | None = None,
+) -> Extraction:
+    """Cut every function of a corpus that can stand alone.
+
+    Args:
+        documents: Rows with the columns of `DOCUMENT_SCHEMA` (`id, text, language, repo_name, path, detected_licenses,
+            license_type, split` are used).
+        workers: Processes; one a processor by default, 1 for none.
+        progress: Called with the number of documents that were finished since the last call.
+
+    Returns:
+        Units and every function considered, in an order that depends on the documents only.
+    """
+    groups: dict[tuple[str, str], list[Mapping[str, Any]]] = {}
+    for row in documents:
+        if row["language"] in LANGUAGES:
+            groups.setdefault((row["language"], row["repo_name"]), []).append(row)
+    # A repository's files may need each other, so it is one task; long ones first, so that no worker ends alone.
+    tasks = sorted(groups.items(), key=lambda item: (-sum(len(r["text"]) for r in item[1]), item[0]))
+    workers = workers or os.cpu_count() or 1
+    found: dict[tuple[str, str], Extraction] = {}
+    if workers == 1 or len(tasks) < 2:
+        for key, rows in tasks:
+            found[key] = _repository(key[0], rows)
+            if progress is not None:
+                progress(len(rows))
+    else:
+        with ProcessPoolExecutor(max_workers=workers) as pool:
+            running = [(key, len(rows), pool.submit(_repository, key[0], rows)) for key, rows in tasks]
+            for key, size, future in running:
+                found[key] = future.result()
+                if progress is not None:
+                    progress(size)
+    ordered = [found[key] for key in sorted(found)]
+    return Extraction(
+        tuple(unit for one in ordered for unit in one.units),
+        tuple(row for one in ordered for row in one.considered),
+    )
+
+
+def _repository(language_id: str, rows: Sequence[Mapping[str, Any]]) -> Extraction:
+    files = Files({row["path"]: row["text"] for row in rows}, syntax(language_id))
+    units: list[Unit] = []
+    considered: list[Considered] = []
+    seen: set[str] = set()
+    for row in sorted(rows, key=lambda r: r["path"]):
+        origin = Origin(
+            row["id"],
+            row["repo_name"],
+            row["path"],
+            tuple(row.get("detected_licenses") or ()),
+            row.get("license_type") or "no_license",
+            row.get("split") or "train",
+        )
+        module = files.module(row["path"])
+        for site in module.sites if module is not None else ():
+            unit, reason = _unit(files, cast(Module, module), site, language_id, origin)
+            if unit is not None and unit.unit_id in seen:
+                unit, reason = None, "duplicate: the same function stands in this file already"
+            unit_id = unit.unit_id if unit is not None else unit_digest(language_id, origin, site.entry, site.definition.text)
+            if unit is not None:
+                seen.add(unit_id)
+                units.append(unit)
+            considered.append(
+                Considered(
+                    unit_id, language_id, origin.document, origin.repo_name, origin.path, site.entry, not reason, reason
+                )
+            )
+    return Extraction(tuple(units), tuple(considered))
+
+
+def _unit(
+    files: Files, module: Module, site: Site, language_id: str, origin: Origin
+) -> tuple[Unit | None, str]:
+    if site.signature is None or site.reason:
+        return None, site.reason
+    try:
+        code = cut(files, module, site)
+    except Refused as refused:
+        return None, str(refused)
+    except RecursionError:
+        return None, "too long: nested too deeply"
+    program = Program(language_id, code, site.entry, site.signature.types, site.signature.returns)
+    words, literals = _features(site, code, language_id)
+    unit_id = unit_digest(language_id, origin, site.entry, code)
+    return Unit(unit_id, program, site.signature, origin, words, literals, site.trivial), ""
+
+
+def unit_digest(language_id: str, origin: Origin, entry: str, code: str) -> str:
+    """Return the id of a unit: 32 hex digits of a SHA-256."""
+    joined = "\0".join((language_id, origin.repo_name, origin.path, entry, code))
+    return hashlib.sha256(joined.encode(errors="replace")).hexdigest()[:32]
+
+
+_WORD = re.compile(r"[A-Za-z_$][\w$]*")
+_PART = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+")
+_NUMBER = re.compile(r"(?<![\w.])(?:0[xX][0-9a-fA-F]+|\d+\.\d*(?:[eE][+-]?\d+)?|\.\d+|\d+(?:[eE][+-]?\d+)?)(?![\w.])")
+_STRING = re.compile(r"""(?<![\w])(?:"((?:[^"\\\n]|\\.){0,40})"|'((?:[^'\\\n]|\\.){0,40})')""")
+_CALL = re.compile(r"([A-Za-z_$][\w$]*)\s*\(")
+
+# Words that every program of some language is full of; they say nothing about what it does.
+_NOISE = frozenset(
+    """abstract and as async await bool boolean break case catch char class const continue def default del do double elif
+    else enum except export extends final finally float fn for from func function go goto if impl implements import in
+    instanceof int integer interface is lambda let long match mod module mut namespace new nil none not null number of
+    or package pass private protected pub public raise return select self short static str string struct super switch
+    then this throw throws to true false try type typeof undefined union unsafe use using value var virtual void where
+    while with yield the a an param returns return args arg""".split()
+)
+
+
+def name_parts(name: str) -> list[str]:
+    """Split an identifier into lower-case parts: `toSnakeCase2` is `to snake case 2`."""
+    return [part.lower() for part in _PART.findall(name)]
+
+
+def _features(site: Site, code: str, language_id: str) -> tuple[dict[str, int], tuple[int | float | str, ...]]:
+    words: dict[str, int] = {}
+
+    def count(word: str) -> None:
+        words[word] = words.get(word, 0) + 1
+
+    bare = site.entry.rpartition(".")[2].rpartition("::")[2]
+    parts = name_parts(bare)
+    count("fold:" + "".join(parts))
+    for part in parts:
+        count(f"name:{part}")
+    own = site.definition.text
+    for word in _WORD.findall(own):
+        for part in name_parts(word):
+            if part not in _NOISE and len(part) > 1:
+                count(f"id:{part}")
+    for word in _CALL.findall(own):
+        if word.lower() not in _NOISE:
+            count("call:" + "".join(name_parts(word)))
+    del language_id
+    literals = literals_of(code)
+    for literal in literals:
+        if literal not in (0, 1, 2, -1, ""):
+            count(f"lit:{literal}")
+    return words, literals
+
+
+def literals_of(code: str) -> tuple[int | float | str, ...]:
+    """Return the numbers and short strings that stand in a program, as Python values, each once, in order."""
+    found: dict[tuple[str, str], int | float | str] = {}
+    for match in _NUMBER.finditer(code):
+        text = match.group()
+        if text.lower().startswith("0x"):
+            number: int | float = int(text, 16)
+        elif re.fullmatch(r"\d+", text):
+            number = int(text)
+        else:
+            number = float(text)
+        if abs(number) < 2**53 and len(found) < 60:
+            found.setdefault((type(number).__name__, repr(number)), number)
+    for match in _STRING.finditer(code):
+        text = match.group(1) if match.group(1) is not None else match.group(2)
+        if text and "\\" not in text and len(found) < 90:
+            found.setdefault(("str", text), text)
+    return tuple(found.values())
+
+
+def infer(language_id: str, code: str, entry: str) -> tuple[Program, Signature, str]:
+    """Read the signature of a function out of a program that stands alone.
+
+    Args:
+        language_id: A language id.
+        code: The whole program.
+        entry: The function, bare or qualified.
+
+    Returns:
+        The program with its qualified entry and types, its signature, and why it is trivial ("" where it is not).
+
+    Raises:
+        BadInput: There is no such function in the code, or it cannot be called with plain values.
+    """
+    try:
+        module = syntax(language_id).read("program" + language(language_id).extensions[0], code)
+    except (SyntaxError, RecursionError, ValueError) as error:
+        bad_input(entry, f"does not parse as {language_id}: {error}")
+    for site in reversed(module.sites):
+        if site.entry == entry or re.split(r"\.|::", site.entry)[-1] == entry:
+            if site.signature is None:
+                bad_input(entry, site.reason)
+            program = Program(language_id, code, site.entry, site.signature.types, site.signature.returns)
+            return program, site.signature, site.trivial
+    known = ", ".join(sorted({site.entry for site in module.sites})[:8])
+    bad_input(entry, f"no such function in the {language_id} code" + (f"; it has: {known}" if known else ""))
+
+
+def definition_count(module: Module) -> int:
+    """Return how many definitions a file has."""
+    return sum(len(found) for found in module.definitions.values())
+
+
+__all__ = [
+    "UNIT_SCHEMA",
+    "Considered",
+    "Definition",
+    "Extraction",
+    "Origin",
+    "Unit",
+    "extract",
+    "infer",
+    "literals_of",
+    "name_parts",
+    "syntax",
+    "unit_digest",
+]
