@@ -1,0 +1,87 @@
+"""One self-contained page of a turn: `report` reads the artifacts, asks the SQL, and writes the HTML.
+
+Start at `report`. What always holds: the same artifacts give the same bytes; the page loads nothing, and a policy in
+its head forbids it to; every table and chart says where its figures come from; a section whose artifact is missing says
+which command makes it; the file appears whole or not at all.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from importlib.metadata import version
+from importlib.resources import files
+from pathlib import Path
+
+from markupsafe import Markup
+
+from analysis.report.answer import answer_section
+from analysis.report.corpus import corpus_section
+from analysis.report.laws import laws_section
+from analysis.report.pairs import pairs_section
+from analysis.report.provenance import provenance_section
+from analysis.report.reading import Reading, reading
+from analysis.report.section import Section, render
+from analysis.report.training import training_section
+from quality.artifacts import write_atomically
+from quality.mistakes import BadInput, Mistake, bad_input
+
+SECTIONS = (answer_section, corpus_section, pairs_section, training_section, laws_section, provenance_section)
+
+
+def report(store: Path | str, out: Path | str) -> Path:
+    """Write one self-contained HTML page of a turn.
+
+    Args:
+        store: A turn folder, a study folder (its latest turn), or a store with one study.
+        out: The HTML file; a file that is there is replaced.
+
+    Returns:
+        The path of the page.
+
+    Raises:
+        BadInput: There is no turn, a file of it is damaged, or `out` cannot be a file.
+    """
+    out = Path(out)
+    if out.is_dir():
+        bad_input(out, "is a folder; name the HTML file to write, such as report.html")
+    with reading(store) as turn:
+        page = render_page(turn)
+    out.parent.mkdir(parents=True, exist_ok=True)
+    write_atomically(out, page)
+    return out
+
+
+def render_page(turn: Reading) -> str:
+    """Return the page of an open turn.
+
+    Raises:
+        BadInput: Files of the turn are damaged: all of them are named.
+    """
+    sections: list[Section] = []
+    mistakes: dict[Mistake, None] = {}
+    for section in SECTIONS:
+        try:
+            sections.append(section(turn))
+        except BadInput as error:
+            mistakes.update(dict.fromkeys(error.mistakes))
+    if mistakes:
+        raise BadInput(mistakes)
+    title = f"{turn.study}, turn {turn.turn}" if turn.turn else turn.study
+    script = f"\n{_own('page.js')}\n"
+    script_hash = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+    return str(
+        render(
+            "page.html",
+            title=title,
+            version=version("polymix"),
+            sections=sections,
+            style=Markup(_own("page.css")),
+            script=Markup(script),
+            script_hash=f"sha256-{script_hash}",
+        )
+    )
+
+
+def _own(name: str) -> str:
+    return files("analysis.report").joinpath(name).read_text(encoding="utf-8")

@@ -1,0 +1,209 @@
+"""The parallel pairs in a report: how many were proved, why candidates failed, and the proved pairs side by side.
+
+The codes were written by strangers: they reach the page as escaped text only, cut to a length that keeps it light.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from markupsafe import Markup
+
+from analysis.report.charts import stacked_bar
+from analysis.report.numbers import count, percent
+from analysis.report.reading import Answer, Reading
+from analysis.report.section import Section, lacking, render
+from analysis.report.tables import Column, colour_of, name_of, source_column, table
+from parallel_mining.pairs import VERDICTS
+
+MAX_CODE_CHARACTERS = 6_000
+"""Longer code is cut, and the page says so: the file holds it whole."""
+MAX_CODES_CHARACTERS = 900_000
+"""All code in a page together; pairs beyond it are listed without their code."""
+
+_MEANINGS = {
+    "equivalent": "proved",
+    "different": "gave different results",
+    "insufficient": "too little evidence",
+    "nondeterministic": "not deterministic",
+    "timeout": "ran too long",
+    "broken": "did not compile or run",
+    "unsupported": "no toolchain or type support",
+}
+
+
+def pairs_section(reading: Reading) -> Section:
+    """Return the section on parallel pairs."""
+    title = "Parallel pairs"
+    missing = lacking(reading, "pairs")
+    if missing:
+        return Section("pairs", title, Markup(""), missing)
+    languages, verdicts = reading.ask("report_pairs_languages"), reading.ask("report_verdicts")
+    reasons, pairs = reading.ask("report_verdict_reasons"), reading.ask("report_pairs")
+    units, unit_reasons = reading.ask("report_units"), reading.ask("report_unit_reasons")
+    candidates = sum(row["candidates"] for row in verdicts.records())
+    shown = _shown(pairs)
+    unknown = sorted({row["verdict"] for row in verdicts.records()} - set(VERDICTS))
+    present = [v for v in (*VERDICTS, *unknown) if any(row["verdict"] == v for row in verdicts.records())]
+    body = render(
+        "pairs.html",
+        proved=len(pairs.rows),
+        candidates=candidates,
+        functions=sum(row["functions"] for row in units.records()),
+        accepted=sum(row["accepted"] for row in units.records()),
+        languages=languages,
+        verdicts=verdicts,
+        reasons=reasons,
+        pairs=pairs,
+        units=units,
+        unit_reasons=unit_reasons,
+        present=[(verdict, _MEANINGS.get(verdict, verdict)) for verdict in present],
+        language_table=_language_table(languages),
+        verdict_table=_verdict_table(verdicts, present),
+        reason_table=_reason_table(reasons),
+        unit_table=_unit_table(units),
+        unit_reason_table=_unit_reason_table(unit_reasons),
+        shown=shown,
+        uncoded=sum(not pair["with_code"] for pair in shown),
+        partners=list(dict.fromkeys(pair["right_language"] for pair in shown)),
+    )
+    return Section("pairs", title, body)
+
+
+def _language_table(languages: Answer) -> Markup:
+    columns = [
+        source_column("left_language", "From"),
+        source_column("right_language", "To"),
+        Column("pairs", "Proved pairs", count, numeric=True, total=True),
+        Column("train", "Train", count, numeric=True, total=True),
+        Column("validation", "Validation", count, numeric=True, total=True),
+        Column("cases", "Cases run", count, numeric=True, explain="inputs on which both sides were run", total=True),
+        Column("median_cases", "Median cases", count, numeric=True),
+        Column("exact", "Exactly equal", count, numeric=True, explain="no tolerance was needed", total=True),
+        Column("repositories", "Repositories", count, numeric=True, explain="of the second language"),
+    ]
+    return table(languages.records(), columns, query="report_pairs_languages", caption="Proved pairs by language")
+
+
+def _verdict_table(verdicts: Answer, present: list[str]) -> Markup:
+    rows: dict[tuple[str, str], dict[str, Any]] = {}
+    for row in verdicts.records():
+        key = (row["left_language"], row["right_language"])
+        cells = rows.setdefault(
+            key, {"left_language": key[0], "right_language": key[1], "candidates": 0, **dict.fromkeys(present, 0)}
+        )
+        cells[row["verdict"]] += row["candidates"]
+        cells["candidates"] += row["candidates"]
+
+    def bar(row: Mapping[str, Any]) -> Markup:
+        parts = [(f"verdict-{v}", f"{count(row[v])} {_MEANINGS.get(v, v)}", row[v]) for v in present]
+        return stacked_bar(
+            parts, total=row["candidates"], description="; ".join(name for _, name, number in parts if number)
+        )
+
+    columns = [
+        source_column("left_language", "From"),
+        source_column("right_language", "To"),
+        Column("candidates", "Candidates", count, numeric=True, total=True),
+        Column("bar", "What became of them", cell=bar),
+        *(Column(v, _MEANINGS.get(v, v).capitalize(), count, numeric=True, total=True) for v in present),
+    ]
+    ordered = sorted(rows.values(), key=lambda row: -row["candidates"])
+    return table(ordered, columns, caption="Candidates by language and verdict")
+
+
+def _reason_table(reasons: Answer) -> Markup:
+    columns = [
+        Column("verdict", "Verdict"),
+        Column("cause", "Reason"),
+        Column("candidates", "Candidates", count, numeric=True),
+        Column("languages", "Languages", count, numeric=True),
+        Column("example", "One of them"),
+    ]
+    return table(reasons.records(), columns, query="report_verdict_reasons", caption="Why candidates failed")
+
+
+def _unit_table(units: Answer) -> Markup:
+    rows = [{**row, "share": row["accepted"] / row["functions"]} for row in units.records()]
+    columns = [
+        source_column(),
+        Column("functions", "Functions seen", count, numeric=True, total=True),
+        Column("accepted", "Taken", count, numeric=True, total=True),
+        Column("share", "Share taken", percent, numeric=True),
+        Column("turned_away", "Turned away", count, numeric=True, total=True),
+        Column("repositories", "Repositories", count, numeric=True),
+    ]
+    return table(rows, columns, query="report_units", caption="Functions considered, by language")
+
+
+def _unit_reason_table(reasons: Answer) -> Markup:
+    columns = [
+        Column("cause", "Reason"),
+        Column("functions", "Functions", count, numeric=True),
+        Column("languages", "Languages", count, numeric=True),
+    ]
+    return table(
+        reasons.records(),
+        columns,
+        query="report_unit_reasons",
+        caption="Why functions were turned away",
+    )
+
+
+def _shown(pairs: Answer) -> list[dict[str, Any]]:
+    budget = MAX_CODES_CHARACTERS
+    shown: list[dict[str, Any]] = []
+    for row in pairs.records():
+        left, right = (_cut(row[f"{side}_code"]) for side in ("left", "right"))
+        needed = len(left[0]) + len(right[0])
+        budget -= needed
+        shown.append(
+            {
+                **row,
+                "with_code": budget >= 0,
+                "sides": [_side(row, "left", left), _side(row, "right", right)],
+                "domain_words": _domain(row["domain"]),
+                "colour": colour_of(row["right_language"]),
+            }
+        )
+    return shown
+
+
+def _side(row: Mapping[str, Any], side: str, code: tuple[str, int]) -> dict[str, Any]:
+    return {
+        "language": row[f"{side}_language"],
+        "name": name_of(row[f"{side}_language"]),
+        "entry": row[f"{side}_entry"],
+        "repo": row[f"{side}_repo"],
+        "path": row[f"{side}_path"],
+        "licenses": row[f"{side}_licenses"],
+        "code": code[0],
+        "left_out": code[1],
+    }
+
+
+def _cut(code: str) -> tuple[str, int]:
+    if len(code) <= MAX_CODE_CHARACTERS:
+        return code, 0
+    return code[:MAX_CODE_CHARACTERS], len(code) - MAX_CODE_CHARACTERS
+
+
+def _domain(domain: str) -> str:
+    """Return the input family as people read it; as it stands where it is not the JSON that is expected."""
+    try:
+        value = json.loads(domain)
+    except json.JSONDecodeError:
+        return domain
+    if isinstance(value, str):
+        return value
+    if isinstance(value, dict):
+        return "; ".join(f"{key}: {_flat(inside)}" for key, inside in value.items())
+    return _flat(value)
+
+
+def _flat(value: Any) -> str:
+    if isinstance(value, list):
+        return ", ".join(_flat(item) for item in value)
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
