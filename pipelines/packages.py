@@ -536,6 +536,10 @@ def _fetch_deb_src(
     made = sorted(path for path in partial.iterdir() if ".tar" in path.name and path.suffix != ".asc")
     if done.returncode != 0 or not made:
         raise FetchError(_apt_reason(wanted, done.stderr, _source_versions(name, cache_folder), version))
+    if not version:
+        printed = _apt(["-q", "source", "--print-uris", "--only-source", "--dsc-only", name], partial, options).stdout
+        found = re.search(r"_([^_/']+)\.dsc", urllib.parse.unquote(printed))
+        version = found[1] if found else "unknown"
     return version, [_File(path.name, path) for path in made], ()
 
 

@@ -39,7 +39,7 @@ from quality import licences
 from quality.artifacts import file_sha256
 from quality.languages import LANGUAGES
 from quality.mistakes import BadInput, Mistake, bad_input
-from quality.progress import progress
+from quality.progress import progress, say
 
 Kind = Literal["folder", "git", "archive", "jsonl", "parquet", "pypi", "npm", "deb", "deb-src"]
 
@@ -50,7 +50,9 @@ class Source(BaseModel):
     Args:
         spec: Where the code is; see the module's docstring.
         name: What the source is called everywhere else; taken from the spec when empty.
-        sha256: The checksum the source must have (as `sources.parquet` reports it); empty for none.
+        sha256: The checksum the source must have: of its file, or of the files chosen from it (the digest that
+            `SourceRecord` describes for folders). With the latter a Debian package may be one that an update replaced
+            by another version, as long as the chosen files are the same. Empty for none.
         include: Globs of paths to read; all when empty. `*` stays within a folder, `**` does not, a pattern without
             `/` matches file names in any folder.
         exclude: Globs of paths to leave out.
@@ -117,7 +119,8 @@ class SourceRecord:
         name: The source's name.
         spec: Its spec, as given.
         revision_id: Package version or commit; empty where there is none.
-        sha256: Of the file; of the list of (path, sha256) for a folder, a repository or a package of several files.
+        sha256: Of the file. For a folder or a repository, and where a study pins the chosen files themselves: of the
+            lines `PATH NUL SHA256 NEWLINE` of the files that `files()` yields.
         licenses: SPDX expressions, all of which apply.
         files: How many files `files()` yields.
         bytes: Their size together.
@@ -696,10 +699,8 @@ def _check(source: Source, cache: Path) -> SourceRead:
     spec = parse_spec(source.spec)
     where = source.spec
     try:
-        origins, revision, stated = _fetched(spec, cache)
+        origins, revision, stated = _fetched(spec, cache, pinned=bool(source.sha256))
         digest = _file_digest(spec, origins)
-        if source.sha256 and digest and digest != source.sha256:
-            _wrong_sum(where, source.sha256, digest)
         with _TREES[spec.kind](origins, revision) as tree:
             return _read(source, spec, origins, revision, stated, digest, tree)
     except packages.FetchError as error:
@@ -712,14 +713,16 @@ def _check(source: Source, cache: Path) -> SourceRead:
         bad_input(where, f"cannot be read: {error}")
 
 
-def _wrong_sum(where: str, wanted: str, found: str) -> None:
-    bad_input(where, f"has sha256 {found}, but {wanted} is pinned; it is not what the study was made with")
-
-
-def _fetched(spec: Spec, cache: Path) -> tuple[tuple[Path, ...], str, tuple[str, ...]]:
+def _fetched(spec: Spec, cache: Path, *, pinned: bool) -> tuple[tuple[Path, ...], str, tuple[str, ...]]:
     """Return a source's local files, its revision, and the licences its registry states."""
     if spec.kind in _PACKAGE:
-        package = packages.fetch(spec.kind, spec.target, spec.version, cache)
+        try:
+            package = packages.fetch(spec.kind, spec.target, spec.version, cache)
+        except packages.FetchError:
+            # A Debian archive drops a version when an update comes: the checksum decides whether the update will do.
+            if not (pinned and spec.version and spec.kind in ("deb", "deb-src")):
+                raise
+            package = _replacement(spec, cache)
         return package.files, package.version, package.licenses
     if spec.kind == "git":
         repository = _repository(spec, cache)
@@ -732,6 +735,15 @@ def _fetched(spec: Spec, cache: Path) -> tuple[tuple[Path, ...], str, tuple[str,
             bad_input(spec.name, f"the repository has no commit {revision!r}; see `git log` there")
         return (repository,), commit.decode().strip(), ()
     return (Path(spec.target),), "", ()
+
+
+def _replacement(spec: Spec, cache: Path) -> packages.Package:
+    try:
+        package = packages.fetch(spec.kind, spec.target, "", cache)
+    except packages.FetchError:
+        return packages.fetch(spec.kind, spec.target, spec.version, cache)
+    say(f"{spec.name}: version {spec.version} is gone from the archive; trying {package.version} against its checksum")
+    return package
 
 
 def _repository(spec: Spec, cache: Path) -> Path:
@@ -784,16 +796,20 @@ def _read(
             files += 1
             size += len(file.data)
             code = code or _may_be_code(file.path, file.data)
-            if not digest:
-                contents.update(f"{file.path}\0{hashlib.sha256(file.data).hexdigest()}\n".encode())
+            contents.update(f"{file.path}\0{hashlib.sha256(file.data).hexdigest()}\n".encode())
     if not files:
         bad_input(where, "has no row with text in it")
     if not code:
         endings = " ".join(ending for row in LANGUAGES.values() for ending in row.extensions)
         bad_input(where, f"none of its {files:,} files is code in a known language ({endings})")
-    digest = digest or contents.hexdigest()
+    digest = contents.hexdigest() if source.sha256 == contents.hexdigest() else digest or contents.hexdigest()
     if source.sha256 and digest != source.sha256:
-        _wrong_sum(where, source.sha256, digest)
+        gone = "" if revision == spec.version else f" (this is version {revision or 'unknown'})"
+        bad_input(
+            where,
+            f"has sha256 {digest} and its chosen files {contents.hexdigest()}, but {source.sha256} is pinned{gone};"
+            " it is not what the study was made with: name another version, with its checksum",
+        )
     licenses, by_folder = _licenses(source, stated, spec.kind, tree)
     record = SourceRecord(source.name or spec.name, source.spec, revision, digest, licenses, files, size)
     return SourceRead(record, source, origins, spec.kind, tree.skipped, by_folder)
@@ -836,7 +852,10 @@ def _licenses(
                 by_folder[folder] = licences.combined(by_folder.get(folder, ()), found)
     root = by_folder.pop("", ())
     declared = licences.from_metadata([source.license]) if source.license else ()
+    general = licences.combined(of_metadata) or licences.from_metadata(stated)
+    if root and all(name.startswith("LicenseRef-") for name in general):
+        general = root  # `BSD` says less than the text beside it
     return (
-        licences.combined(of_metadata) or licences.from_metadata(stated) or root or declared,
+        general or declared,
         {folder: found for folder, found in by_folder.items() if found},
     )

@@ -255,7 +255,7 @@ def _show(tree: Any, inside: bool = False) -> str:
     if isinstance(tree, str):
         return tree
     operator, parts = tree
-    text = f" {operator} ".join(_show(part, True) for part in parts)
+    text = f" {operator} ".join(sorted({_show(part, True) for part in parts}))
     return f"({text})" if inside else text
 
 
