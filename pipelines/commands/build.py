@@ -1,0 +1,100 @@
+"""`polymix build`: sources to a clean, deduplicated, split corpus."""
+
+from __future__ import annotations
+
+import sys
+import tomllib
+from pathlib import Path
+from typing import Any, cast
+
+import click
+
+EPILOG = """\b
+Examples:
+  polymix build src/ --out corpus
+  polymix build pypi:pydash==8.0.5 npm:lodash@4.17.21 --out corpus
+  polymix build a.tar.gz rows.parquet git+https://host/owner/name@v1.2 --out corpus --language python --language go
+  polymix build src/ --out corpus --license permissive --license no_license
+
+\b
+Leaves in --out:
+  documents/language=L/split=S/*.parquet   one row a document
+  rejects.parquet                          every other file, with stage, reason and detail
+  clusters.parquet                         which files were duplicates of which document
+  sources.parquet, contract.parquet, contract.html, manifest.json
+"""
+
+
+@click.command(epilog=EPILOG)
+@click.argument("sources", nargs=-1, required=True, metavar="SOURCE...")
+@click.option("--out", type=click.Path(path_type=Path), required=True, help="Folder of the corpus; appears when done.")
+@click.option(
+    "--settings",
+    "settings_file",
+    type=click.Path(path_type=Path),
+    help="TOML with CorpusSettings (limits by language, near_duplicates, ...); options given here win over it.",
+)
+@click.option("--language", "languages", multiple=True, help="Keep this language; repeat it. Default: all known.")
+@click.option("--license", "licenses", multiple=True, help="Keep this licence type; repeat it. Default: permissive.")
+@click.option("--validation-share", type=float, help="Share of each language's bytes held out. Default: 0.05.")
+@click.option("--threshold", type=float, help="Jaccard from which files are near duplicates. Default: 0.7.")
+@click.option("--seed", type=int, help="Chooses what is held out. Default: 17.")
+@click.option("--cache", type=click.Path(path_type=Path), help="Where packages are kept. Default: ~/.cache/polymix.")
+@click.option("--master", default="local[*]", show_default=True, help="Spark master.")
+def command(
+    sources: tuple[str, ...],
+    out: Path,
+    settings_file: Path | None,
+    languages: tuple[str, ...],
+    licenses: tuple[str, ...],
+    validation_share: float | None,
+    threshold: float | None,
+    seed: int | None,
+    cache: Path | None,
+    master: str,
+) -> None:
+    """Turn source code into a corpus: classified, filtered, deduplicated, split, and checked.
+
+    SOURCE is a folder, a git repository, an archive, JSON Lines or Parquet (as in The Stack), or a package:
+    pypi:NAME==VERSION, npm:NAME@VERSION, deb:NAME=VERSION, deb-src:NAME=VERSION. Nothing that is read is run.
+    """
+    from pipelines.console import emit
+    from pipelines.corpus import build
+
+    given = {
+        "languages": list(languages) or None,
+        "licenses": list(licenses) or None,
+        "validation_share": validation_share,
+        "seed": seed,
+    }
+    settings = _settings(settings_file, {name: value for name, value in given.items() if value is not None}, threshold)
+    manifest = build(sources, out, settings, cache=cache, master=master, command=" ".join(["polymix", *sys.argv[1:]]))
+    counts = cast(dict[str, Any], manifest["counts"])
+    emit(({"language": name, **row} for name, row in counts["languages"].items()), title=str(out))
+
+
+def _settings(path: Path | None, given: dict[str, Any], threshold: float | None) -> Any:
+    from pydantic import ValidationError
+
+    from pipelines.corpus import CorpusSettings
+    from quality.mistakes import BadInput, Mistake, bad_input
+
+    values: dict[str, Any] = {}
+    if path is not None:
+        try:
+            values = tomllib.loads(path.read_text())
+        except FileNotFoundError:
+            bad_input(path, "no such file")
+        except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+            bad_input(path, f"cannot be read as TOML: {error}")
+    values |= given
+    if threshold is not None:
+        near = values.get("near_duplicates", {})
+        values["near_duplicates"] = {**(near if isinstance(near, dict) else {}), "threshold": threshold}
+    try:
+        return CorpusSettings.model_validate(values)
+    except ValidationError as error:
+        raise BadInput(
+            Mistake(f"{path or 'options'}: {'.'.join(map(str, one['loc']))}", f"{one['input']!r}: {one['msg']}")
+            for one in error.errors()
+        ) from error
