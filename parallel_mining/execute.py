@@ -226,7 +226,7 @@ def trip(
     settings = {
         "programs": left,
         "entries": {k: programs[k].entry for k in left},
-        "types": {k: ";".join(map(str, programs[k].parameters or ())) or "-" for k in left},
+        "types": {k: _types(programs[k]) for k in left},
         "runs": runs,
         "case_s": limits.case_s,
         "load_s": limits.load_s,
@@ -259,6 +259,11 @@ def trip(
     )
     _read(completed.stdout.decode("ascii", "replace"), records)
     return records, completed
+
+
+def _types(program: Program) -> str:
+    """Return the declared types as the supervisor's task files carry them."""
+    return f"{';'.join(map(str, program.parameters or ())) or '-'}>{program.returns or '-'}"
 
 
 _SUPERVISOR = Path(__file__).parent / "drivers" / "supervisor.py"

@@ -14,8 +14,8 @@ to stdout, a line each, for the host:
     Z                done
 
 A build step and a worker write to their descriptor 3, which no program knows of, so what a program prints harms nobody.
-A build step writes `X k HEX` lines. A worker gets a task file (`P k entry types` opens a program, `C c WIRE` is a call)
-and answers every `P` with `D k`, `X k HEX` or `U k HEX`, and every `C` with `R k c S DATA`, in order. The supervisor
+A build step writes `X k HEX` lines. A worker gets a task file (`P k entry types` opens a program, with the canonical types of
+its parameters, `;` between them, and of its result after a `>`, or `-`; `C c WIRE` is a call) and answers every `P` with `D k`, `X k HEX` or `U k HEX`, and every `C` with `R k c S DATA`, in order. The supervisor
 knows what is due next, so a worker that dies or is silent too long costs the one item that was due; a new worker goes on
 after it.
 """
@@ -288,7 +288,7 @@ class Batch:
         if worker.flooded:
             return False, TOO_LARGE
         status = 128 - status if status < 0 else status
-        if status == 128 + signal.SIGKILL:
+        if status == 128 + signal.SIGKILL or "out of memory" in stderr or "memory allocation of" in stderr:
             return False, OUT_OF_MEMORY
         words = stderr.strip().splitlines()
         last = words[-1] if words else "no message"

@@ -147,7 +147,7 @@ def main() -> None:
         for line in file:
             kind, *fields = line.rstrip("\n").split(" ")
             if kind == "P":
-                programs.append((fields[0], fields[1], fields[2].split(";"), []))
+                programs.append((fields[0], fields[1], fields[2].split(">")[0].split(";"), []))
             else:
                 programs[-1][3].append((fields[0], fields[1]))
     for program in programs:

@@ -1,0 +1,1 @@
+"""JavaScript: how its functions are found, and how they are run by node."""
