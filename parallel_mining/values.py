@@ -359,7 +359,7 @@ def _compare_numbers(left: Value, right: Value, where: str) -> tuple[int, str]:
         why = "differ in type" if not same_type else "differ in the sign of zero"
         return _NUMERIC, f"{where}: {_show(left)} and {_show(right)} {why}"
     # Two ints that differ are different, however close they are: no rounding explains it.
-    if left.kind == right.kind == "int" or math.isinf(a) or math.isinf(b):
+    if left.kind == right.kind == "int" or math.inf in (abs(a), abs(b)):
         return _differ(where, left, right)
     for rank in range(_NUMERIC + 1, len(TOLERANCES)):
         width = float(TOLERANCES[rank])
