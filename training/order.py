@@ -17,7 +17,6 @@ from __future__ import annotations
 import hashlib
 import heapq
 import itertools
-import json
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -357,8 +356,3 @@ def _nearest(shares: Mapping[str, float], limits: Mapping[str, int], tokens: int
     amounts = {source: capped.get(source, shares[source] * scale) for source in shares}
     total = sum(amounts.values())
     return {source: amount / total for source, amount in amounts.items() if amount > 0}
-
-
-def report_json(error: Infeasible) -> str:
-    """Return the report of an infeasible request as one line of JSON."""
-    return json.dumps(error.report, ensure_ascii=False)

@@ -1,0 +1,117 @@
+"""`polymix pack`: a corpus to shards with exactly the mix asked for."""
+
+from __future__ import annotations
+
+import json
+import shlex
+import sys
+from pathlib import Path
+from typing import Any
+
+import click
+
+
+@click.command(context_settings={"help_option_names": ["-h", "--help"]})
+@click.option(
+    "--corpus",
+    type=click.Path(path_type=Path),
+    required=True,
+    metavar="DIR",
+    help="What `polymix build` made, or token stores (see --stores).",
+)
+@click.option("--pairs", type=click.Path(path_type=Path), metavar="DIR", help="What `polymix mine` made of the corpus.")
+@click.option(
+    "--allocation",
+    type=click.Path(path_type=Path),
+    required=True,
+    metavar="A.json",
+    help='{"shares": {"python": 0.6, "go": 0.3, "pair:python-go": 0.1}}, or what `polymix allocate` printed.',
+)
+@click.option("--tokens", required=True, metavar="N", help="Tokens in all: 250000, 250k, 100M, 1.5B.")
+@click.option("--out", type=click.Path(path_type=Path), required=True, metavar="DIR", help="The folder to make.")
+@click.option(
+    "--tokenizer",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="A byte-level tokenizer.json. Default: one is trained on the corpus.",
+)
+@click.option("--vocabulary", type=int, metavar="N", help="Ids of the tokenizer that is trained.  [default: 32768]")
+@click.option("--sequence-length", type=int, default=2048, show_default=True, metavar="N", help="Tokens a sequence.")
+@click.option("--seed", type=int, default=0, show_default=True, help="Decides the order of each source's documents.")
+@click.option(
+    "--max-epochs", type=float, default=4.0, show_default=True, metavar="X", help="How often a source may be read."
+)
+@click.option("--shard-tokens", default="128M", show_default=True, metavar="N", help="Tokens a shard holds at most.")
+@click.option(
+    "--stores",
+    type=click.Path(path_type=Path),
+    metavar="DIR",
+    help="Keep the token stores here; the next pack of the same corpus takes seconds.",
+)
+def command(
+    corpus: Path,
+    pairs: Path | None,
+    allocation: Path,
+    tokens: str,
+    out: Path,
+    tokenizer: Path | None,
+    vocabulary: int | None,
+    sequence_length: int,
+    seed: int,
+    max_epochs: float,
+    shard_tokens: str,
+    stores: Path | None,
+) -> None:
+    """Tokenize a corpus and pack shards with exactly the mix asked for.
+
+    Each source gets its share of the tokens to within one sequence, and so it has in every prefix of the shards. A
+    source's documents come in a random order, each once before any comes again.
+
+    The folder holds shard-00000.bin ... (little-endian token ids, whole sequences), sequences.parquet (the source of
+    each sequence), tokenizer.json, the validation text as token stores, and manifest.json: target, tokens and bytes by
+    source, path, tokens and sha256 of each shard, repeats (epochs over each source).
+
+    A mix that the corpus cannot supply writes nothing: stderr gets one line of JSON with the shortage by source and the
+    nearest feasible allocation, and the exit code is 2.
+
+    \b
+    Examples
+      polymix pack --corpus corpus/ --allocation allocation.json --tokens 100M --out shards/
+      polymix pack --corpus corpus/ --pairs pairs/ --allocation a.json --tokens 2M --sequence-length 256 --out shards/
+      polymix pack --corpus corpus/ --allocation a.json --tokens 1.5B --stores stores/ --out shards-a/
+    """  # noqa: D301
+    from pipelines.console import emit
+    from pipelines.pack import pack, read_request
+    from training.order import Infeasible
+    from training.shards import read_shard_manifest
+
+    request = read_request(
+        corpus=corpus,
+        pairs=pairs,
+        allocation=allocation,
+        tokens=tokens,
+        tokenizer=tokenizer,
+        vocabulary=vocabulary,
+        sequence_length=sequence_length,
+        seed=seed,
+        max_epochs=max_epochs,
+        shard_tokens=shard_tokens,
+    )
+    try:
+        pack(
+            corpus,
+            request.allocation,
+            request.tokens,
+            out,
+            pairs=pairs,
+            tokenizer=tokenizer,
+            settings=request.settings,
+            token_settings=request.token_settings,
+            stores=stores,
+            command=shlex.join(["polymix", *sys.argv[1:]]),
+        )
+    except Infeasible as error:
+        click.echo(json.dumps(error.report, ensure_ascii=False), err=True)
+        sys.exit(2)
+    rows: list[dict[str, Any]] = read_shard_manifest(out).mix().to_pylist()
+    emit(rows, title=f"{out}: tokens by source")

@@ -1,0 +1,319 @@
+"""An allocation, written out: shards that hold each source's tokens to within one sequence of what was asked for.
+
+Start at `pack`. The mixture itself is `training.order`; this module tokenizes the corpus where that was not done yet,
+writes the order's sequences into shards of bounded size, reads all of it back, and publishes it only if it is right.
+An infeasible request (`training.order.Infeasible`) writes nothing.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import shutil
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.parquet as pq
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from pipelines.tokens import TokenSettings, ensure_tokens
+from quality.artifacts import creating, read_manifest
+from quality.contracts import check_all
+from quality.mistakes import BadInput, Failure, Mistake, bad_input
+from quality.progress import progress
+from training.allocation import Allocation, read_allocation
+from training.hyperparameters import count
+from training.order import MAX_EPOCHS, Order, plan_order
+from training.shards import (
+    MIX_CONTRACT,
+    SEQUENCE_SCHEMA,
+    SEQUENCES_FILE,
+    SHARD_CONTRACT,
+    SHARD_SCHEMA,
+    Shard,
+    ShardManifest,
+    shard_mistakes,
+)
+from training.stores import DTYPES, TOKENIZER_FILE, UINT16_IDS, TokenStore, open_stores
+
+_CHUNK_TOKENS = 1 << 20  # written and counted at once
+
+
+class PackSettings(BaseModel):
+    """How an allocation is written out.
+
+    Args:
+        sequence_length: Tokens a sequence.
+        seed: Permutes the documents of each source, anew in each epoch.
+        max_epochs: How often a source may be read.
+        shard_tokens: Tokens a shard file holds at most.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+    sequence_length: int = Field(default=2048, ge=1)
+    seed: int = Field(default=0, ge=0)
+    max_epochs: float = Field(default=MAX_EPOCHS, gt=0, allow_inf_nan=False)
+    shard_tokens: int = Field(default=1 << 27, ge=1)
+
+
+@dataclass(frozen=True)
+class Request:
+    """What a command line asks `pack` for."""
+
+    allocation: Allocation
+    tokens: int
+    settings: PackSettings
+    token_settings: TokenSettings
+
+
+def read_request(
+    *,
+    corpus: Path,
+    pairs: Path | None,
+    allocation: Path,
+    tokens: str,
+    tokenizer: Path | None,
+    vocabulary: int | None,
+    sequence_length: int,
+    seed: int,
+    max_epochs: float,
+    shard_tokens: str,
+) -> Request:
+    """Check everything that stands on a command line before any of it is used.
+
+    Raises:
+        BadInput: Every input that is missing and every option that cannot be used.
+    """
+    mistakes: list[Mistake] = []
+
+    def tried(check: Callable[[], Any]) -> Any:
+        try:
+            return check()
+        except BadInput as error:
+            mistakes.extend(error.mistakes)
+        return None
+
+    def counted(option: str, text: str) -> int:
+        try:
+            return count(text)
+        except ValueError as error:
+            bad_input(option, str(error))
+
+    def checked(model: type[BaseModel], values: Mapping[str, Any]) -> BaseModel:
+        try:
+            return model.model_validate(values)
+        except ValidationError as error:
+            raise BadInput(
+                Mistake(_option(str(wrong["loc"][0])), f"{wrong['input']!r}: {wrong['msg']}")
+                for wrong in error.errors()
+            ) from error
+
+    budget = tried(lambda: counted("--tokens", tokens))
+    largest = tried(lambda: counted("--shard-tokens", shard_tokens))
+    packing = {"sequence_length": sequence_length, "seed": seed, "max_epochs": max_epochs, "shard_tokens": largest or 1}
+    settings = tried(lambda: checked(PackSettings, packing))
+    token_settings = tried(lambda: checked(TokenSettings, {} if vocabulary is None else {"vocabulary": vocabulary}))
+    if budget is not None and settings is not None and budget < sequence_length:
+        mistakes.append(Mistake("--tokens", f"{budget} is less than one sequence; raise it or lower --sequence-length"))
+    if vocabulary is not None and tokenizer is not None:
+        mistakes.append(Mistake("--vocabulary", "is for a tokenizer that is trained; leave it out with --tokenizer"))
+    asked = tried(lambda: read_allocation(allocation))
+    tried(lambda: _kind(corpus))
+    if pairs is not None:
+        tried(lambda: read_manifest(pairs, "pairs"))
+    if tokenizer is not None:
+        tried(lambda: token_byte_lengths(tokenizer))
+    if mistakes:
+        raise BadInput(mistakes)
+    return Request(asked, budget, settings, token_settings)
+
+
+def _kind(corpus: Path) -> str:
+    kind = read_manifest(corpus).get("kind")
+    if kind not in ("corpus", "tokens"):
+        bad_input(corpus, f"holds a {kind!r}; a corpus (from `polymix build`) or tokens made of one are needed")
+    return kind
+
+
+def _option(name: str) -> str:
+    return "--" + name.replace("_", "-")
+
+
+def pack(
+    corpus: Path | str,
+    allocation: Allocation,
+    tokens: int,
+    out: Path | str,
+    *,
+    pairs: Path | str | None = None,
+    tokenizer: Path | str | None = None,
+    settings: PackSettings | None = None,
+    token_settings: TokenSettings | None = None,
+    stores: Path | str | None = None,
+    command: str = "",
+) -> dict[str, Any]:
+    """Pack shards to an allocation.
+
+    Args:
+        corpus: A `corpus` artifact, or the `tokens` artifact that was made from one.
+        allocation: Share of the tokens by source.
+        tokens: Tokens in all; rounded down to whole sequences.
+        out: The folder to make.
+        pairs: The `pairs` artifact, for `pair:` sources.
+        tokenizer: A `tokenizer.json`, or None to train one on the corpus.
+        settings: How the allocation is written out; None for the defaults.
+        token_settings: How text becomes tokens; None for the defaults.
+        stores: Keep the token stores here and use them again next time; None to make them for this one time.
+        command: The command line that makes it again.
+
+    Returns:
+        The manifest of the `shards` artifact.
+
+    Raises:
+        Infeasible: The mixture cannot be supplied; the error's `report` says what could be.
+        BadInput: An input cannot be used.
+    """
+    corpus, out = Path(corpus), Path(out)
+    settings = settings or PackSettings()
+    if _kind(corpus) == "tokens":
+        _refuse_with_tokens(pairs=pairs, tokenizer=tokenizer, stores=stores)
+        return _pack_stores(corpus, allocation, tokens, out, settings, command)
+    token_settings = token_settings or TokenSettings()
+    tokenizer = None if tokenizer is None else Path(tokenizer)
+    pairs = None if pairs is None else Path(pairs)
+    # Under its own name a stopped try's token stores are found again by the next one.
+    place = Path(stores) if stores is not None else out.with_name(f".{out.name}.tokens")
+    ensure_tokens(corpus, pairs, place, token_settings, tokenizer, command)
+    try:
+        return _pack_stores(place, allocation, tokens, out, settings, command)
+    finally:
+        if stores is None:
+            shutil.rmtree(place, ignore_errors=True)
+
+
+def _refuse_with_tokens(**options: object) -> None:
+    mistakes = [
+        Mistake(f"--{name}", "only goes with a corpus: the token stores given as --corpus are already made")
+        for name, value in options.items()
+        if value is not None
+    ]
+    if mistakes:
+        raise BadInput(mistakes)
+
+
+def _pack_stores(
+    tokens_dir: Path, allocation: Allocation, tokens: int, out: Path, settings: PackSettings, command: str
+) -> dict[str, Any]:
+    stores = open_stores(tokens_dir, "train")
+    order = plan_order(stores, allocation, tokens, settings.sequence_length, settings.seed, settings.max_epochs)
+    identity = {
+        "tokens": read_manifest(tokens_dir, "tokens")["fingerprint"],
+        "allocation": allocation.as_json(),
+        "budget": tokens,
+        "settings": settings.model_dump(),
+    }
+    with creating(out, "shards", identity, command=command) as draft:
+        shutil.copyfile(tokens_dir / TOKENIZER_FILE, draft.path / TOKENIZER_FILE)
+        for folder in sorted(tokens_dir.glob("*/validation")):
+            shutil.copytree(folder, draft.path / folder.relative_to(tokens_dir))
+        written = write_shards(order, draft.path, settings.shard_tokens)
+        manifest = ShardManifest(
+            target={source: share * tokens for source, share in allocation.shares.items()},
+            tokens=order.tokens,
+            bytes=written[1],
+            repeats=order.repeats,
+            shards=written[0],
+            tokenizer=order.tokenizer,
+            sequence_length=settings.sequence_length,
+            seed=settings.seed,
+            dtype=_dtype(order),
+        )
+        _check(draft.path, manifest)
+        draft.details.update(manifest.as_json())
+        draft.counts.update(
+            tokens=sum(manifest.tokens.values()),
+            bytes=sum(manifest.bytes.values()),
+            sequences=len(order),
+            shards=len(manifest.shards),
+        )
+    return read_manifest(out, "shards")
+
+
+def write_shards(order: Order, folder: Path, shard_tokens: int) -> tuple[tuple[Shard, ...], dict[str, int]]:
+    """Write an order's sequences, in order, into shards and `sequences.parquet`.
+
+    Args:
+        order: What to write.
+        folder: Where to.
+        shard_tokens: Tokens a shard holds at most; rounded down to whole sequences, but never below one.
+
+    Returns:
+        The shards, and the UTF-8 bytes behind the tokens of each source.
+    """
+    length, dtype = order.sequence_length, DTYPES[_dtype(order)]
+    in_shard = max(1, shard_tokens // length)
+    in_chunk = max(1, _CHUNK_TOKENS // length)
+    shards: list[Shard] = []
+    sizes = dict.fromkeys(order.sources, 0)
+    id_bytes = next(iter(order.stores.values())).id_bytes
+    with (
+        progress(total=len(order) * length, description="packing", unit="tok") as bar,
+        pq.ParquetWriter(folder / SEQUENCES_FILE, SEQUENCE_SCHEMA) as table,
+    ):
+        for first in range(0, len(order), in_shard):
+            last = min(first + in_shard, len(order))
+            path = f"shard-{len(shards):05d}.bin"
+            digest = hashlib.sha256()
+            with (folder / path).open("wb") as stream:
+                for start in range(first, last, in_chunk):
+                    indices = range(start, min(start + in_chunk, last))
+                    rows = np.stack([order.sequence(index) for index in indices])
+                    data = rows[:, :-1].astype(dtype).tobytes()
+                    stream.write(data)
+                    digest.update(data)
+                    sources = [order.source_of(index) for index in indices]
+                    for source, size in zip(sources, id_bytes[rows[:, :-1]].sum(axis=1).tolist(), strict=True):
+                        sizes[source] += size
+                    table.write_table(_sequences(order, sources, indices, rows[:, -1]))
+                    bar.update(len(rows) * length)
+            shards.append(Shard(path, (last - first) * length, digest.hexdigest()))
+    return tuple(shards), sizes
+
+
+def _sequences(order: Order, sources: list[str], indices: range, following: npt.NDArray[np.int64]) -> pa.Table:
+    codes = pa.array([order.sources.index(source) for source in sources], pa.int32())
+    return pa.Table.from_arrays(
+        [
+            pa.DictionaryArray.from_arrays(codes, pa.array(order.sources)),
+            pa.array([order.position_of(index) for index in indices], pa.int64()),
+            pa.array(following, pa.uint32()),
+        ],
+        schema=SEQUENCE_SCHEMA,
+    )
+
+
+def _dtype(order: Order) -> str:
+    store: TokenStore = next(iter(order.stores.values()))
+    return "uint16" if len(store.id_bytes) <= UINT16_IDS else "uint32"
+
+
+def _check(folder: Path, manifest: ShardManifest) -> None:
+    """Read back what was written.
+
+    Raises:
+        Failure: A file does not hold what was to be written.
+        ContractFailed: The mix is not the one that was asked for.
+    """
+    mistakes = shard_mistakes(folder, manifest, verify=True)
+    if mistakes:
+        raise Failure(
+            "what was written is not what was to be written; is the disk full or failing?\n"
+            + "\n".join(map(str, mistakes))
+        )
+    shards = pa.Table.from_pylist([asdict(shard) for shard in manifest.shards], SHARD_SCHEMA)
+    check_all([(SHARD_CONTRACT, shards), (MIX_CONTRACT, manifest.mix())], folder)

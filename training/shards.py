@@ -1,0 +1,328 @@
+"""The noun `ShardManifest`: an order written out as files, which anyone can read without the stores.
+
+Start at `open_shards`, which gives sequences exactly as the order gave them. A shard is a flat file of token ids, whole
+sequences one after the other, with nothing between them: `np.fromfile(path, dtype).reshape(-1, sequence_length)`.
+`sequences.parquet` has a row for each sequence, over all shards in order: its source, how many of that source came
+before it, and the token that follows it in its document stream (the target of its last token). Validation stores lie
+beside the shards, so that `training.stores.open_stores(shards, "validation")` works.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any, cast
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from quality.artifacts import MANIFEST, file_sha256, read_manifest
+from quality.contracts import Contract, Expectation
+from quality.mistakes import BadInput, Mistake
+from training.stores import DTYPES, TOKENIZER_FILE
+
+SEQUENCES_FILE = "sequences.parquet"
+
+SEQUENCE_SCHEMA = pa.schema(
+    [
+        pa.field("source", pa.dictionary(pa.int32(), pa.string()), nullable=False),
+        pa.field("position", pa.int64(), nullable=False),  # sequences of the same source before this one
+        pa.field("following", pa.uint32(), nullable=False),  # id of the token behind the sequence's last
+    ]
+)
+
+SHARD_SCHEMA = pa.schema(
+    [
+        pa.field("path", pa.string(), nullable=False),  # below the artifact
+        pa.field("tokens", pa.int64(), nullable=False),
+        pa.field("sha256", pa.string(), nullable=False),
+    ]
+)
+
+MIX_SCHEMA = pa.schema(
+    [
+        pa.field("source", pa.string(), nullable=False),
+        pa.field("target", pa.float64(), nullable=False),  # share x tokens asked for
+        pa.field("tokens", pa.int64(), nullable=False),  # counted in the shards
+        pa.field("bytes", pa.int64(), nullable=False),  # UTF-8 bytes behind them
+        pa.field("repeats", pa.float64(), nullable=False),  # epochs over the source
+        pa.field("off_by", pa.float64(), nullable=False),  # sequences above (or below) the target
+    ]
+)
+
+SHARD_CONTRACT = Contract(
+    noun="shard",
+    key=("path",),
+    expectations=(
+        Expectation("expect_table_row_count_to_be_between", {"min_value": 1}, "nothing to train on"),
+        Expectation("expect_column_values_to_be_unique", {"column": "path"}, "a shard was listed twice"),
+        Expectation("expect_column_values_to_be_unique", {"column": "sha256"}, "a shard was written twice"),
+        Expectation("expect_column_values_to_be_between", {"column": "tokens", "min_value": 1}, "an empty shard"),
+    ),
+)
+
+MIX_CONTRACT = Contract(
+    noun="mix",
+    key=("source",),
+    expectations=(
+        Expectation("expect_column_values_to_be_unique", {"column": "source"}, "a source was counted twice"),
+        Expectation(
+            "expect_column_values_to_be_between",
+            {"column": "off_by", "min_value": -1, "max_value": 1, "strict_min": True, "strict_max": True},
+            "the mix is not the one asked for",
+        ),
+        Expectation("expect_column_values_to_be_between", {"column": "bytes", "min_value": 1}, "tokens without text"),
+    ),
+)
+
+
+@dataclass(frozen=True)
+class Shard:
+    """One file of token ids.
+
+    Args:
+        path: Its name, below the artifact.
+        tokens: Token ids in it.
+        sha256: Of its bytes.
+    """
+
+    path: str
+    tokens: int
+    sha256: str
+
+
+@dataclass(frozen=True)
+class ShardManifest:
+    """What shards hold, as their `manifest.json` says.
+
+    Args:
+        target: Tokens asked for, by source: share x tokens.
+        tokens: Tokens written, by source.
+        bytes: UTF-8 bytes behind them, by source.
+        repeats: How often each source was read, in epochs.
+        shards: The files, in order.
+        tokenizer: SHA-256 of `tokenizer.json`.
+        sequence_length: Tokens a sequence.
+        seed: What the order was planned with.
+        dtype: `uint16` or `uint32`, little-endian.
+    """
+
+    target: Mapping[str, float]
+    tokens: Mapping[str, int]
+    bytes: Mapping[str, int]
+    repeats: Mapping[str, float]
+    shards: tuple[Shard, ...]
+    tokenizer: str
+    sequence_length: int
+    seed: int
+    dtype: str
+
+    def as_json(self) -> dict[str, Any]:
+        """Return the manifest's fields as JSON."""
+        return {**asdict(self), "shards": [asdict(shard) for shard in self.shards]}
+
+    def mix(self) -> pa.Table:
+        """Return one row of `MIX_SCHEMA` for each source."""
+        rows = [
+            {
+                "source": source,
+                "target": self.target[source],
+                "tokens": self.tokens.get(source, 0),
+                "bytes": self.bytes.get(source, 0),
+                "repeats": self.repeats.get(source, 0.0),
+                "off_by": (self.tokens.get(source, 0) - self.target[source]) / self.sequence_length,
+            }
+            for source in self.target
+        ]
+        return pa.Table.from_pylist(rows, MIX_SCHEMA)
+
+
+def read_shard_manifest(folder: Path | str) -> ShardManifest:
+    """Read the manifest of a `shards` artifact.
+
+    Raises:
+        BadInput: There are no finished shards, or the manifest lacks a field or holds a wrong one.
+    """
+    path = Path(folder) / MANIFEST
+    manifest = read_manifest(folder, "shards")
+    kinds: dict[str, type | tuple[type, ...]] = {
+        "target": dict,
+        "tokens": dict,
+        "bytes": dict,
+        "repeats": dict,
+        "shards": list,
+        "tokenizer": str,
+        "sequence_length": int,
+        "seed": int,
+        "dtype": str,
+    }
+    mistakes = [
+        Mistake(f"{path}: {name}", f"{manifest.get(name)!r} cannot be right; pack the shards again")
+        for name, kind in kinds.items()
+        if not isinstance(manifest.get(name), kind)
+        or (name == "dtype" and manifest[name] not in DTYPES)
+        or (name == "sequence_length" and manifest[name] < 1)
+    ]
+    shards: list[Shard] = []
+    for place, row in enumerate(
+        cast(list[Any], manifest["shards"] if isinstance(manifest.get("shards"), list) else [])
+    ):
+        try:
+            shards.append(Shard(**row))
+        except TypeError:
+            mistakes.append(Mistake(f"{path}: shards[{place}]", "needs path, tokens, sha256; pack the shards again"))
+    if mistakes:
+        raise BadInput(mistakes)
+    fields: dict[str, Any] = {name: manifest[name] for name in kinds}
+    fields["shards"] = tuple(shards)
+    return ShardManifest(**fields)
+
+
+@dataclass(frozen=True, eq=False)
+class Shards:
+    """Opened shards; make them with `open_shards`. The same faces as `training.order.Order`.
+
+    Args:
+        folder: Where they lie.
+        manifest: What they hold.
+    """
+
+    folder: Path
+    manifest: ShardManifest
+
+    def __len__(self) -> int:
+        return sum(shard.tokens for shard in self.manifest.shards) // self.sequence_length
+
+    @property
+    def sequence_length(self) -> int:
+        """Return the tokens a sequence trains on."""
+        return self.manifest.sequence_length
+
+    @property
+    def tokenizer(self) -> str:
+        """Return the SHA-256 of the tokenizer file."""
+        return self.manifest.tokenizer
+
+    @property
+    def tokens(self) -> Mapping[str, int]:
+        """Return the tokens trained on, by source."""
+        return self.manifest.tokens
+
+    @property
+    def repeats(self) -> Mapping[str, float]:
+        """Return how often each source is read, in epochs."""
+        return self.manifest.repeats
+
+    @property
+    def sources(self) -> tuple[str, ...]:
+        """Return the sources that are drawn from."""
+        return tuple(self.manifest.tokens)
+
+    def source_of(self, index: int) -> str:
+        """Return which source sequence `index` comes from."""
+        names, codes, _ = self._sequences
+        return names[codes[self._checked(index)]]
+
+    def sequence(self, index: int) -> npt.NDArray[np.int64]:
+        """Return sequence `index` and the token that follows it, shape (sequence_length + 1,)."""
+        length = self.sequence_length
+        place = int(np.searchsorted(self._ends, self._checked(index), side="right"))
+        first = index - (int(self._ends[place - 1]) if place else 0)
+        found = np.empty(length + 1, np.int64)
+        found[:-1] = self._ids[place][first * length : (first + 1) * length]
+        found[-1] = self._sequences[2][index]
+        return found
+
+    def _checked(self, index: int) -> int:
+        if not 0 <= index < len(self):
+            raise IndexError(f"sequence {index} of {len(self)}")
+        return index
+
+    @cached_property
+    def _ids(self) -> list[npt.NDArray[Any]]:
+        dtype = DTYPES[self.manifest.dtype]
+        return [np.memmap(self.folder / shard.path, dtype, mode="r") for shard in self.manifest.shards]
+
+    @cached_property
+    def _ends(self) -> npt.NDArray[np.int64]:
+        return np.cumsum([shard.tokens // self.sequence_length for shard in self.manifest.shards])
+
+    @cached_property
+    def _sequences(self) -> tuple[list[str], npt.NDArray[np.int32], npt.NDArray[np.uint32]]:
+        table = pq.read_table(self.folder / SEQUENCES_FILE, columns=["source", "following"])
+        sources: Any = table["source"].unify_dictionaries().combine_chunks()
+        return sources.dictionary.to_pylist(), sources.indices.to_numpy(), table["following"].to_numpy()
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {"folder": self.folder, "manifest": self.manifest}
+
+
+def open_shards(folder: Path | str, tokenizer: str | None = None, *, verify: bool = False) -> Shards:
+    """Open shards for reading.
+
+    Args:
+        folder: A `shards` artifact.
+        tokenizer: SHA-256 of the tokenizer they must have been made with, or None for any.
+        verify: Read every byte and compare the checksums, too.
+
+    Raises:
+        BadInput: They are unfinished, damaged, or made with another tokenizer.
+    """
+    folder = Path(folder)
+    manifest = read_shard_manifest(folder)
+    mistakes = shard_mistakes(folder, manifest, verify=verify)
+    if tokenizer is not None and tokenizer != manifest.tokenizer:
+        mistakes.append(
+            Mistake(str(folder), f"made with tokenizer {manifest.tokenizer[:12]}, asked for {tokenizer[:12]}")
+        )
+    if mistakes:
+        raise BadInput(mistakes)
+    return Shards(folder, manifest)
+
+
+def shard_mistakes(folder: Path, manifest: ShardManifest, *, verify: bool) -> list[Mistake]:
+    """Return what is wrong with the files of a manifest: missing, cut, changed, or not as many as it says.
+
+    Args:
+        folder: Where the files lie.
+        manifest: What they should be.
+        verify: Read every byte and compare the checksums and the tokens of each source, too.
+    """
+    mistakes: list[Mistake] = []
+    size = DTYPES[manifest.dtype].itemsize
+
+    def wrong(path: Path, what: str) -> None:
+        mistakes.append(Mistake(str(path), f"{what}; pack the shards again"))
+
+    for shard in manifest.shards:
+        path = folder / shard.path
+        if not path.is_file():
+            wrong(path, "missing")
+        elif path.stat().st_size != shard.tokens * size or shard.tokens % manifest.sequence_length:
+            wrong(path, f"{path.stat().st_size} bytes do not hold {shard.tokens} tokens in whole sequences")
+        elif verify and file_sha256(path) != shard.sha256:
+            wrong(path, "its SHA-256 differs from the manifest")
+    tokenizer = folder / TOKENIZER_FILE
+    if not tokenizer.is_file():
+        wrong(tokenizer, "missing")
+    elif file_sha256(tokenizer) != manifest.tokenizer:
+        wrong(tokenizer, "is not the tokenizer of the manifest")
+    sequences = folder / SEQUENCES_FILE
+    try:
+        rows = pq.read_metadata(sequences).num_rows
+        counted = pq.read_table(sequences, columns=["source"])["source"] if verify else None
+    except (OSError, pa.ArrowException) as error:
+        wrong(sequences, f"cannot be read ({error})")
+        return mistakes
+    if rows * manifest.sequence_length != sum(shard.tokens for shard in manifest.shards):
+        wrong(sequences, f"{rows} sequences, not as many as the shards hold")
+    if counted is not None:
+        found: list[dict[str, Any]] = cast(Any, counted.value_counts()).to_pylist()
+        tokens = {row["values"]: row["counts"] * manifest.sequence_length for row in found}
+        if tokens != dict(manifest.tokens):
+            wrong(sequences, f"holds {tokens} tokens by source, the manifest says {dict(manifest.tokens)}")
+    return mistakes
