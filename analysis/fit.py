@@ -309,8 +309,8 @@ def _words_on_fit(best: fitting.Solution, unidentified: Sequence[str]) -> list[s
     words: list[str] = []
     if unidentified:
         words.append(
-            f"these runs do not determine {', '.join(unidentified)}: predictions near the runs may hold, the symbols"
-            " themselves mean nothing"
+            f"these runs do not determine {', '.join(unidentified)}: read nothing into the values, though predictions near"
+            " the runs may hold"
         )
     if not best.converged:
         words.append(
