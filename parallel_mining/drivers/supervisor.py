@@ -36,7 +36,7 @@ STARTUP_S = 30.0
 OUT_OF_MEMORY = "ran out of memory"
 TOO_LARGE = "a result that is too large"
 PROTOCOL = 3
-STDERR_KEPT = 4000
+STDERR_KEPT = 2000
 LINE_KEPT = 16 << 20
 # A native worker that died is back in milliseconds, a JVM is not.
 Todo = tuple[int, list[int]]
@@ -119,7 +119,7 @@ class Process:
                     self.flooded = True
                     self.kill()
             else:
-                self.stderr = (self.stderr + chunk)[-STDERR_KEPT:]
+                self.keep(chunk)
         if not self.lines and (self.child.poll() is not None or self.out not in self.selector.get_map()):
             # What it wrote before it ended is still in the pipe.
             while self.out in self.selector.get_map():
@@ -134,6 +134,12 @@ class Process:
             self.lines += [bytes(line).decode("ascii", "replace") for line in complete]
             self.pending = bytearray()
             self.ended = True
+
+    def keep(self, chunk: bytes) -> None:
+        """Keep the beginning and the end of what it says: runtimes give the reason first or last."""
+        self.stderr += chunk
+        if len(self.stderr) > 2 * STDERR_KEPT:
+            self.stderr = self.stderr[:STDERR_KEPT] + b"\n" + self.stderr[-STDERR_KEPT:]
 
     def kill(self) -> None:
         """Kill it and everything else in the sandbox except init and this process."""
@@ -162,7 +168,7 @@ class Process:
                     break
                 if not chunk:
                     break
-                self.stderr = (self.stderr + chunk)[-STDERR_KEPT:]
+                self.keep(chunk)
         else:
             self.selector.close()
         os.close(self.out)
@@ -254,7 +260,9 @@ class Batch:
             patience = 0
             if isinstance(line, tuple):
                 hung, why = line
-                self.fail("X", k, f"loading it took longer than {SETTINGS['load_s']} s" if hung else f"loading it {why}")
+                self.fail(
+                    "X", k, f"loading it took longer than {SETTINGS['load_s']} s" if hung else f"loading it {why}"
+                )
                 return rest
             kind, _, message = (line + "  ").split(" ")[:3]
             if kind in "XU":

@@ -1,0 +1,1 @@
+"""Go: how its functions are found, and how they are compiled and run."""

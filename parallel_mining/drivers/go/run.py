@@ -1,0 +1,68 @@
+"""How Go programs are run: a package each, compiled together, linked into one binary, a process a program."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+
+from parallel_mining.drivers import Job, Toolchain, Unavailable, interpreter, text_of
+from parallel_mining.pairs import Program
+
+BATCH = 64
+# A type parameter is given one of these, the first that compiles.
+INSTANCES = ("int", "float64", "string")
+
+_PACKAGE = re.compile(r"^[ \t]*package[ \t]+\w+", re.MULTILINE)
+
+
+def toolchain() -> Toolchain | Unavailable:
+    """Return the go command on the path, or Debian's."""
+    install = "install Go 1.18 or newer (Debian: apt install golang-go)"
+    go = shutil.which("go") or shutil.which("/usr/lib/go/bin/go")
+    if not go:
+        return Unavailable("go", "no `go` on the path", install)
+    root = text_of(go, "env", "GOROOT")
+    said = text_of(go, "version")
+    version = re.search(r"go(\d+)\.(\d+)(?:\.\d+)?", said)
+    if not root or not version or (int(version[1]), int(version[2])) < (1, 18):
+        return Unavailable("go", f"`{go} version` says {said or 'nothing'}", install)
+    binds = () if Path(root).resolve().is_relative_to("/usr") else (root,)
+    return Toolchain("go", f"go {version[0].removeprefix('go')}", {"go": f"{root}/bin/go"}, binds)
+
+
+def job(programs: Sequence[Program], tools: Toolchain) -> Job:
+    """Return the files and settings of one batch."""
+    here = Path(__file__).parent
+    files = {name: (here / name).read_bytes() for name in ("build.py", "harness.go")}
+    for k, program in enumerate(programs):
+        named, count = _PACKAGE.subn(f"package p{k}", program.code, count=1)
+        files[f"programs/{k}.go"] = (named if count else f"package p{k}\n\n{program.code}").encode()
+    entries = {k: _entries(program) for k, program in enumerate(programs)}
+    files["entries.json"] = json.dumps(entries).encode()
+    python, _ = interpreter()
+    version = re.match(r"go (\d+\.\d+)", tools.version)
+    build = (python, "-I", "-S", "-B", "/job/build.py", tools.tools["go"], version[1] if version else "1.18")
+    environment = {
+        "GOCACHE": "/tmp/go-cache",
+        "GOPATH": "/tmp/go-path",
+        "GOFLAGS": "-mod=mod",
+        "GOPROXY": "off",
+        "GOTOOLCHAIN": "local",
+        "CGO_ENABLED": "0",
+    }
+    worker = ("/bin/sh", "-c", 'exec "/tmp/built/$2" "$1" "$2"', "sh")
+    return Job(files, worker, build, environment, alone=True)
+
+
+def _entries(program: Program) -> list[str]:
+    """Return the expressions for the function, in the order to try them: one a choice of type arguments."""
+    parameters = r"\[([^\]]*(?:\[[^\]]*\][^\]]*)*)\]"
+    generic = re.search(rf"^func[ \t]+{re.escape(program.entry)}[ \t]*{parameters}", program.code, re.MULTILINE)
+    if not generic:
+        return [program.entry]
+    # `K comparable, V any` has two; `A, B any` too. A constraint may itself hold brackets but no top-level comma.
+    count = len(re.findall(r",(?![^\[]*\])", generic[1])) + 1
+    return [f"{program.entry}[{', '.join([instance] * count)}]" for instance in INSTANCES]
