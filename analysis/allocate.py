@@ -296,6 +296,8 @@ def _answer(
         for name in _used_up(problem, whole, languages)
     ]
     drawn = _draws(problem, fits, rng)
+    if problem.prior_weight:
+        words.append("the prior holds the shares and their intervals together: they are not the laws' opinion alone")
     if drawn is None:
         words.append("some laws come without draws, so there are no intervals: how sure the shares are is not known")
     else:
@@ -587,6 +589,8 @@ def _lines(path: Path | str, name: str) -> list[Mapping[str, Any]]:
             found.append(json.loads(line))
         except json.JSONDecodeError as error:
             mistakes.append(Mistake(f"{name}: line {number}", f"not JSON ({error}); one fit a line is expected"))
+    if mistakes and not found:
+        bad_input(name, "not what `polymix fit --by language` prints; a table of runs goes through `polymix fit` first")
     if mistakes:
         raise BadInput(mistakes)
     return found

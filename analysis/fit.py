@@ -9,7 +9,7 @@ line of text. What always holds: `draws` has one entry a bootstrap resample, eac
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +20,7 @@ from analysis import fitting, laws
 from analysis.laws import Floats, Frame, Law, Points
 from analysis.runs import RunTable, read_runs
 from quality.mistakes import BadInput, Mistake
+from quality.progress import progress
 
 LEVEL = 0.95
 HELDOUT_FRACTION = 0.2
@@ -126,12 +127,10 @@ def fit_table(
             for group, count in few.items()
         )
     fits: list[dict[str, Any]] = []
-    for group, points in groups.items():
-        one = _fit_points(law, points, runs.unit, group, bootstrap, seed)
-        one["columns"] = dict(runs.columns)
-        one["dropped_highest"] = drop_highest
-        one["warnings"] = [*runs.warnings, *one["warnings"]]
-        fits.append(one)
+    with progress(total=len(groups) * (1 + bootstrap), description=f"fit {law.name}", unit="fit") as bar:
+        for group, points in groups.items():
+            one = _fit_points(law, points, runs, group, bootstrap, seed, bar.update)
+            fits.append({**one, "dropped_highest": drop_highest})
     return fits
 
 
@@ -188,12 +187,21 @@ def draws_of(fit: Mapping[str, Any], axes: int = 0) -> dict[str, Floats]:
     return {name: np.array([draw[name] for draw in fit["draws"]], dtype=np.float64).reshape(shape) for name in symbols}
 
 
-def _fit_points(law: Law, points: Points, unit: str, group: str | None, bootstraps: int, seed: int) -> dict[str, Any]:
+def _fit_points(
+    law: Law,
+    points: Points,
+    runs: RunTable,
+    group: str | None,
+    bootstraps: int,
+    seed: int,
+    done: Callable[[int], object],
+) -> dict[str, Any]:
     origin = laws.frame(points)
     best = fitting.solve(law, points, origin)
+    done(1)
     enough = len(points) > len(law.symbols)
     drawn, again = (
-        fitting.bootstrap(law, points, origin, best.theta, bootstraps, _generator(seed, group), _label("fit", group))
+        fitting.bootstrap(law, points, origin, best.theta, bootstraps, _generator(seed, group), done)
         if enough and bootstraps
         else (np.zeros((0, len(law.symbols))), 0)
     )
@@ -206,6 +214,7 @@ def _fit_points(law: Law, points: Points, unit: str, group: str | None, bootstra
     unidentified = _unidentified(law, best, drawn, origin, intervals)
     heldout, why_not = _heldout(law, points)
     warnings = [
+        *runs.warnings,
         *_words_on_data(law, points),
         *_words_on_intervals(law, points, len(drawn), bootstraps, again),
         *_words_on_fit(best, unidentified),
@@ -213,7 +222,7 @@ def _fit_points(law: Law, points: Points, unit: str, group: str | None, bootstra
     ]
     return {
         "law": law.name,
-        "unit": unit,
+        "unit": runs.unit,
         "group": group,
         "n_runs": len(points),
         "objective": best.objective,
@@ -229,6 +238,7 @@ def _fit_points(law: Law, points: Points, unit: str, group: str | None, bootstra
             "tokens": [float(points.tokens.min()), float(points.tokens.max())],
             "loss": [float(points.loss.min()), float(points.loss.max())],
         },
+        "columns": dict(runs.columns),
         "residual": _residual(law, best.theta, points, origin),
         "seed": seed,
         "warnings": warnings,
@@ -239,10 +249,6 @@ def _fit_points(law: Law, points: Points, unit: str, group: str | None, bootstra
 def _generator(seed: int, group: str | None) -> np.random.Generator:
     digest = hashlib.sha256(repr(group).encode()).digest()
     return np.random.default_rng([seed, *digest[:16]])
-
-
-def _label(what: str, group: str | None) -> str:
-    return what if group is None else f"{what} {group}"
 
 
 def _without_highest(points: Points, count: int) -> Points:
@@ -309,8 +315,8 @@ def _words_on_fit(best: fitting.Solution, unidentified: Sequence[str]) -> list[s
     words: list[str] = []
     if unidentified:
         words.append(
-            f"these runs do not determine {', '.join(unidentified)}: read nothing into the values, though predictions near"
-            " the runs may hold"
+            f"these runs do not determine {', '.join(unidentified)}: read nothing into the values, though predictions"
+            " near the runs may hold"
         )
     if not best.converged:
         words.append(

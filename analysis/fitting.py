@@ -10,6 +10,7 @@ What always holds: never one start only; the same seed gives the same numbers; c
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,7 +18,6 @@ from numpy.typing import NDArray
 from scipy.optimize import minimize
 
 from analysis.laws import Floats, Frame, Law, Points
-from quality.progress import progress
 
 HUBER_DELTA = 1e-3
 """Source: Hoffmann et al., arXiv 2203.15556, approach 3."""
@@ -287,7 +287,7 @@ def bootstrap(
     best: Floats,
     count: int,
     rng: np.random.Generator,
-    description: str = "bootstrap",
+    done: Callable[[int], object] = int,
 ) -> tuple[Floats, int]:
     """Fit a law to resamples of the runs.
 
@@ -298,7 +298,7 @@ def bootstrap(
         best: The fit to all runs, one of the starts, shape (P,).
         count: How many resamples.
         rng: Where the randomness comes from.
-        description: What the progress bar says.
+        done: Is told how many more resamples have been fitted.
 
     Returns:
         Coordinates, shape (count, P), and how many resamples were drawn again because they could not be fitted.
@@ -306,16 +306,15 @@ def bootstrap(
     weights, again = resamples(points, count, len(law.symbols), rng)
     found: list[Floats] = []
     per_batch = max(1, BATCH // (BOOTSTRAP_STARTS + 1))
-    with progress(total=len(weights), description=description, unit="fit") as bar:
-        for first in range(0, len(weights), per_batch):
-            part = weights[first : first + per_batch]
-            begin = law.starts(points, origin, part, BOOTSTRAP_STARTS)
-            begin = np.concatenate([np.broadcast_to(best, (len(part), 1, len(best))), begin], axis=1)
-            many = begin.shape[1]
-            theta, value, _ = minimise(
-                law, begin.reshape(-1, len(best)), points, origin, np.repeat(part, many, axis=0), steps=60
-            )
-            winner = value.reshape(-1, many).argmin(axis=1)
-            found.append(theta.reshape(-1, many, len(best))[np.arange(len(part)), winner])
-            bar.update(len(part))
+    for first in range(0, len(weights), per_batch):
+        part = weights[first : first + per_batch]
+        begin = law.starts(points, origin, part, BOOTSTRAP_STARTS)
+        begin = np.concatenate([np.broadcast_to(best, (len(part), 1, len(best))), begin], axis=1)
+        many = begin.shape[1]
+        theta, value, _ = minimise(
+            law, begin.reshape(-1, len(best)), points, origin, np.repeat(part, many, axis=0), steps=60
+        )
+        winner = value.reshape(-1, many).argmin(axis=1)
+        found.append(theta.reshape(-1, many, len(best))[np.arange(len(part)), winner])
+        done(len(part))
     return np.concatenate(found) if found else np.zeros((0, len(best))), again

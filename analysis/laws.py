@@ -195,7 +195,9 @@ class _PowerTerms(Law):
         """Return log coefficient of N, of D, the constant, exponent of N, of D, so that L = sum of e^log_c x^-exp."""
 
     @abstractmethod
-    def _from_terms(self, log_a: Floats, log_b: Floats, floor: Floats, alpha: Floats, beta: Floats) -> dict[str, Floats]:
+    def _from_terms(
+        self, log_a: Floats, log_b: Floats, floor: Floats, alpha: Floats, beta: Floats
+    ) -> dict[str, Floats]:
         """Return the symbols of such coefficients."""
 
     def bounds(self, origin: Frame) -> Floats:
@@ -338,7 +340,9 @@ class Chinchilla(_PowerTerms):
         a, b, floor, alpha, beta = (np.asarray(symbols[name], dtype=np.float64) for name in self.symbols)
         return np.log(a), np.log(b), floor, alpha, beta
 
-    def _from_terms(self, log_a: Floats, log_b: Floats, floor: Floats, alpha: Floats, beta: Floats) -> dict[str, Floats]:
+    def _from_terms(
+        self, log_a: Floats, log_b: Floats, floor: Floats, alpha: Floats, beta: Floats
+    ) -> dict[str, Floats]:
         return {"A": np.exp(log_a), "B": np.exp(log_b), "E": floor, "alpha": alpha, "beta": beta}
 
 
@@ -358,7 +362,9 @@ class Monolingual(_PowerTerms):
         nc, dc, floor, alpha, beta = (np.asarray(symbols[name], dtype=np.float64) for name in self.symbols)
         return alpha * np.log(nc), beta * np.log(dc), floor, alpha, beta
 
-    def _from_terms(self, log_a: Floats, log_b: Floats, floor: Floats, alpha: Floats, beta: Floats) -> dict[str, Floats]:
+    def _from_terms(
+        self, log_a: Floats, log_b: Floats, floor: Floats, alpha: Floats, beta: Floats
+    ) -> dict[str, Floats]:
         # An exponent near 0 sends Nc beyond what a float holds; the clip keeps such a draw a number.
         limit = np.log(np.finfo(np.float64).max) - 1
         nc = np.exp(np.clip(log_a / alpha, -limit, limit))
@@ -404,9 +410,7 @@ def _non_negative(gram: Floats, target: Floats, total: Floats) -> tuple[Floats, 
         trace = np.trace(part, axis1=2, axis2=3)[..., None, None]
         solution = np.linalg.solve(part + 1e-12 * trace * np.eye(len(subset)), side[..., None])[..., 0]
         fits = (
-            total
-            - 2 * (solution * side).sum(axis=2)
-            + (solution[..., None, :] @ part @ solution[..., None])[..., 0, 0]
+            total - 2 * (solution * side).sum(axis=2) + (solution[..., None, :] @ part @ solution[..., None])[..., 0, 0]
         )
         better = (solution > 0).all(axis=2) & (fits < best)
         best = np.where(better, fits, best)

@@ -9,6 +9,11 @@ import click
 
 from quality.mistakes import BadInput, Mistake
 
+_VERDICTS = {
+    "more than uniform": "more",
+    "less than uniform": "less",
+    "cannot be told apart from uniform": "cannot tell",
+}
 _FACTORS = {"k": 1e3, "m": 1e6, "b": 1e9, "t": 1e12}
 
 
@@ -57,7 +62,7 @@ class Count(click.ParamType[float]):
 )
 @click.option("--seed", default=0, show_default=True, help="Matches draws where fits have different numbers of them.")
 def command(**options: Any) -> None:
-    r"""Divide a token budget among languages so that the mean of their predicted losses is least.
+    """Divide a token budget among languages so that the mean of their predicted losses is least.
 
     FITS is what `polymix fit --by language` printed (a file, a `laws` folder, or - for standard input), or the word
     paper: the published per-language laws, for which you give the constants Nc (parameters) and Dc (tokens) that were
@@ -74,7 +79,7 @@ def command(**options: Any) -> None:
       polymix allocate fits.jsonl --tokens 1B --params 20M --weights '{"python": 2, "go": 1, "rust": 1}'
       polymix allocate fits.jsonl --tokens 1B --params 20M --prior uniform --prior-weight 0.01
       polymix allocate paper --tokens 350B --params 1.5B --constants constants.toml
-    """
+    """  # noqa: D301 (click reads the character \b)
     from analysis.allocate import allocate
     from pipelines.console import emit
     from quality.progress import say
@@ -122,10 +127,17 @@ def _row(row: dict[str, Any]) -> dict[str, Any]:
     shown: dict[str, Any] = {
         "language": row["language"],
         "share": f"{row['share']:.1%}" + (f" [{interval[0]:.1%}, {interval[1]:.1%}]" if interval else ""),
-        "tokens": f"{row['tokens']:,}",
+        "tokens": _short(row["tokens"]),
         "loss": f"{row['predicted']:.4f}",
         "with uniform": f"{row['uniform_predicted']:.4f}",
     }
     if row["epochs"] is not None:
         shown["epochs"] = f"{row['epochs']:.2f}"
-    return {**shown, "against uniform": row.get("verdict", "")}
+    return {**shown, "against uniform": _VERDICTS.get(row.get("verdict", ""), "")}
+
+
+def _short(count: int) -> str:
+    for letter in "tbmk":
+        if count >= _FACTORS[letter]:
+            return f"{count / _FACTORS[letter]:.4g}{letter.upper()}"
+    return str(count)

@@ -26,7 +26,7 @@ import click
 )
 @click.option("--seed", default=0, show_default=True, help="Decides the resamples.")
 def command(**options: Any) -> None:
-    r"""Fit a scaling law to RUNS and say how sure it is.
+    """Fit a scaling law to RUNS and say how sure it is.
 
     RUNS is the folder that `polymix sweep` made, or a .csv, .tsv, .parquet, .jsonl or .duckdb file with one row a run.
     Of a folder, every finished run on one language is read, with its last validation loss on that language.
@@ -45,26 +45,30 @@ def command(**options: Any) -> None:
       polymix fit store/demo/0/runs --by language > fits.jsonl
       polymix fit runs.csv --params N --tokens D --loss loss_nats --drop-highest 5 --bootstrap 1000
       polymix fit runs.parquet --law monolingual --by language --where "learning_rate = 0.001"
-    """
+    """  # noqa: D301 (click reads the character \b)
     from analysis.fit import fit
     from pipelines.console import emit
     from quality.progress import say
 
     fits = fit(**options)
+    about: dict[str, list[str]] = {}
     for one in fits:
         for warning in one["warnings"]:
-            say(f"note: {one['group'] + ': ' if one['group'] else ''}{warning}")
-    emit([_summary(one) for one in fits] if sys.stdout.isatty() else fits, title=f"{options['law']} law")
+            about.setdefault(warning, []).append(one["group"] or "")
+    for warning, groups in about.items():
+        where = "" if len(groups) == len(fits) else f"{', '.join(groups)}: "
+        say(f"note: {where}{warning}")
+    terminal = sys.stdout.isatty()
+    emit([_summary(one) for one in fits] if terminal else fits, title=f"{options['law']}, {fits[0]['unit']}")
 
 
 def _summary(fit: dict[str, Any]) -> dict[str, Any]:
     """Return what fits into a terminal: each estimate with its interval instead of the draws."""
     row: dict[str, Any] = {"group": fit["group"]} if fit["group"] is not None else {}
-    row |= {"runs": fit["n_runs"], "unit": fit["unit"]}
+    row["runs"] = fit["n_runs"]
     for name, value in fit["estimates"].items():
         interval = fit["intervals"].get(name)
         row[name] = f"{value:.4g}" + (f" [{interval[0]:.3g}, {interval[1]:.3g}]" if interval else "")
-    row["converged"] = "yes" if fit["converged"] else "no"
     held = fit["heldout"]
-    row["held-out error"] = f"{held['mean_relative_error']:.2%}" if held else ""
+    row["left out"] = f"{held['mean_relative_error']:.2%}" if held else ""
     return row
