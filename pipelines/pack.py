@@ -38,7 +38,7 @@ from training.shards import (
     ShardManifest,
     shard_mistakes,
 )
-from training.stores import DTYPES, TOKENIZER_FILE, UINT16_IDS, TokenStore, open_stores
+from training.stores import DTYPES, TOKENIZER_FILE, UINT16_IDS, TokenStore, open_stores, token_byte_lengths
 
 _CHUNK_TOKENS = 1 << 20  # written and counted at once
 
@@ -128,7 +128,7 @@ def read_request(
         tried(lambda: read_manifest(pairs, "pairs"))
     if tokenizer is not None:
         tried(lambda: token_byte_lengths(tokenizer))
-    if mistakes:
+    if mistakes or budget is None or settings is None:
         raise BadInput(mistakes)
     return Request(asked, budget, settings, token_settings)
 

@@ -17,10 +17,9 @@ from quality.documents import DOCUMENT_SCHEMA
 def code(language: str, number: int, functions: int = 12) -> str:
     """A file of small functions that differ from file to file."""
     shapes = {
-        "python": "def {n}(a, b):\n    total = a + {k}\n    for step in range(b):\n        total *= {k}\n    return total\n",
-        "go": "func {n}(a int, b int) int {{\n\ttotal := a + {k}\n\tfor step := 0; step < b; step++ {{\n\t\ttotal *= {k}\n"
-        "\t}}\n\treturn total\n}}\n",
-        "rust": "pub fn {n}(a: i64, b: i64) -> i64 {{\n    let total = a + {k};\n    (0..b).fold(total, |x, _| x * {k})\n}}\n",
+        "python": "def {n}(a, b):\n    total = a + {k}\n    while b:\n        total *= {k}\n    return total\n",
+        "go": "func {n}(a, b int) int {{\n\ttotal := a + {k}\n\tfor b > 0 {{\n\t\ttotal *= {k}\n\t}}\n}}\n",
+        "rust": "pub fn {n}(a: i64, b: i64) -> i64 {{\n    let t = a + {k};\n    (0..b).fold(t, |x, _| x * {k})\n}}\n",
     }
     words = ["scale", "merge", "fold", "sum", "rank", "walk", "trim", "join", "mean", "clip", "hash", "pick"]
     return "\n".join(

@@ -1,0 +1,227 @@
+"""What must hold of every order, whatever the stores, the shares and the sizes."""
+
+from __future__ import annotations
+
+import pickle
+from collections.abc import Mapping, Sequence
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from training.allocation import Allocation
+from training.order import Infeasible, Order, apportion, interleave, plan_order
+from training.stores import TokenStore
+
+SOURCES = ("python", "java", "javascript", "typescript", "csharp", "go", "rust", "pair:python-go", "pair:python-rust")
+
+
+def store(source: str, lengths: Sequence[int]) -> TokenStore:
+    """A store in memory whose i-th token is i, so that every token can be told from every other."""
+    ends = np.cumsum(np.array(lengths, np.int64))
+    ids = np.arange(int(ends[-1]), dtype=np.uint32)
+    return TokenStore(Path(source), source, "train", "t", ids, ends, np.array(lengths), np.ones(len(ids), np.int64))
+
+
+lengths = st.lists(st.integers(1, 40), min_size=1, max_size=25)
+mixtures = st.dictionaries(
+    st.sampled_from(SOURCES), st.tuples(lengths, st.floats(0.001, 1)), min_size=1, max_size=len(SOURCES)
+)
+
+
+def allocation_of(weights: Mapping[str, float]) -> Allocation:
+    total = sum(weights.values())
+    return Allocation({source: weight / total for source, weight in weights.items()})
+
+
+def prepared(mixture: Mapping[str, tuple[list[int], float]]) -> tuple[dict[str, TokenStore], Allocation]:
+    stores = {source: store(source, own) for source, (own, _) in mixture.items()}
+    return stores, allocation_of({source: weight for source, (_, weight) in mixture.items()})
+
+
+@settings(deadline=None, max_examples=80)
+@given(mixtures, st.integers(1, 30), st.integers(1, 60), st.integers(0, 2**31))
+def test_every_source_and_every_prefix_is_exact_to_a_sequence(
+    mixture: dict[str, tuple[list[int], float]], length: int, sequences: int, seed: int
+) -> None:
+    stores, allocation = prepared(mixture)
+    tokens = length * sequences + seed % length
+    order = plan_order(stores, allocation, tokens, length, seed, max_epochs=1e6)
+    assert len(order) == tokens // length
+    drawn = [order.source_of(index) for index in range(len(order))]
+    for source, share in allocation.shares.items():
+        own = np.cumsum([name == source for name in drawn])
+        assert abs(own[-1] * length - share * tokens) < length * (1 + 1e-9)
+        assert order.tokens.get(source, 0) == own[-1] * length
+        share_of_order = own[-1] / len(order)
+        assert np.all(np.abs(own - share_of_order * np.arange(1, len(order) + 1)) < 1)
+        positions = [order.position_of(i) for i, name in enumerate(drawn) if name == source]
+        assert positions == list(range(own[-1]))
+
+
+@settings(deadline=None, max_examples=60)
+@given(lengths, st.integers(1, 30), st.floats(0.3, 4), st.integers(0, 2**31))
+def test_a_document_comes_again_only_after_all_others(own: list[int], length: int, epochs: float, seed: int) -> None:
+    stores = {"go": store("go", own)}
+    supply = sum(own)
+    tokens = max(length, int(epochs * supply) // length * length)
+    order = plan_order(stores, Allocation({"go": 1.0}), tokens, length, seed, max_epochs=1e6)
+    rows = [order.sequence(index) for index in range(len(order))]
+    assert all(left[-1] == right[0] for left, right in pairwise(rows)), "the last target is the next input"
+    stream = np.concatenate([row[:-1] for row in rows])
+    starts = np.concatenate([[0], np.cumsum(own)])
+    for epoch in range(0, len(stream), supply):
+        read = stream[epoch : epoch + supply]
+        assert len(set(read.tolist())) == len(read), "a token was read twice in an epoch"
+        jumps = np.flatnonzero(np.diff(read) != 1)
+        assert set(read[jumps + 1].tolist()) <= set(starts.tolist()), "a document was cut"
+        assert set((read[jumps] + 1).tolist()) <= set(starts.tolist())
+        assert read[0] in starts
+
+
+@settings(deadline=None, max_examples=40)
+@given(mixtures, st.integers(1, 20), st.integers(2, 40), st.integers(0, 2**31), st.sampled_from([2, 3, 8]))
+def test_an_order_has_no_state(
+    mixture: dict[str, tuple[list[int], float]], length: int, sequences: int, seed: int, world: int
+) -> None:
+    stores, allocation = prepared(mixture)
+
+    def planned() -> Order:
+        return plan_order(stores, allocation, length * sequences, length, seed, max_epochs=1e6)
+
+    forward = [planned().sequence(index).tolist() for index in range(sequences)]
+    order = planned()
+    backward = [order.sequence(index).tolist() for index in reversed(range(sequences))]
+    assert backward[::-1] == forward
+    ranks = [planned() for _ in range(world)]
+    assert [ranks[index % world].sequence(index).tolist() for index in range(sequences)] == forward
+    shuffled = dict(reversed(stores.items()))
+    other = plan_order(shuffled, allocation, length * sequences, length, seed, max_epochs=1e6)
+    assert [other.sequence(index).tolist() for index in range(sequences)] == forward
+
+
+@settings(deadline=None, max_examples=150)
+@given(mixtures, st.integers(1, 30), st.integers(1, 400), st.floats(0.5, 5))
+def test_what_is_infeasible_says_what_is_feasible(
+    mixture: dict[str, tuple[list[int], float]], length: int, sequences: int, max_epochs: float
+) -> None:
+    stores, allocation = prepared(mixture)
+    try:
+        order = plan_order(stores, allocation, length * sequences, length, 0, max_epochs)
+    except Infeasible as error:
+        report = error.report
+    else:
+        assert all(repeats <= max_epochs for repeats in order.repeats.values())
+        return
+    assert report["shortage"]
+    for source, short in report["shortage"].items():
+        assert short["wanted"] - short["missing"] == short["available"] <= max_epochs * stores[source].tokens
+    nearest = report["nearest"]
+    if nearest is None:
+        assert all(max_epochs * own.tokens < length for own in stores.values())
+        return
+    fitting = Allocation(nearest["allocation"]["shares"])
+    order = plan_order(stores, fitting, nearest["tokens"], length, 0, max_epochs)
+    assert len(order) * length == nearest["tokens"]
+    if report["same_shares_tokens"] >= length * 2:
+        within = report["same_shares_tokens"] - length * len(stores)
+        if within >= length:
+            plan_order(stores, allocation, within, length, 0, max_epochs)
+
+
+@settings(deadline=None, max_examples=100)
+@given(st.lists(st.integers(1, 300), min_size=1, max_size=24))
+def test_turns_keep_to_the_quota(counts: list[int]) -> None:
+    turns = interleave(counts)
+    total = sum(counts)
+    assert total % len(turns) == 0
+    taken = np.zeros(len(counts), np.int64)
+    for turn, index in enumerate(turns, start=1):
+        taken[index] += 1
+        assert np.all(np.abs(taken * total - turn * np.array(counts)) < total)
+    assert (taken * (total // len(turns))).tolist() == counts
+
+
+@given(st.dictionaries(st.sampled_from(SOURCES), st.floats(1e-9, 1), min_size=1), st.integers(1, 10**13))
+def test_apportioning_keeps_to_the_quota_at_any_scale(weights: dict[str, float], tokens: int) -> None:
+    counts = apportion(weights, tokens, 2048)
+    total = sum(weights.values())
+    assert sum(counts.values()) == tokens // 2048
+    for source, weight in weights.items():
+        quota = weight / total * tokens / 2048
+        assert abs(counts[source] - quota) < 1 + 1e-9 * quota
+
+
+def test_the_order_itself_is_frozen() -> None:
+    """A change here would change every mixture that was ever planned."""
+    order = plan_order(
+        {"python": store("python", [3, 4, 5, 6, 7]), "go": store("go", [2] * 9)},
+        Allocation({"python": 0.7, "go": 0.3}),
+        tokens=40,
+        sequence_length=4,
+        seed=1,
+    )
+    assert [order.source_of(index) for index in range(10)] == FROZEN_SOURCES
+    assert np.concatenate([order.sequence(index)[:-1] for index in range(10)]).tolist() == FROZEN_TOKENS
+    with pytest.raises(IndexError, match="sequence 10 of 10"):
+        order.sequence(10)
+    with pytest.raises(IndexError, match="sequence -1"):
+        order.sequence(-1)
+
+
+FROZEN_SOURCES = ["python", "python", "go", "python", "python", "go", "python", "python", "go", "python"]
+FROZEN_TOKENS = [
+    18,
+    19,
+    20,
+    21,
+    22,
+    23,
+    24,
+    3,
+    4,
+    5,
+    10,
+    11,
+    4,
+    5,
+    6,
+    7,
+    8,
+    9,
+    10,
+    11,
+    2,
+    3,
+    12,
+    13,
+    12,
+    13,
+    14,
+    15,
+    16,
+    17,
+    0,
+    1,
+    14,
+    15,
+    6,
+    7,
+    2,
+    7,
+    8,
+    9,
+]
+
+
+def test_an_order_travels_without_its_caches() -> None:
+    order = plan_order({"go": store("go", [5, 6, 7])}, Allocation({"go": 1.0}), 40, 4, 3, max_epochs=9)
+    before = order.sequence(5).tolist()
+    assert "_epochs" not in order.__getstate__()
+    fields = order.__getstate__()
+    assert Order(**fields).sequence(5).tolist() == before
+    error = pickle.loads(pickle.dumps(Infeasible({"shortage": {"go": {"wanted": 3, "available": 1}}})))
+    assert "shares.go: 3 tokens wanted, at most 1 available" in str(error)
