@@ -111,7 +111,13 @@ def distinct_units(units: Sequence[Unit]) -> list[Unit]:
     best: dict[tuple[str, str], Unit] = {}
     order = sorted(
         units,
-        key=lambda u: (u.origin.license_type != "permissive", len(u.origin.path), u.origin.repo_name, u.origin.path, u.unit_id),
+        key=lambda u: (
+            u.origin.license_type != "permissive",
+            len(u.origin.path),
+            u.origin.repo_name,
+            u.origin.path,
+            u.unit_id,
+        ),
     )
     for unit in order:
         best.setdefault((unit.language, f"{unit.entry} {code_hash(unit.program.code)}"), unit)

@@ -215,7 +215,20 @@ _FLOAT_EDGES: dict[Level, list[float]] = {
 _STR_EDGES: dict[Level, list[str]] = {
     "full": ["", "a", "abc", "Hello, World!", "été", "a b", "straße", "  x ", "日本語", "foo_bar", "fooBar", "\n\t1"],
     "plain": ["a", "abc", "Hello, World!", "a b", "foo_bar", "fooBar", "x1", "aab", "A", "<b>&\"'", "race car", "(())"],
-    "narrow": ["a", "ab", "abc", "level", "hello world", "foo_bar", "fooBar", "Book", "city", "day", "kitten", "sitting"],
+    "narrow": [
+        "a",
+        "ab",
+        "abc",
+        "level",
+        "hello world",
+        "foo_bar",
+        "fooBar",
+        "Book",
+        "city",
+        "day",
+        "kitten",
+        "sitting",
+    ],
 }
 _CHARS: dict[Level, str] = {"full": "a Z0-é~Bz\t9", "plain": "a Z0-~Bz_9", "narrow": "abzAZmxqkB"}
 _WORDS = (
@@ -249,7 +262,9 @@ def _edges(type_: Type, level: Level) -> list[Any]:
         return [[], *plain] if level == "full" else plain
     if type_.name == "set":
         inner = [e for e in _edges(type_.of[0], level) if _hashable(e)]
-        return [set[Any](), *({*inner[:n]} for n in (1, 2, 4))] if level == "full" else [{*inner[:n]} for n in (1, 2, 4)]
+        return (
+            [set[Any](), *({*inner[:n]} for n in (1, 2, 4))] if level == "full" else [{*inner[:n]} for n in (1, 2, 4)]
+        )
     if type_.name == "dict":
         return [dict[Any, Any]()] if level == "full" else []
     return []

@@ -118,8 +118,6 @@ def call_compatible(left: Signature, right: Signature) -> bool:
     if not arities or not compatible(left.returns, right.returns):
         return False
     return any(
-        all(
-            compatible(a.type, b.type) for a, b in zip(left.parameters[:arity], right.parameters[:arity], strict=True)
-        )
+        all(compatible(a.type, b.type) for a, b in zip(left.parameters[:arity], right.parameters[:arity], strict=True))
         for arity in arities
     )

@@ -77,7 +77,9 @@ def comment_start(children: Sequence[Node], index: int) -> int:
     while index > 0 and "comment" in children[index - 1].type:
         index -= 1
         above = children[index]
-        if above.end_point[0] + 1 < row or (above.end_point[0] == above.start_point[0] and _shares_row(children, index)):
+        if above.end_point[0] + 1 < row or (
+            above.end_point[0] == above.start_point[0] and _shares_row(children, index)
+        ):
             break
         start, row = above.start_byte, above.start_point[0]
     return start

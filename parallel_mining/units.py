@@ -179,7 +179,9 @@ def _repository(language_id: str, rows: Sequence[Mapping[str, Any]]) -> Extracti
             unit, reason = _unit(files, cast(Module, module), site, language_id, origin)
             if unit is not None and unit.unit_id in seen:
                 unit, reason = None, "duplicate: the same function stands in this file already"
-            unit_id = unit.unit_id if unit is not None else unit_digest(language_id, origin, site.entry, site.definition.text)
+            unit_id = (
+                unit.unit_id if unit is not None else unit_digest(language_id, origin, site.entry, site.definition.text)
+            )
             if unit is not None:
                 seen.add(unit_id)
                 units.append(unit)
@@ -191,11 +193,11 @@ def _repository(language_id: str, rows: Sequence[Mapping[str, Any]]) -> Extracti
     return Extraction(tuple(units), tuple(considered))
 
 
-def _unit(
-    files: Files, module: Module, site: Site, language_id: str, origin: Origin
-) -> tuple[Unit | None, str]:
+def _unit(files: Files, module: Module, site: Site, language_id: str, origin: Origin) -> tuple[Unit | None, str]:
     if site.signature is None or site.reason:
         return None, site.reason
+    if origin.license_type != "permissive":
+        return None, f"licence: {origin.license_type}"
     try:
         code = cut(files, module, site)
     except Refused as refused:

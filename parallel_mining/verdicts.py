@@ -137,9 +137,7 @@ class _Book:
         for case in wanted:
             pending.setdefault(repr(case), case)
 
-    def run(
-        self, runs: int, limits: ExecutionLimits | None, progress: Callable[[int], object] | None
-    ) -> None:
+    def run(self, runs: int, limits: ExecutionLimits | None, progress: Callable[[int], object] | None) -> None:
         todo: list[tuple[Program, list[str], list[Case]]] = []
         for program, wanted in self.asked.items():
             new = {k: c for k, c in wanted.items() if len(self.known.get((program, k), ())) < runs}
@@ -395,9 +393,7 @@ def _evidence(book: _Book, question: Question, family: Family, wanted: Sequence[
         "inputs": [values.encode(list(case)) for case in wanted],
         "left_outputs_sha256": outputs(question.left),
         "right_outputs_sha256": outputs(question.right),
-        "code_sha256": hashlib.sha256(
-            canonical_json([question.left.code, question.right.code]).encode()
-        ).hexdigest(),
+        "code_sha256": hashlib.sha256(canonical_json([question.left.code, question.right.code]).encode()).hexdigest(),
     }
 
 

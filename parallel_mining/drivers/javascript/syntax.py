@@ -165,7 +165,11 @@ class _Reader:
                 continue
             if value is not None:
                 # `Array = context.Array` re-binds a builtin: the builtin itself does.
-                if value.type == "member_expression" and name in BUILTINS and self.source.text(value).endswith(f".{name}"):
+                if (
+                    value.type == "member_expression"
+                    and name in BUILTINS
+                    and self.source.text(value).endswith(f".{name}")
+                ):
                     continue
                 if self.wrappers(value, depth):
                     continue
@@ -197,7 +201,9 @@ class _Reader:
             return ()
         base = posixpath.normpath(posixpath.join(self.here, specifier))
         stem = re.sub(r"\.(js|mjs|cjs)$", "", base)
-        both = [base + e for e in _ENDINGS] + ([stem + e for e in (".ts", ".mts", ".mjs", ".js")] if stem != base else [])
+        both = [base + e for e in _ENDINGS] + (
+            [stem + e for e in (".ts", ".mts", ".mjs", ".js")] if stem != base else []
+        )
         return tuple(dict.fromkeys(p for p in both if p))
 
     def link(self, target: Node, required: tuple[str, str]) -> None:
@@ -319,7 +325,11 @@ class _Reader:
             elif target.startswith(("exports.", "module.exports.")):
                 self.module.exports[name] = self.source.text(right)
             return
-        if right.type in _FUNCTIONS and ("." in target or target in self.module.definitions) and "prototype" not in target:
+        if (
+            right.type in _FUNCTIONS
+            and ("." in target or target in self.module.definitions)
+            and "prototype" not in target
+        ):
             named = self.name_of(right) if whole else name
             if right.type != "arrow_function" and right.child_by_field_name("name") is None and not whole:
                 named = name

@@ -255,7 +255,9 @@ class _Reader:
         if name == "*":
             self.module.stars.append(Link(files, "*"))
             return
-        inner = tuple(p.lstrip("/") for folder in folders for p in (f"{folder}/{name}.py", f"{folder}/{name}/__init__.py"))
+        inner = tuple(
+            p.lstrip("/") for folder in folders for p in (f"{folder}/{name}.py", f"{folder}/{name}/__init__.py")
+        )
         self.module.links[bound] = Link((*files, *inner), name)
 
     def bind(self, bound: str, source: str, text: str) -> None:

@@ -64,9 +64,7 @@ def canonical(item: Any, depth: int = 0) -> Any:
         parts = tuple((values.of(name), values.of(canonical(getattr(item, name), depth + 1))) for name in fields)
         return values.Value("record", parts, name=type(item).__name__)
     if isinstance(item, Mapping):
-        pairs = tuple(
-            (values.of(canonical(k, depth + 1)), values.of(canonical(v, depth + 1))) for k, v in item.items()
-        )
+        pairs = tuple((values.of(canonical(k, depth + 1)), values.of(canonical(v, depth + 1))) for k, v in item.items())
         return values.Value("dict", pairs)
     if isinstance(item, AbstractSet):
         return values.Value("set", tuple(values.of(canonical(x, depth + 1)) for x in item))

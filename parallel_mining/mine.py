@@ -1,0 +1,321 @@
+"""A corpus to translation pairs, each proved by running both sides.
+
+Start at `mine`: documents -> units -> candidates -> verdicts -> pairs. It always holds that every pair's halves were run
+on the same inputs and agreed on all that were compared, that both come from permissively licensed documents, and that
+every function considered and every candidate that failed is a row with its reason.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.dataset as pads
+import pyarrow.parquet as pq
+from pydantic import BaseModel, ConfigDict, Field, field_validator
+
+from parallel_mining.candidates import Candidate, candidates, code_hash
+from parallel_mining.execute import ExecutionLimits, Toolchain, available
+from parallel_mining.pairs import PAIR_CONTRACT, PAIR_SCHEMA
+from parallel_mining.units import UNIT_SCHEMA, Extraction, Unit, extract
+from parallel_mining.verdicts import Judgement, Question, VerdictSettings, judge
+from quality.artifacts import canonical_json, creating, read_manifest
+from quality.contracts import check
+from quality.languages import LANGUAGES
+from quality.mistakes import bad_input
+from quality.progress import progress, say
+
+REJECTED_SCHEMA = pa.schema(
+    [
+        pa.field("pair_id", pa.string(), nullable=False),
+        pa.field("left_language", pa.string(), nullable=False),
+        pa.field("right_language", pa.string(), nullable=False),
+        pa.field("left_entry", pa.string(), nullable=False),
+        pa.field("right_entry", pa.string(), nullable=False),
+        pa.field("left_path", pa.string(), nullable=False),
+        pa.field("right_path", pa.string(), nullable=False),
+        pa.field("left_repo", pa.string(), nullable=False),
+        pa.field("right_repo", pa.string(), nullable=False),
+        pa.field("score", pa.float64(), nullable=False),
+        pa.field("verdict", pa.string(), nullable=False),
+        pa.field("reason", pa.string(), nullable=False),
+    ]
+)
+
+_COLUMNS = ["id", "text", "language", "repo_name", "path", "detected_licenses", "license_type", "split"]
+
+
+class MiningSettings(BaseModel):
+    """Which pairs are looked for, and how much proof they need.
+
+    Args:
+        pivot: The language that every pair has on its left.
+        languages: The languages to pair it with (the pivot among them or not).
+        candidates_per_unit: How many units of a language are tried for one of the pivot, and the other way round.
+        min_score: Similarity of words below which units are not tried.
+        pairs_per_unit: In how many pairs with one language a unit may stand.
+        evidence: What a verdict needs.
+        seed: Decides the inputs.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+    pivot: str = "python"
+    languages: tuple[str, ...] = tuple(LANGUAGES)
+    candidates_per_unit: int = Field(20, ge=1)
+    min_score: float = Field(0.25, ge=0.0, le=1.0)
+    pairs_per_unit: int = Field(3, ge=1)
+    evidence: VerdictSettings = VerdictSettings()
+    seed: int = Field(17, ge=0)
+
+    @field_validator("pivot")
+    @classmethod
+    def _known_pivot(cls, value: str) -> str:
+        if value not in LANGUAGES:
+            raise ValueError(f"{value!r} is not in the registry; known: {', '.join(sorted(LANGUAGES))}")
+        return value
+
+    @field_validator("languages")
+    @classmethod
+    def _known_languages(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        unknown = sorted(set(value) - LANGUAGES.keys())
+        if unknown:
+            raise ValueError(f"{', '.join(unknown)} not in the registry; known: {', '.join(sorted(LANGUAGES))}")
+        return value
+
+
+def mine(
+    corpus: Path | str,
+    out: Path | str,
+    settings: MiningSettings | None = None,
+    *,
+    command: str = "",
+    limits: ExecutionLimits | None = None,
+    workers: int | None = None,
+) -> dict[str, Any]:
+    """Mine a corpus for translation pairs and write them as a `pairs` artifact.
+
+    Args:
+        corpus: Folder of a `corpus` artifact.
+        out: Folder of the artifact to make.
+        settings: What to look for; `MiningSettings()` if None.
+        command: The command line, for the manifest.
+        limits: How much an untrusted program may use.
+        workers: Processes that cut units; one a processor if None.
+
+    Returns:
+        The manifest's counts.
+
+    Raises:
+        BadInput: There is no corpus, it has no documents of the pivot or of another language, or the pivot cannot be
+            run here.
+        ContractFailed: What was written does not hold what it promises.
+    """
+    settings = settings or MiningSettings()
+    manifest = read_manifest(corpus, "corpus")
+    documents = _documents(Path(corpus), settings)
+    toolchains = _toolchains(settings)
+    identity = {
+        "corpus": manifest["fingerprint"],
+        "settings": settings.model_dump(mode="json"),
+        "toolchains": {name: found.version for name, found in toolchains.items()},
+    }
+    with creating(out, "pairs", identity, command=command) as draft:
+        with progress(total=len(documents), description="cutting units", unit="file") as bar:
+            extraction = extract(documents, workers=workers, progress=bar.update)
+        found = candidates(
+            extraction.units,
+            settings.pivot,
+            per_unit=settings.candidates_per_unit,
+            min_score=settings.min_score,
+        )
+        say(
+            f"units: {len(extraction.units)} of {len(extraction.considered)} functions stand alone; "
+            f"{len(found)} candidate pairs"
+        )
+        judgements = _judged(found, settings, limits)
+        pairs, rejected = _select(found, judgements, settings)
+        _write(draft.path / "units.parquet", [vars(row) for row in extraction.considered], UNIT_SCHEMA)
+        _write(draft.path / "rejected.parquet", rejected, REJECTED_SCHEMA)
+        _write(draft.path / "pairs.parquet", pairs, PAIR_SCHEMA)
+        check(PAIR_CONTRACT, pq.read_table(draft.path / "pairs.parquet"), draft.path)
+        draft.counts.update(_counts(extraction, found, judgements, pairs))
+        say(f"pairs: {len(pairs)} proved; " + _by_language(pairs))
+        return dict(draft.counts)
+
+
+def _by_language(pairs: Sequence[Mapping[str, Any]]) -> str:
+    counts = Counter(row["right_language"] for row in pairs)
+    return ", ".join(f"{name} {count}" for name, count in sorted(counts.items())) or "none"
+
+
+def _documents(corpus: Path, settings: MiningSettings) -> list[dict[str, Any]]:
+    folder = corpus / "documents"
+    if not folder.is_dir():
+        bad_input(folder, "the corpus has no documents folder; build it again with `polymix build`")
+    table = pads.dataset(folder, format="parquet", partitioning="hive").to_table(columns=_COLUMNS)
+    wanted = {settings.pivot, *settings.languages}
+    rows = [row for row in table.to_pylist() if row["language"] in wanted]
+    languages = {row["language"] for row in rows}
+    if settings.pivot not in languages or len(languages) < 2:
+        bad_input(
+            corpus,
+            f"pairs need documents in {settings.pivot} (the pivot) and in another of {', '.join(settings.languages)}; "
+            f"this corpus has {', '.join(sorted(languages)) or 'neither'}",
+        )
+    return sorted(rows, key=lambda row: (row["language"], row["repo_name"], row["path"], row["id"]))
+
+
+def _toolchains(settings: MiningSettings) -> dict[str, Toolchain]:
+    found: dict[str, Toolchain] = {}
+    for name in dict.fromkeys((settings.pivot, *settings.languages)):
+        toolchain = available(name)
+        if isinstance(toolchain, Toolchain):
+            found[name] = toolchain
+        elif name == settings.pivot:
+            bad_input(f"pivot {name}", f"{toolchain.reason}; {toolchain.install}")
+        else:
+            say(f"note: {name} cannot be run here ({toolchain.reason}); its pairs will be `unsupported`")
+    return found
+
+
+def _judged(found: Sequence[Candidate], settings: MiningSettings, limits: ExecutionLimits | None) -> list[Judgement]:
+    """Judge the candidates; those that running could say nothing about are not run."""
+    trivial = [c.left.trivial or c.right.trivial for c in found]
+    questions = [question_of(c) for c, why in zip(found, trivial, strict=True) if not why]
+    evidence = settings.evidence.model_copy(update={"seed": settings.seed})
+    verdicts = iter(judge(questions, evidence, limits=limits, progress=rounds()))
+    return [Judgement("insufficient", f"trivial: {why}") if why else next(verdicts) for why in trivial]
+
+
+def question_of(candidate: Candidate) -> Question:
+    """Return what is to be judged about a candidate."""
+    left, right = candidate.left, candidate.right
+    literals = tuple(dict.fromkeys((*left.literals, *right.literals)))
+    return Question(left.program, right.program, left.signature, right.signature, literals)
+
+
+def rounds() -> Callable[[str, int], Callable[[int], object]]:
+    """Return a `progress` for `judge`: one bar a round."""
+
+    def start(name: str, total: int) -> Callable[[int], object]:
+        bar = progress(total=total, description=name, unit="program")
+
+        def update(count: int) -> None:
+            bar.update(count)
+            if bar.n >= total:
+                bar.close()
+
+        return update
+
+    return start
+
+
+def pair_id_of(left: Unit, right: Unit) -> str:
+    """Return a pair's id: 32 hex digits of the SHA-256 of its units' ids."""
+    return hashlib.sha256(f"{left.unit_id} {right.unit_id}".encode()).hexdigest()[:32]
+
+
+def _select(
+    found: Sequence[Candidate], judgements: Sequence[Judgement], settings: MiningSettings
+) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+    pairs: list[dict[str, Any]] = []
+    rejected: list[dict[str, Any]] = []
+    taken: Counter[tuple[str, str]] = Counter()
+    codes: set[tuple[str, str, str, str]] = set()
+    for candidate, judgement in sorted(
+        zip(found, judgements, strict=True), key=lambda item: (-item[0].score, pair_id_of(item[0].left, item[0].right))
+    ):
+        left, right = candidate.left, candidate.right
+        row = {
+            "pair_id": pair_id_of(left, right),
+            "left_language": left.language,
+            "right_language": right.language,
+            "left_entry": left.entry,
+            "right_entry": right.entry,
+            "left_path": left.origin.path,
+            "right_path": right.origin.path,
+            "left_repo": left.origin.repo_name,
+            "right_repo": right.origin.repo_name,
+            "score": candidate.score,
+            "verdict": judgement.verdict,
+            "reason": judgement.reason,
+        }
+        surplus = ""
+        if judgement.verdict == "equivalent":
+            keys = ((left.unit_id, right.language), (right.unit_id, left.language))
+            code = (left.entry, code_hash(left.program.code), right.entry, code_hash(right.program.code))
+            if code in codes:
+                surplus = "surplus: the same two functions are a pair already"
+            elif any(taken[key] >= settings.pairs_per_unit for key in keys):
+                surplus = f"surplus: one of them stands in {settings.pairs_per_unit} pairs with the language already"
+            else:
+                codes.add(code)
+                taken.update(keys)
+        if judgement.verdict != "equivalent" or surplus:
+            rejected.append({**row, "reason": surplus or judgement.reason})
+        else:
+            pairs.append(row | _proof(left, right, judgement))
+    pairs.sort(key=lambda row: (row["left_language"], row["right_language"], row["pair_id"]))
+    rejected.sort(key=lambda row: (row["left_language"], row["right_language"], row["pair_id"]))
+    return pairs, rejected
+
+
+def _proof(left: Unit, right: Unit, judgement: Judgement) -> dict[str, Any]:
+    return {
+        "left_code": left.program.code,
+        "right_code": right.program.code,
+        "left_document": left.origin.document,
+        "right_document": right.origin.document,
+        "left_licenses": list(left.origin.licenses),
+        "right_licenses": list(right.origin.licenses),
+        "split": "train" if left.origin.split == right.origin.split == "train" else "validation",
+        "tolerance": judgement.tolerance,
+        "cases": judgement.cases,
+        "agreed": judgement.agreed,
+        "domain": canonical_json(list(judgement.domain)),
+        "evidence": json.dumps(judgement.evidence, ensure_ascii=False, sort_keys=True),
+    }
+
+
+def _write(path: Path, rows: Iterable[Mapping[str, Any]], schema: pa.Schema) -> None:
+    pq.write_table(pa.Table.from_pylist(list(rows), schema=schema), path)
+
+
+def cause(reason: str) -> str:
+    """Return the part of a reason that is counted: what stands before its colon."""
+    return reason.partition(":")[0]
+
+
+def _counts(
+    extraction: Extraction,
+    found: Sequence[Candidate],
+    judgements: Sequence[Judgement],
+    pairs: Sequence[Mapping[str, Any]],
+) -> dict[str, Any]:
+    units: dict[str, Any] = {}
+    for row in extraction.considered:
+        own = units.setdefault(row.language, {"considered": 0, "accepted": 0, "reasons": {}})
+        own["considered"] += 1
+        own["accepted"] += row.accepted
+        if not row.accepted:
+            own["reasons"][cause(row.reason)] = own["reasons"].get(cause(row.reason), 0) + 1
+    verdicts: dict[str, Any] = {}
+    for candidate, judgement in zip(found, judgements, strict=True):
+        own = verdicts.setdefault(candidate.right.language, {})
+        one = own.setdefault(judgement.verdict, {"candidates": 0, "reasons": {}})
+        one["candidates"] += 1
+        one["reasons"][cause(judgement.reason)] = one["reasons"].get(cause(judgement.reason), 0) + 1
+    return {
+        "units": units,
+        "candidates": dict(sorted(Counter(c.right.language for c in found).items())),
+        "verdicts": verdicts,
+        "pairs": len(pairs),
+        "pairs_by_language": dict(sorted(Counter(row["right_language"] for row in pairs).items())),
+        "pairs_by_split": dict(sorted(Counter(row["split"] for row in pairs).items())),
+    }

@@ -1,0 +1,85 @@
+"""`polymix mine`: a corpus to translation pairs, proved by running them."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import click
+
+
+@click.command(short_help="a corpus to translation pairs, proved by running them")
+@click.argument("corpus", type=click.Path(path_type=Path))
+@click.option("--out", required=True, type=click.Path(path_type=Path), help="The folder to make.")
+@click.option("--pivot", default="python", show_default=True, metavar="LANGUAGE", help="The left side of every pair.")
+@click.option(
+    "--language", "languages", multiple=True, metavar="LANGUAGE", help="Pair only with this one; may be repeated."
+)
+@click.option("--cases", default=24, show_default=True, type=click.IntRange(8, 1000), help="Inputs a family.")
+@click.option(
+    "--tolerance",
+    default="1e-9",
+    show_default=True,
+    type=click.Choice(["exact", "numeric", "1e-9", "1e-5"]),
+    help="The widest difference between numbers that counts as agreement.",
+)
+@click.option("--per-unit", default=20, show_default=True, type=click.IntRange(1), help="Candidates tried a function.")
+@click.option("--seed", default=17, show_default=True, type=click.IntRange(0), help="Decides the inputs.")
+def command(
+    corpus: Path,
+    out: Path,
+    pivot: str,
+    languages: tuple[str, ...],
+    cases: int,
+    tolerance: str,
+    per_unit: int,
+    seed: int,
+) -> None:
+    r"""Find functions of CORPUS that do the same in two languages, and prove it by running both.
+
+    CORPUS is the folder that `polymix build` made. Functions that can stand alone are cut out with what they need,
+    matched across languages by their words and signatures, and run in a sandbox on the same generated inputs. A pair is
+    kept only if every compared case agrees; it carries the inputs, output hashes and tool versions as evidence.
+
+    The folder gets pairs.parquet, rejected.parquet (every candidate that failed, and why), units.parquet (every
+    function considered, and why it was turned away) and manifest.json with the counts, which are printed too.
+
+    \b
+    Examples
+      polymix mine store/demo/0/corpus --out pairs
+      polymix mine corpus --out pairs --language go --language rust
+      polymix mine corpus --out pairs --pivot java --tolerance exact
+    """
+    from parallel_mining.mine import MiningSettings, mine
+    from parallel_mining.verdicts import VerdictSettings
+    from pipelines.console import emit
+    from quality.languages import LANGUAGES, language
+
+    for name in (pivot, *languages):
+        language(name)
+    settings = MiningSettings(
+        pivot=pivot,
+        languages=languages or tuple(LANGUAGES),
+        candidates_per_unit=per_unit,
+        seed=seed,
+        evidence=VerdictSettings.model_validate({"cases": cases, "tolerance": tolerance}),
+    )
+    counts = mine(corpus, out, settings, command=" ".join(["polymix", *sys.argv[1:]]))
+    emit(
+        [
+            {
+                "language": name,
+                "functions": own["considered"],
+                "units": own["accepted"],
+                "candidates": counts["candidates"].get(name, 0),
+                "pairs": counts["pairs_by_language"].get(name, 0),
+                **{
+                    verdict: found["candidates"]
+                    for verdict, found in sorted(counts["verdicts"].get(name, {}).items())
+                    if verdict != "equivalent"
+                },
+            }
+            for name, own in sorted(counts["units"].items())
+        ],
+        title=f"{counts['pairs']} pairs with {pivot}",
+    )

@@ -1,0 +1,52 @@
+"""`polymix validate`: run given pairs on both sides and say whether they agree."""
+
+from __future__ import annotations
+
+import sys
+
+import click
+
+
+@click.command(short_help="run given pairs on both sides and say whether they agree")
+@click.argument("pairs", type=click.Path(allow_dash=True))
+@click.option("--cases", default=24, show_default=True, type=click.IntRange(8, 1000), help="Inputs a family.")
+@click.option("--runs", default=3, show_default=True, type=click.IntRange(1, 20), help="Runs of what agreed.")
+@click.option(
+    "--tolerance",
+    default="1e-9",
+    show_default=True,
+    type=click.Choice(["exact", "numeric", "1e-9", "1e-5"]),
+    help="The widest difference between numbers that counts as agreement.",
+)
+@click.option("--seed", default=17, show_default=True, type=click.IntRange(0), help="Decides the inputs.")
+def command(pairs: str, cases: int, runs: int, tolerance: str, seed: int) -> None:
+    r"""Run both halves of each pair in PAIRS on the same generated inputs, and print a verdict a line.
+
+    PAIRS is a file of JSON lines, or - for standard input:
+
+    \b
+      {"pair_id": "gcd", "left":  {"language": "python", "code": "def gcd(a, b): ...", "entry": "gcd"},
+                         "right": {"language": "go", "code": "package p; func GCD(a, b int) int {...}",
+                                   "entry": "GCD"}}
+
+    Prints pair_id, verdict, cases, agreed, tolerance, reason, domain. The verdict is one of
+
+    \b
+      equivalent        every compared case agrees, on the inputs that `domain` names
+      different         some case does not; `reason` shows it
+      insufficient      too few cases or results to say anything
+      nondeterministic  a side gives different results on the same input
+      timeout, broken   a side runs too long, or does not compile or load
+      unsupported       the toolchain is missing here, or a type cannot be passed
+
+    \b
+    Examples
+      polymix validate pairs.jsonl > verdicts.jsonl
+      head -20 pairs.jsonl | polymix validate - --tolerance exact
+    """
+    from parallel_mining.validate import validate
+    from parallel_mining.verdicts import VerdictSettings
+    from pipelines.console import emit
+
+    settings = VerdictSettings.model_validate({"cases": cases, "runs": runs, "tolerance": tolerance, "seed": seed})
+    emit(validate(sys.stdin if pairs == "-" else pairs, settings), title="Verdicts")
