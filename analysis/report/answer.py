@@ -9,11 +9,13 @@ from typing import Any
 from markupsafe import Markup
 
 from analysis.report.charts import Interval, bar_axis, bar_scale, interval_bar
-from analysis.report.numbers import loss, percent, short, signed
+from analysis.report.numbers import loss, percent, short, signed, whole_percent
 from analysis.report.reading import Answer, Reading
 from analysis.report.section import Section, lacking, render
 from analysis.report.tables import Column, colour_of, name_of, source_column, table
 from quality.mistakes import bad_input
+
+MORE, LESS = "more than uniform", "less than uniform"
 
 
 def answer_section(reading: Reading) -> Section:
@@ -22,26 +24,22 @@ def answer_section(reading: Reading) -> Section:
     missing = lacking(reading, "allocation")
     if missing:
         return Section("answer", title, Markup(""), missing)
-    shares, predictions = reading.ask("report_allocation"), reading.ask("report_predictions")
-    answer = read_answer(reading)
-    gain, interval = answer.get("gain"), (answer.get("intervals") or {}).get("gain")
-    rows = shares.records()
-    headline, standing = verdict(rows, interval)
+    shares, whole = reading.ask("report_allocation"), reading.ask("report_answer")
+    rows, total = shares.records(), whole.records()[0]
+    headline, standing = verdict(rows, total["gain_low"])
     body = render(
         "answer.html",
         shares=shares,
-        predictions=predictions,
-        answer=answer,
+        whole=whole,
+        total=total,
+        unit=(total["unit"] or "").replace("_", " "),
         headline=headline,
         standing=standing,
-        gain=gain,
-        gain_interval=interval,
-        told_apart=sum(against_uniform(row) in ("more than uniform", "less than uniform") for row in rows),
-        sources=len(rows),
-        words=[text for text in _texts(answer.get("words")) if text],
-        reasons=certainty(rows),
+        told_apart=sum(row["verdict"] in (MORE, LESS) for row in rows),
+        languages=len(rows),
+        words=[_sentence(text) for text in read_answer(reading).get("words", ())],
         share_table=_share_table(shares),
-        prediction_table=_prediction_table(predictions),
+        prediction_table=_prediction_table(shares),
     )
     return Section("answer", title, body)
 
@@ -59,60 +57,35 @@ def read_answer(reading: Reading) -> dict[str, Any]:
         bad_input(path, f"cannot be read ({error}); make it again with `{reading.artifacts['allocation'].command}`")
 
 
-def _texts(words: Any) -> list[str]:
-    if isinstance(words, str):
-        return [words]
-    return [str(text) for text in words or ()]
-
-
-def against_uniform(row: Mapping[str, Any]) -> str:
-    """Say where a share's interval lies against the uniform share."""
-    if row["low"] is None or row["high"] is None:
-        return "no interval"
-    if row["low"] > row["uniform_share"]:
-        return "more than uniform"
-    if row["high"] < row["uniform_share"]:
-        return "less than uniform"
-    return "cannot be told from uniform"
-
-
-def verdict(rows: Sequence[Mapping[str, Any]], interval: Sequence[float] | None) -> tuple[str, str]:
+def verdict(rows: Sequence[Mapping[str, Any]], gain_low: float | None) -> tuple[str, str]:
     """Return the answer in one sentence, and how it stands: `clear`, `partly` or `open`.
 
     Args:
-        rows: Shares with `low`, `high` and `uniform_share`.
-        interval: The 95% interval of the predicted loss saved over uniform shares.
+        rows: One a language, with `verdict`: where the share's 95% interval lies against the uniform share.
+        gain_low: Lower end of the 95% interval of the predicted loss saved over uniform shares.
     """
-    apart = [row for row in rows if against_uniform(row) in ("more than uniform", "less than uniform")]
-    if not any(row["low"] is not None for row in rows):
-        return "Without intervals nobody can say whether this is better than uniform.", "open"
+    if all(row["verdict"] is None for row in rows):
+        return "These shares come without intervals: how sure they are is not known.", "open"
+    apart = [row for row in rows if row["verdict"] in (MORE, LESS)]
     if not apart:
         return "No share can be told apart from uniform: these runs do not decide the allocation.", "open"
-    names = ", ".join(_moved(row) for row in apart)
-    if interval is not None and interval[0] <= 0:
-        return f"The shares move ({names}), but a gain over uniform is not established.", "partly"
+    more = [name_of(row["source"]) for row in apart if row["verdict"] == MORE]
+    less = [name_of(row["source"]) for row in apart if row["verdict"] == LESS]
+    moved = " and ".join(f"{word} {_listed(names)}" for word, names in (("more", more), ("less", less)) if names)
+    if gain_low is None or gain_low <= 0:
+        return f"These runs point to {moved}, but whether that beats uniform is open.", "partly"
     if len(apart) < len(rows):
-        return f"These runs support {names}; the other shares cannot be told apart from uniform.", "partly"
-    return f"These runs support {names}.", "clear"
+        return f"These runs support {moved}; the other shares cannot be told apart from uniform.", "partly"
+    return f"These runs support {moved}.", "clear"
 
 
-def _moved(row: Mapping[str, Any]) -> str:
-    return f"{'more' if row['low'] > row['uniform_share'] else 'less'} {name_of(row['source'])}"
+def _listed(names: Sequence[str]) -> str:
+    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
 
 
-def certainty(rows: Sequence[Mapping[str, Any]]) -> list[str]:
-    """Return sentences on how wide the intervals of the shares are."""
-    known = [row for row in rows if row["low"] is not None and row["high"] is not None]
-    if not known:
-        return ["The fits carry no bootstrap draws, so no share has an interval; fit again with `--bootstrap 200`."]
-    wide = [row for row in known if row["high"] - row["low"] > row["uniform_share"]]
-    sentences: list[str] = []
-    if wide:
-        sentences.append(
-            f"{len(wide)} of {len(rows)} intervals are wider than the uniform share itself"
-            f" ({percent(rows[0]['uniform_share'])}): {', '.join(name_of(row['source']) for row in wide)}."
-        )
-    return sentences
+def _sentence(text: Any) -> str:
+    words = str(text)
+    return f"{words[:1].upper()}{words[1:]}{'' if words.endswith('.') else '.'}"
 
 
 def _share_table(shares: Answer) -> Markup:
@@ -128,30 +101,34 @@ def _share_table(shares: Answer) -> Markup:
             top=top,
             reference=row["uniform_share"],
             paired=row["source"].startswith("pair:"),
-            description=words,
+            description=f"{words}; uniform {percent(row['uniform_share'])}",
         )
         return Markup('<div style="--source:{}">{}</div>').format(colour_of(row["source"]), drawn)
 
     columns = [
-        source_column("source", "Source"),
-        Column("bar", "Share of the tokens (line: uniform)", cell=bar),
+        source_column("source", "Language"),
+        Column("bar", "Share of the tokens (broken line: uniform)", cell=bar),
         Column("share", "Share", percent, numeric=True),
         Column("low", "95% from", percent, numeric=True),
         Column("high", "to", percent, numeric=True),
         Column("tokens", "Tokens", short, numeric=True),
-        Column("against", "Against uniform", cell=lambda row: Markup("{}").format(against_uniform(row))),
+        Column("verdict", "Against uniform"),
     ]
     axis = Markup('<tr><td></td><td data-column="bar">{}</td>{}</tr>').format(
-        bar_axis(top, percent), Markup("<td></td>") * 5
+        bar_axis(top, whole_percent), Markup("<td></td>") * (len(columns) - 2)
     )
     return table(rows, columns, query="report_allocation", caption="Recommended allocation", footer=axis)
 
 
-def _prediction_table(predictions: Answer) -> Markup:
+def _prediction_table(shares: Answer) -> Markup:
     columns = [
-        source_column(),
+        source_column("source", "Language"),
         Column("predicted", "Recommended", loss, numeric=True),
+        Column("predicted_low", "95% from", loss, numeric=True),
+        Column("predicted_high", "to", loss, numeric=True),
         Column("uniform_predicted", "Uniform", loss, numeric=True),
         Column("gain", "Saved", signed, numeric=True, explain="uniform minus recommended: positive is better"),
+        Column("epochs", "Epochs", loss, numeric=True, explain="times the language's unique tokens are seen"),
     ]
-    return table(predictions.records(), columns, query="report_predictions", caption="Predicted loss by language")
+    shown = columns if any(row["epochs"] is not None for row in shares.records()) else columns[:-1]
+    return table(shares.records(), shown, query="report_allocation", caption="Predicted loss by language")

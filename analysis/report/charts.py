@@ -325,6 +325,7 @@ def interval_bar(interval: Interval, *, top: float, reference: float | None, pai
         parts.append(Markup('<line class="reference" x1="{0}" x2="{0}" y1="0" y2="26"/>').format(_part(reference, top)))
     if interval.low is not None and interval.high is not None:
         low, high = _part(interval.low, top), _part(interval.high, top)
+        parts.append(Markup('<line class="halo" x1="{}" x2="{}" y1="13" y2="13"/>').format(low, high))
         parts.append(Markup('<line class="whisker" x1="{}" x2="{}" y1="13" y2="13"/>').format(low, high))
         parts += [Markup('<line class="whisker" x1="{0}" x2="{0}" y1="8" y2="18"/>').format(end) for end in (low, high)]
     return Markup("").join([*parts, Markup("</svg>")])

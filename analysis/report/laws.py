@@ -28,6 +28,8 @@ MAX_LINES = 5
 BAND_ROOM = 0.75
 """A band may widen the vertical axis by this multiple of what points and lines need; beyond it is cut off."""
 
+_COUNTED = {"params_non_embedding": "without embeddings", "params_total": "with embeddings"}
+
 
 def read_fits(reading: Reading) -> list[dict[str, Any]]:
     """Return the lines of `fits.jsonl`.
@@ -60,7 +62,7 @@ def laws_section(reading: Reading) -> Section:
         quality=quality,
         points=points,
         unit=lines[0]["unit"] if lines else "",
-        counted=lines[0].get("columns", {}).get("params", "") if lines else "",
+        counted=_COUNTED.get(lines[0].get("columns", {}).get("params"), "as given") if lines else "",
         used=[laws.law(name) for name in dict.fromkeys(fit["law"] for fit in lines)],
         charts=[_charts(fit, place, rows, target) for place, fit in enumerate(lines)],
         target=target,
@@ -92,8 +94,7 @@ def _target(reading: Reading) -> dict[str, Any] | None:
     if not reading.has("allocation"):
         return None
     answer = read_answer(reading)
-    tokens = {source: share * answer["tokens"] for source, share in answer["shares"].items()}
-    return {"params": answer["params"], "tokens": tokens}
+    return {"params": answer["params"], "tokens": answer["tokens"]}
 
 
 def loss_column(fit: Mapping[str, Any]) -> str:
@@ -118,7 +119,7 @@ def _charts(
     aim = None
     if target and target["tokens"].get(language):
         aim = (float(target["params"]), float(target["tokens"][language]))
-    axis = Axis(str(fit["unit"]).replace("_", " "), show=loss)
+    axis = Axis(str(fit["unit"]).replace("_", " "))
     name = name_of(language)
     return {
         "language": language,

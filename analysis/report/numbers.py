@@ -53,14 +53,26 @@ def percent(value: float | None) -> str:
     return f"{100 * value:.1f} %".replace("-", MINUS)
 
 
+def whole_percent(value: float | None) -> str:
+    """Write a fraction in per cent without needless decimals, as on an axis: `10 %`."""
+    return NOTHING if value is None else f"{100 * value:.3g} %"
+
+
 def loss(value: float | None) -> str:
-    """Write a loss to four figures: `2.431`."""
-    return NOTHING if value is None or not math.isfinite(value) else f"{value:.4g}".replace("-", MINUS)
+    """Write a loss, or another number of that size, to three decimals: `2.431`; tiny ones in powers of ten."""
+    if value is None or not math.isfinite(value) or not 0.01 <= abs(value) < 1000:
+        return scientific(value)
+    return f"{value:.3f}".replace("-", MINUS)
 
 
 def signed(value: float | None) -> str:
     """Write a difference with its sign: `+0.0123`."""
-    return NOTHING if value is None or not math.isfinite(value) else f"{value:+.3g}".replace("-", MINUS)
+    if value is None or not math.isfinite(value):
+        return scientific(value)
+    if value == 0:
+        return "0"
+    sign = "+" if value > 0 else ""
+    return f"{sign}{scientific(value)}" if abs(value) < 1e-3 else f"{value:+.3g}".replace("-", MINUS)
 
 
 def scientific(value: float | None) -> str:

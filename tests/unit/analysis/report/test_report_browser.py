@@ -1,0 +1,221 @@
+"""The page in a real browser: no errors, no requests, fit for narrow screens, readable in light and dark, usable."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+BROWSER = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+pytestmark = pytest.mark.skipif(BROWSER is None, reason="no chromium here; `apt-get install chromium`")
+FLAGS = [
+    "--headless",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-dev-shm-usage",
+    "--disable-background-networking",
+    "--no-first-run",
+    "--disable-component-update",
+    "--disable-sync",
+    "--remote-debugging-pipe",
+]
+
+
+class Tab:
+    """One tab of a browser that is driven over its debugging pipe (file descriptors 3 and 4)."""
+
+    def __init__(self, profile: Path) -> None:
+        assert BROWSER is not None
+        theirs_in, ours_out = os.pipe()
+        ours_in, theirs_out = os.pipe()
+        command = f'exec "$@" 3<&{theirs_in} 4>&{theirs_out}'
+        self.process = subprocess.Popen(
+            ["bash", "-c", command, "bash", BROWSER, *FLAGS, f"--user-data-dir={profile}", "about:blank"],
+            pass_fds=(theirs_in, theirs_out),
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+        os.close(theirs_in)
+        os.close(theirs_out)
+        self.writer, self.reader = os.fdopen(ours_out, "wb"), os.fdopen(ours_in, "rb")
+        self.number = 0
+        self.session = ""
+        self.events: list[dict[str, Any]] = []
+        target = self.send("Target.createTarget", url="about:blank")["targetId"]
+        self.session = self.send("Target.attachToTarget", targetId=target, flatten=True)["sessionId"]
+        for domain in ("Page", "Runtime", "Log", "Network"):
+            self.send(f"{domain}.enable")
+
+    def send(self, method: str, **parameters: Any) -> dict[str, Any]:
+        self.number += 1
+        message: dict[str, Any] = {"id": self.number, "method": method, "params": parameters}
+        if self.session:
+            message["sessionId"] = self.session
+        self.writer.write(json.dumps(message).encode() + b"\0")
+        self.writer.flush()
+        while True:
+            answer = self.read()
+            if answer.get("id") == self.number:
+                assert "error" not in answer, answer
+                return answer["result"]
+            self.events.append(answer)
+
+    def read(self) -> dict[str, Any]:
+        data = bytearray()
+        while (byte := self.reader.read(1)) != b"\0":
+            assert byte, "the browser ended"
+            data += byte
+        return json.loads(data)
+
+    def open(self, path: Path) -> None:
+        self.events.clear()
+        self.send("Page.navigate", url=path.as_uri())
+        while not any(event.get("method") == "Page.loadEventFired" for event in self.events):
+            self.events.append(self.read())
+        time.sleep(0.2)
+        self.run("0")
+
+    def run(self, script: str) -> Any:
+        answer = self.send("Runtime.evaluate", expression=script, returnByValue=True)
+        assert "exceptionDetails" not in answer, answer
+        return answer["result"].get("value")
+
+    def of(self, method: str) -> list[dict[str, Any]]:
+        return [event["params"] for event in self.events if event.get("method") == method]
+
+    def close(self) -> None:
+        self.writer.close()
+        try:
+            self.process.wait(10)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+        self.reader.close()
+
+
+@pytest.fixture(scope="module")
+def tab(tmp_path_factory: pytest.TempPathFactory, page_file: Path) -> Iterator[Tab]:
+    opened = Tab(tmp_path_factory.mktemp("profile"))
+    try:
+        opened.open(page_file)
+        yield opened
+    finally:
+        opened.close()
+
+
+def test_no_errors_and_no_requests(tab: Tab) -> None:
+    assert tab.of("Runtime.exceptionThrown") == []
+    assert tab.of("Runtime.consoleAPICalled") == []
+    assert [entry["entry"]["text"] for entry in tab.of("Log.entryAdded")] == []
+    asked = [event["request"]["url"] for event in tab.of("Network.requestWillBeSent")]
+    assert [url for url in asked if not url.startswith(("file:", "data:"))] == []
+    assert len([url for url in asked if url.startswith("file:")]) == 1
+
+
+def test_nothing_from_outside_ran(tab: Tab) -> None:
+    assert tab.run("document.title").endswith("turn 0")
+    assert tab.run("document.querySelectorAll('img, iframe, object, embed, script').length") == 1
+
+
+def test_key_texts_are_visible(tab: Tab) -> None:
+    seen = tab.run("document.body.innerText")
+    for text in ("The answer", "apart from uniform", "Where every file went", "The proved pairs", "Loss curves"):
+        assert text in seen
+    assert "not identified" in seen or "the ends differ" in seen
+
+
+def test_charts_are_drawn_and_stay_in_their_frames(tab: Tab) -> None:
+    assert tab.run("document.querySelectorAll('svg.chart').length") == 7 + 2 * 7
+    outside = """
+        [...document.querySelectorAll('svg.chart text')].filter(text => {
+            const [inner, outer] = [text.getBoundingClientRect(), text.ownerSVGElement.getBoundingClientRect()];
+            return inner.width && (inner.left < outer.left - 1 || inner.right > outer.right + 1 ||
+                inner.top < outer.top - 1 || inner.bottom > outer.bottom + 1);
+        }).map(text => text.textContent)
+    """
+    assert tab.run(outside) == []
+
+
+def test_labels_of_a_chart_do_not_overlap(tab: Tab) -> None:
+    overlapping = """
+        [...document.querySelectorAll('svg.chart')].flatMap(chart => {
+            const boxes = [...chart.querySelectorAll('.tick, .end-label')].map(text =>
+                [text.textContent, text.getBoundingClientRect()]).filter(([, box]) => box.width);
+            return boxes.flatMap(([name, a], i) => boxes.slice(i + 1).filter(([, b]) =>
+                Math.min(a.right, b.right) - Math.max(a.left, b.left) > 1 &&
+                Math.min(a.bottom, b.bottom) - Math.max(a.top, b.top) > 4).map(([other]) => [name, other]));
+        })
+    """
+    assert tab.run(overlapping) == []
+
+
+def test_tables_sort_by_their_headings(tab: Tab) -> None:
+    tab.run("window.sorted = document.querySelector('[data-query=report_corpus]')")
+    values = "[...sorted.tBodies[0].rows].map(row => +row.querySelector('[data-column=bytes]').dataset.sort)"
+    click = "[...sorted.querySelectorAll('th button')].find(b => b.textContent === 'Bytes').click()"
+    tab.run(click)
+    assert tab.run(values) == sorted(tab.run(values), reverse=True)
+    tab.run(click)
+    assert tab.run(values) == sorted(tab.run(values))
+    assert tab.run("sorted.querySelector('[aria-sort]').getAttribute('aria-sort')") == "ascending"
+
+
+def test_pairs_are_filtered_by_language_and_name(tab: Tab) -> None:
+    shown = "[...document.querySelectorAll('.pair')].filter(pair => !pair.hidden).length"
+    choose = "(() => { const e = document.getElementById('%s'); e.value = '%s'; e.dispatchEvent(new Event('%s')); })()"
+    assert tab.run(shown) == 24
+    tab.run(choose % ("pair-language", "rust", "change"))
+    assert tab.run(shown) == 4
+    tab.run(choose % ("pair-text", "NAME_23", "input"))
+    assert tab.run(shown) == 1
+    assert tab.run("document.getElementById('pair-count').textContent") == "1 of 24"
+    tab.run(choose % ("pair-text", "", "input"))
+    tab.run(choose % ("pair-language", "", "change"))
+
+
+@pytest.mark.parametrize("width", [320, 390, 768, 1280])
+def test_no_width_scrolls_sideways(tab: Tab, width: int) -> None:
+    tab.send("Emulation.setDeviceMetricsOverride", width=width, height=900, deviceScaleFactor=1, mobile=False)
+    tab.run("document.querySelectorAll('details').forEach(details => details.open = true)")
+    assert tab.run("document.documentElement.scrollWidth") <= width
+
+
+def test_text_can_be_read_on_its_ground_in_light_and_dark(tab: Tab) -> None:
+    for scheme in ("light", "dark"):
+        tab.send("Emulation.setEmulatedMedia", features=[{"name": "prefers-color-scheme", "value": scheme}])
+        poor = tab.run(CONTRAST)
+        assert poor == [], scheme
+    assert tab.run("getComputedStyle(document.body).backgroundColor") == "rgb(20, 23, 28)"
+
+
+CONTRAST = """
+(() => {
+    const parts = colour => colour.match(/[\\d.]+/g).map(Number);
+    const linear = c => (c /= 255) <= 0.03928 ? c / 12.92 : ((c + 0.055) / 1.055) ** 2.4;
+    const light = ([r, g, b]) => 0.2126 * linear(r) + 0.7152 * linear(g) + 0.0722 * linear(b);
+    const ground = element => {
+        for (; element; element = element.parentElement) {
+            const colour = getComputedStyle(element).backgroundColor;
+            if (colour.startsWith('rgb(')) return parts(colour);
+        }
+        return [255, 255, 255];
+    };
+    const poor = new Set();
+    for (const element of document.querySelectorAll('body *')) {
+        const own = [...element.childNodes].some(node => node.nodeType === 3 && node.textContent.trim());
+        if (!own || ['SCRIPT', 'TITLE', 'title', 'OPTION'].includes(element.tagName)) continue;
+        const style = getComputedStyle(element);
+        const ink = parts(element instanceof SVGElement ? style.fill : style.color);
+        const [a, b] = [light(ink), light(ground(element))].sort((x, y) => y - x);
+        if ((a + 0.05) / (b + 0.05) < 4.5) poor.add(`${element.tagName}.${element.getAttribute('class')}`);
+    }
+    return [...poor];
+})()
+"""

@@ -1,0 +1,331 @@
+"""The page of a whole turn: what it says equals what the files hold, and nothing from outside becomes markup."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pyarrow.parquet as pq
+import pytest
+from report_turn import HOSTILE, MAKERS
+
+from analysis.report.page import report
+from analysis.report.reading import KINDS, find_turn, reading
+from quality.mistakes import BadInput
+
+VOID = {"meta", "link", "br", "input", "img", "hr"}
+
+
+class Page(HTMLParser):
+    """Tables, element names, texts by section, and whether tags are balanced."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__(convert_charrefs=True)
+        self.open: list[str] = []
+        self.seen: dict[str, int] = {}
+        self.tables: list[tuple[str, list[dict[str, list[str]]]]] = []
+        self.texts: dict[str, str] = {}
+        self.codes: list[str] = []
+        self.ids: list[str] = []
+        self.sources: list[str] = []
+        self.section = ""
+        self.cell: list[str] | None = None
+        self.feed(text)
+        self.close()
+        assert self.open == []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        given = dict(attrs)
+        self.seen[tag] = self.seen.get(tag, 0) + 1
+        if given.get("id"):
+            self.ids.append(str(given["id"]))
+        for name in ("src", "href", "action", "data", "poster"):
+            if name in given and tag != "data":
+                self.sources.append(str(given[name]))
+        assert not any(name.startswith("on") for name in given), f"{tag} {given}"
+        if tag not in VOID:
+            self.open.append(tag)
+        if tag == "section":
+            self.section = str(given["id"])
+        elif tag == "table":
+            self.tables.append((given.get("data-query") or "", []))
+        elif tag == "tr" and "tbody" in self.open:
+            self.tables[-1][1].append({})
+        elif tag == "td" and "tbody" in self.open and "data-column" in given:
+            self.cell = self.tables[-1][1][-1].setdefault(str(given["data-column"]), ["", "", ""])
+            self.cell[2] = given.get("data-sort") or ""
+        elif tag == "data" and self.cell is not None:
+            self.cell[1] = str(given["value"])
+        elif tag == "code" and self.open[-2:-1] == ["pre"]:
+            self.codes.append("")
+
+    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.handle_starttag(tag, attrs)
+        if tag not in VOID:
+            self.handle_endtag(tag)
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag
+        if tag == "td":
+            self.cell = None
+
+    def handle_data(self, data: str) -> None:
+        self.texts[self.section] = self.texts.get(self.section, "") + data
+        if self.cell is not None:
+            self.cell[0] += data
+        if self.open[-2:] == ["pre", "code"]:
+            self.codes[-1] += data
+
+
+@pytest.fixture(scope="session")
+def text(page_file: Path) -> str:
+    return page_file.read_text(encoding="utf-8")
+
+
+@pytest.fixture(scope="session")
+def page(text: str) -> Page:
+    return Page(text)
+
+
+def queries() -> list[str]:
+    folder = Path(__file__).parents[4] / "analysis" / "sql"
+    return sorted(path.stem for path in folder.glob("report_*.sql"))
+
+
+def run_sql(turn: Path, query: str) -> list[dict[str, Any]]:
+    """Run a shipped SQL file the way its users do: in the turn folder, as it stands."""
+    sql = (Path(__file__).parents[4] / "analysis" / "sql" / f"{query}.sql").read_text()
+    before = Path.cwd()
+    os.chdir(turn)
+    try:
+        with duckdb.connect() as connection:
+            result = connection.execute(sql)
+            names = [column[0] for column in result.description]
+            return [dict(zip(names, row, strict=True)) for row in result.fetchall()]
+    finally:
+        os.chdir(before)
+
+
+def test_every_shown_number_is_the_one_that_the_sql_gives(turn: Path, page: Page) -> None:
+    compared = 0
+    named = {query for query, _ in page.tables if query}
+    assert len(named) >= 12
+    for query, shown in page.tables:
+        if not query:
+            continue
+        rows = run_sql(turn, query)
+        assert len(shown) == len(rows) > 0, query
+        if query == "report_fits":
+            order = {(cells["language"][2], cells["symbol"][2]): cells for cells in shown}
+            shown = [order[row["language"], row["symbol"]] for row in rows]
+        for cells, row in zip(shown, rows, strict=True):
+            for column in cells.keys() & row.keys():
+                seen, exact, sort = cells[column]
+                value = row[column]
+                if isinstance(value, bool):
+                    assert seen == ("yes" if value else "no")
+                elif isinstance(value, int | float):
+                    assert float(exact) == value, (query, column)
+                    assert float(sort) == value
+                elif value is None:
+                    assert exact == ""
+                else:
+                    assert sort == value
+                compared += 1
+    assert compared > 500
+
+
+def test_the_sql_in_the_page_is_the_sql_in_the_package(turn: Path, text: str) -> None:
+    with reading(turn) as opened:
+        shown = {query for query in queries() if f"{query}.sql" in text}
+        assert shown == set(queries())
+        for query in queries():
+            where = opened.where(query)
+            assert where.files
+            assert where.artifacts or query == "report_contracts"
+
+
+def test_the_files_add_up(turn: Path, page: Page) -> None:
+    documents = sum(pq.read_metadata(path).num_rows for path in (turn / "corpus" / "documents").rglob("*.parquet"))
+    rejects = pq.read_metadata(turn / "corpus" / "rejects.parquet").num_rows
+    funnel = run_sql(turn, "report_funnel")
+    stages = ["kept", "read", "classify", "filter", "licence", "exact", "near", "other"]
+    assert sum(row["files"] for row in funnel) == documents + rejects
+    assert all(row["files"] == sum(row[stage] for stage in stages) for row in funnel)
+    assert f"sources hold {documents + rejects} files" in page.texts["corpus"]
+
+
+def test_files_that_do_not_add_up_are_said_so(turn: Path, tmp_path: Path) -> None:
+    shutil.copytree(turn / "corpus", tmp_path / "corpus")
+    rejects = pq.read_table(turn / "corpus" / "rejects.parquet")
+    pq.write_table(rejects.slice(3), tmp_path / "corpus" / "rejects.parquet")
+    page = Page(report(tmp_path, tmp_path / "r.html").read_text())
+    assert "do not add up" in page.texts["corpus"]
+    assert "\u22123)" in page.texts["corpus"]
+
+
+def test_code_and_names_from_outside_are_text(text: str, page: Page) -> None:
+    assert HOSTILE not in text
+    assert page.seen["script"] == 1
+    assert "img" not in page.seen
+    assert len(page.codes) == 48
+    assert all(HOSTILE in code for code in page.codes)
+
+
+def test_codes_are_shown_whole_and_unchanged(turn: Path, page: Page) -> None:
+    rows = run_sql(turn, "report_pairs")
+    assert page.codes == [row[side] for row in rows for side in ("left_code", "right_code")]
+
+
+def test_the_page_loads_nothing_and_forbids_it(text: str, page: Page) -> None:
+    assert all(source.startswith("#") or source == "data:," for source in page.sources)
+    assert "default-src 'none'" in text
+    assert "'unsafe-inline'" not in re.findall(r"script-src[^;]*", text)[0]
+    assert "@import" not in text
+    assert "url(" not in re.sub(r"url\(#clip-[a-z0-9-]+\)", "", text)
+    assert len(text.encode()) < 3_000_000
+
+
+def test_ids_are_unique_and_links_lead_somewhere(text: str, page: Page) -> None:
+    assert len(page.ids) == len(set(page.ids))
+    assert {link[1:] for link in page.sources if link.startswith("#")} <= set(page.ids)
+    clips = re.findall(r'clipPath id="([^"]+)"', text)
+    assert set(re.findall(r"url\(#([^)]+)\)", text)) <= set(clips)
+
+
+def test_the_same_artifacts_give_the_same_bytes(turn: Path, text: str, tmp_path: Path) -> None:
+    assert report(turn, tmp_path / "again.html").read_text(encoding="utf-8") == text
+
+
+def test_every_section_says_where_its_figures_come_from(turn: Path, page: Page) -> None:
+    for kind in KINDS:
+        command = json.loads((turn / kind / "manifest.json").read_text())["command"]
+        assert any(command in section for section in page.texts.values()), kind
+    for section in ("answer", "corpus", "pairs", "training", "laws", "provenance"):
+        assert "where from" in page.texts[section], section
+
+
+def test_fingerprints_are_those_of_the_manifests(turn: Path, page: Page) -> None:
+    for kind in KINDS:
+        assert json.loads((turn / kind / "manifest.json").read_text())["fingerprint"] in page.texts["provenance"]
+
+
+def test_a_run_that_diverged_is_named(page: Page) -> None:
+    assert "ended as diverged" in page.texts["training"]
+    assert "83 of 84 runs finished" in page.texts["training"]
+
+
+@pytest.mark.parametrize("kinds", [["corpus"], ["runs", "laws"], ["pairs"], ["tokens", "shards"]], ids="+".join)
+def test_a_part_of_a_turn_makes_a_page_that_names_the_rest(turn: Path, tmp_path: Path, kinds: list[str]) -> None:
+    for kind in kinds:
+        shutil.copytree(turn / kind, tmp_path / "part" / kind)
+    (tmp_path / "part" / "runs").mkdir(exist_ok=True)
+    page = Page(report(tmp_path / "part", tmp_path / "r.html").read_text())
+    everything = " ".join(page.texts.values())
+    for kind in KINDS:
+        if kind not in kinds:
+            assert re.search(rf"no {kind} yet|The {kind} of this turn (is|are) not finished", everything), kind
+            assert KINDS[kind] in everything
+        else:
+            assert f"no {kind} yet" not in everything
+
+
+def test_laws_are_drawn_without_the_runs_behind_them(turn: Path, tmp_path: Path) -> None:
+    shutil.copytree(turn / "laws", tmp_path / "laws")
+    text = report(tmp_path, tmp_path / "r.html").read_text()
+    assert text.count('<polyline class="line') > 20
+    assert '<circle class="dot' not in text
+
+
+def test_an_empty_pairs_artifact_says_that_nothing_was_proved(turn: Path, tmp_path: Path) -> None:
+    shutil.copytree(turn / "pairs", tmp_path / "pairs")
+    pairs = tmp_path / "pairs" / "pairs.parquet"
+    pq.write_table(pq.read_table(pairs).slice(0, 0), pairs)
+    page = Page(report(tmp_path, tmp_path / "r.html").read_text())
+    assert "No pair was proved" in page.texts["pairs"]
+    assert page.codes == []
+
+
+def test_long_codes_are_cut_and_it_is_said(turn: Path, tmp_path: Path) -> None:
+    import pyarrow as pa
+
+    shutil.copytree(turn / "pairs", tmp_path / "pairs")
+    path = tmp_path / "pairs" / "pairs.parquet"
+    rows = pq.read_table(path).to_pylist()
+    for row in rows:
+        row["left_code"] = "x = 1\n" * 20_000
+    rows = [{**row, "pair_id": f"{row['pair_id']}{i}"} for i in range(20) for row in rows]
+    pq.write_table(pa.Table.from_pylist(rows, pq.read_schema(path)), path)
+    written = report(tmp_path, tmp_path / "r.html")
+    page = Page(written.read_text())
+    assert written.stat().st_size < 3_000_000
+    assert "114,000 more characters" in page.texts["pairs"]
+    assert "are left out to keep this page light" in page.texts["pairs"]
+    assert "480 gave the same results" in page.texts["pairs"]
+
+
+def test_find_turn_takes_turn_study_and_store(turn: Path, tmp_path: Path) -> None:
+    for number in ("0", "2", "10"):
+        shutil.copytree(turn / "tokens", tmp_path / "store" / "demo" / number / "tokens")
+    (tmp_path / "store" / "demo" / "11").mkdir()
+    latest = tmp_path / "store" / "demo" / "10"
+    assert find_turn(tmp_path / "store") == find_turn(tmp_path / "store" / "demo") == find_turn(latest) == latest
+
+
+def test_two_studies_must_be_told_apart(turn: Path, tmp_path: Path) -> None:
+    for study in ("one", "two"):
+        shutil.copytree(turn / "tokens", tmp_path / study / "0" / "tokens")
+    with pytest.raises(BadInput, match=r"holds 2 studies; name one of them: .*one, .*two"):
+        find_turn(tmp_path)
+
+
+def test_what_is_no_turn_is_refused_with_what_to_do(turn: Path, tmp_path: Path) -> None:
+    with pytest.raises(BadInput, match="no such folder"):
+        find_turn(tmp_path / "missing")
+    with pytest.raises(BadInput, match="holds no artifact"):
+        find_turn(tmp_path)
+    (tmp_path / "file").write_text("")
+    with pytest.raises(BadInput, match="a file; name a store"):
+        find_turn(tmp_path / "file")
+    with pytest.raises(BadInput, match="name the folder above it"):
+        find_turn(turn / "corpus")
+
+
+def test_all_damaged_files_are_named_at_once_and_nothing_is_written(turn: Path, tmp_path: Path) -> None:
+    for kind in ("corpus", "runs", "allocation"):
+        shutil.copytree(turn / kind, tmp_path / "0" / kind)
+    for name in ("corpus/rejects.parquet", "runs/runs.parquet"):
+        path = tmp_path / "0" / name
+        path.write_bytes(path.read_bytes()[:-20])
+    (tmp_path / "0" / "allocation" / "allocation.json").write_text("{")
+    with pytest.raises(BadInput) as caught:
+        report(tmp_path / "0", tmp_path / "r.html")
+    said = "\n".join(map(str, caught.value.mistakes))
+    for name in ("corpus/rejects.parquet", "runs/runs.parquet", "allocation/allocation.json"):
+        assert name in said
+    assert "make it again with `polymix" in said
+    assert not (tmp_path / "r.html").exists()
+
+
+def test_a_damaged_manifest_is_named(turn: Path, tmp_path: Path) -> None:
+    for kind in ("tokens", "shards"):
+        shutil.copytree(turn / kind, tmp_path / kind)
+        (tmp_path / kind / "manifest.json").write_text("{")
+    with pytest.raises(BadInput) as caught:
+        report(tmp_path, tmp_path / "r.html")
+    assert len(caught.value.mistakes) == 2
+
+
+def test_the_page_must_be_a_file(turn: Path, tmp_path: Path) -> None:
+    with pytest.raises(BadInput, match="is a folder"):
+        report(turn, tmp_path)
+
+
+def test_makers_cover_every_kind() -> None:
+    assert list(MAKERS) == list(KINDS)
