@@ -21,7 +21,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, cast
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import pyarrow as pa
@@ -557,16 +557,15 @@ def _parts(placed: Sequence[Placed], side: Mapping[str, str]) -> list[dict[str, 
 # --- Writing ------------------------------------------------------------------------------------------------------
 
 
-def _write_group(key: tuple[Any, ...], group: pa.Table, root: str) -> pa.Table:
-    language, split, part = (value.as_py() for value in key)
-    folder = Path(root) / f"language={language}" / f"split={split}"
+def _write_group(language: str, split: str, part: int, group: pa.Table, root: Path) -> pa.Table:
+    folder = root / f"language={language}" / f"split={split}"
     folder.mkdir(parents=True, exist_ok=True)
     table = group.sort_by([("repo_name", "ascending"), ("path", "ascending"), ("id", "ascending")])
     schema = pa.schema([field for field in DOCUMENT_SCHEMA if field.name not in ("language", "split")])
     target = folder / f"part-{part:05d}.parquet"
-    partial_file = target.with_name(f".{target.name}.partial")
-    pq.write_table(table.select(schema.names).cast(schema), partial_file, compression="zstd", row_group_size=2048)
-    partial_file.replace(target)
+    unfinished = target.with_name(f".{target.name}.partial")
+    pq.write_table(table.select(schema.names).cast(schema), unfinished, compression="zstd", row_group_size=2048)
+    unfinished.replace(target)
     return pa.table({"path": [str(target.relative_to(root))], "rows": [table.num_rows]})
 
 
@@ -583,7 +582,12 @@ def written(files: DataFrame, decisions: DataFrame, root: Path) -> DataFrame:
     """
     documents = files.drop("shingles", "buckets", "preference", "stage", "reason", "detail", "text_hash")
     groups = documents.join(decisions, "id").groupBy("language", "split", "part")
-    return groups.applyInArrow(partial(_write_group, root=str(root)), "path string, rows long")
+
+    def write(group: pa.Table) -> pa.Table:
+        language, split, part = (group[name][0].as_py() for name in ("language", "split", "part"))
+        return _write_group(language, split, part, group, root)
+
+    return groups.applyInArrow(write, "path string, rows long")
 
 
 def read_back(root: Path) -> pa.Table:
