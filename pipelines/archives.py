@@ -120,11 +120,11 @@ def _decompress(path: Path, magic: bytes, out: IO[bytes]) -> None:
         return
     with path.open("rb") as raw:
         if magic.startswith(b"\x1f\x8b"):
-            _copy(gzip.GzipFile(fileobj=raw), packed, out)
+            _copy(gzip.open(raw), packed, out)
         elif magic.startswith(b"BZh"):
-            _copy(bz2.BZ2File(raw), packed, out)
+            _copy(bz2.open(raw), packed, out)
         elif magic.startswith(b"\xfd7zXZ\0") or path.name.endswith(".lzma"):
-            _copy(lzma.LZMAFile(raw), packed, out)
+            _copy(lzma.open(raw), packed, out)
         elif magic.startswith(b"\x28\xb5\x2f\xfd"):
             _unzstd(raw, packed, out)
         else:
@@ -245,7 +245,7 @@ def _tar(path: Path, spool: IO[bytes]) -> Iterator[Archive]:
 
 
 def _check_end(path: Path, tar: tarfile.TarFile, spool: IO[bytes]) -> None:
-    # tarfile stops without a word at a damaged header and at a missing end; only zero blocks may follow the last member.
+    # tarfile stops without a word at a damaged header or a missing end: only zero blocks may follow the last member.
     size = spool.seek(0, 2)
     end = max((m.offset_data + (m.size if m.isreg() and not m.issparse() else 0) for m in tar.getmembers()), default=0)
     if end > size:

@@ -200,7 +200,7 @@ _TABLES: dict[str, Kind] = {".parquet": "parquet", ".jsonl": "jsonl", ".ndjson":
 _JSONL_ENDINGS = (".jsonl", ".ndjson", ".jsonl.gz", ".json.gz", ".jsonl.zst")
 
 
-def parse_spec(spec: str) -> Spec:
+def parse_spec(spec: str) -> Spec:  # noqa: RET503 (`bad_input` does not return)
     """Take a spec apart; whether a path is a folder, a repository or a file is looked up.
 
     Raises:
@@ -467,7 +467,7 @@ def _git_tree(origins: Sequence[Path], revision: str) -> Iterator[_Tree]:
             given.close()
 
 
-# Column names for the same thing in The Stack v1 and v2, StarCoder data, and plain tables; the first that is there wins.
+# Column names for one thing in The Stack v1 and v2, StarCoder data, and plain tables; the first that is there wins.
 _CONTENT = ("content", "text", "code", "source_code")
 _PATH = ("path", "max_stars_repo_path", "file_path", "filename", "file")
 _REPO = ("repo_name", "max_stars_repo_name", "repo", "repository", "repository_name")

@@ -28,23 +28,103 @@ HEADER_CHARACTERS = 16_000
 # Identifiers of licences that ask no more than attribution and notice (and dedications to the public domain).
 # Source: the "permissive" and "public domain" categories of the Blue Oak Council and ScanCode licence lists.
 PERMISSIVE = frozenset(
-    """
-    0BSD AFL-2.1 AFL-3.0 Apache-1.1 Apache-2.0 BlueOak-1.0.0 BSD-1-Clause BSD-2-Clause BSD-2-Clause-Patent BSD-3-Clause
-    BSD-3-Clause-Clear BSD-4-Clause BSL-1.0 bzip2-1.0.6 CC0-1.0 CNRI-Python curl HPND ICU ISC MIT MIT-0 MIT-CMU MS-PL
-    NCSA OpenSSL PostgreSQL PSF-2.0 Python-2.0 TCL Unicode-3.0 Unicode-DFS-2015 Unicode-DFS-2016 Unlicense UPL-1.0 W3C
-    WTFPL X11 Zlib ZPL-2.1 LicenseRef-BSD LicenseRef-public-domain
-    """.split()
+    [
+        "0BSD",
+        "AFL-2.1",
+        "AFL-3.0",
+        "Apache-1.1",
+        "Apache-2.0",
+        "BlueOak-1.0.0",
+        "BSD-1-Clause",
+        "BSD-2-Clause",
+        "BSD-2-Clause-Patent",
+        "BSD-3-Clause",
+        "BSD-3-Clause-Clear",
+        "BSD-4-Clause",
+        "BSL-1.0",
+        "bzip2-1.0.6",
+        "CC0-1.0",
+        "CNRI-Python",
+        "curl",
+        "HPND",
+        "ICU",
+        "ISC",
+        "LicenseRef-BSD",
+        "LicenseRef-public-domain",
+        "MIT",
+        "MIT-0",
+        "MIT-CMU",
+        "MS-PL",
+        "NCSA",
+        "OpenSSL",
+        "PostgreSQL",
+        "PSF-2.0",
+        "Python-2.0",
+        "TCL",
+        "Unicode-3.0",
+        "Unicode-DFS-2015",
+        "Unicode-DFS-2016",
+        "Unlicense",
+        "UPL-1.0",
+        "W3C",
+        "WTFPL",
+        "X11",
+        "Zlib",
+        "ZPL-2.1",
+    ]
 )
 
 # Identifiers that are known and are not permissive (copyleft, non-commercial, ethical, proprietary).
 RESTRICTED = frozenset(
-    """
-    AGPL-1.0-only AGPL-3.0-only AGPL-3.0-or-later Artistic-1.0 Artistic-2.0 BUSL-1.1 CC-BY-3.0 CC-BY-4.0 CC-BY-SA-3.0
-    CC-BY-SA-4.0 CC-BY-NC-4.0 CC-BY-NC-SA-4.0 CDDL-1.0 CDDL-1.1 CPL-1.0 ECL-2.0 Elastic-2.0 EPL-1.0 EPL-2.0 EUPL-1.2
-    GFDL-1.3-or-later GPL-1.0-only GPL-1.0-or-later GPL-2.0-only GPL-2.0-or-later GPL-3.0-only GPL-3.0-or-later IPL-1.0
-    JSON LGPL-2.0-only LGPL-2.0-or-later LGPL-2.1-only LGPL-2.1-or-later LGPL-3.0-only LGPL-3.0-or-later MPL-1.0 MPL-1.1
-    MPL-2.0 MS-RL OFL-1.1 OSL-3.0 QPL-1.0 Ruby SSPL-1.0 LicenseRef-proprietary LicenseRef-GPL LicenseRef-LGPL
-    """.split()
+    [
+        "AGPL-1.0-only",
+        "AGPL-3.0-only",
+        "AGPL-3.0-or-later",
+        "Artistic-1.0",
+        "Artistic-2.0",
+        "BUSL-1.1",
+        "CC-BY-3.0",
+        "CC-BY-4.0",
+        "CC-BY-NC-4.0",
+        "CC-BY-NC-SA-4.0",
+        "CC-BY-SA-3.0",
+        "CC-BY-SA-4.0",
+        "CDDL-1.0",
+        "CDDL-1.1",
+        "CPL-1.0",
+        "ECL-2.0",
+        "Elastic-2.0",
+        "EPL-1.0",
+        "EPL-2.0",
+        "EUPL-1.2",
+        "GFDL-1.3-or-later",
+        "GPL-1.0-only",
+        "GPL-1.0-or-later",
+        "GPL-2.0-only",
+        "GPL-2.0-or-later",
+        "GPL-3.0-only",
+        "GPL-3.0-or-later",
+        "IPL-1.0",
+        "JSON",
+        "LGPL-2.0-only",
+        "LGPL-2.0-or-later",
+        "LGPL-2.1-only",
+        "LGPL-2.1-or-later",
+        "LGPL-3.0-only",
+        "LGPL-3.0-or-later",
+        "LicenseRef-GPL",
+        "LicenseRef-LGPL",
+        "LicenseRef-proprietary",
+        "MPL-1.0",
+        "MPL-1.1",
+        "MPL-2.0",
+        "MS-RL",
+        "OFL-1.1",
+        "OSL-3.0",
+        "QPL-1.0",
+        "Ruby",
+        "SSPL-1.0",
+    ]
 )
 
 _BY_LOWER = {name.lower(): name for name in PERMISSIVE | RESTRICTED}

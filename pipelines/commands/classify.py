@@ -1,0 +1,33 @@
+"""`polymix classify`: the language and kind of files, a JSON line each."""
+
+from __future__ import annotations
+
+import click
+
+
+@click.command(short_help="the language and kind of files, a JSON line each")
+@click.argument("paths", nargs=-1, required=True, type=click.Path())
+def command(paths: tuple[str, ...]) -> None:
+    """Say what each of PATHS is: a file, or every file below a folder.
+
+    Prints one JSON object a line: path, language (null outside the registry), kind, confidence (0 to 1), reason.
+    The language is told by name, first bytes and text (`.ts` may be Qt XML or a video, `.cs` Smalltalk); vendored code
+    and tests are told by folders, so name a folder from where its own path means something.
+
+    \b
+    Kinds
+      source, test                           written by hand: what `polymix build` keeps
+      declaration                            .d.ts, .pyi
+      generated, minified, vendored          made by a tool, squeezed, or copied from elsewhere
+      data, text, binary, empty              no program text
+
+    \b
+    Examples
+      polymix classify src/
+      polymix classify a.ts b.ts lib/vendor/c.go
+      polymix classify . | jq -r 'select(.kind == "generated") | .path'
+    """  # noqa: D301 (click reads the character \b)
+    from pipelines.classify import classify
+    from pipelines.console import emit
+
+    emit(classify(paths))
