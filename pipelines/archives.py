@@ -120,11 +120,14 @@ def _decompress(path: Path, magic: bytes, out: IO[bytes]) -> None:
         return
     with path.open("rb") as raw:
         if magic.startswith(b"\x1f\x8b"):
-            _copy(gzip.open(raw), packed, out)
+            with gzip.open(raw) as stream:
+                _copy(stream, packed, out)
         elif magic.startswith(b"BZh"):
-            _copy(bz2.open(raw), packed, out)
+            with bz2.open(raw) as stream:
+                _copy(stream, packed, out)
         elif magic.startswith(b"\xfd7zXZ\0") or path.name.endswith(".lzma"):
-            _copy(lzma.open(raw), packed, out)
+            with lzma.open(raw) as stream:
+                _copy(stream, packed, out)
         elif magic.startswith(b"\x28\xb5\x2f\xfd"):
             _unzstd(raw, packed, out)
         else:
