@@ -21,10 +21,10 @@ from analysis.report.laws import laws_section
 from analysis.report.pairs import pairs_section
 from analysis.report.provenance import provenance_section
 from analysis.report.reading import Reading, reading
-from analysis.report.section import Section, render
+from analysis.report.section import render
 from analysis.report.training import training_section
 from quality.artifacts import write_atomically
-from quality.mistakes import BadInput, Mistake, bad_input
+from quality.mistakes import bad_input
 
 SECTIONS = (answer_section, corpus_section, pairs_section, training_section, laws_section, provenance_section)
 
@@ -45,6 +45,9 @@ def report(store: Path | str, out: Path | str) -> Path:
     out = Path(out)
     if out.is_dir():
         bad_input(out, "is a folder; name the HTML file to write, such as report.html")
+    above = next(folder for folder in out.absolute().parents if folder.exists())
+    if not above.is_dir():
+        bad_input(out, f"cannot be made: {above} is a file")
     with reading(store) as turn:
         page = render_page(turn)
     out.parent.mkdir(parents=True, exist_ok=True)
@@ -58,15 +61,8 @@ def render_page(turn: Reading) -> str:
     Raises:
         BadInput: Files of the turn are damaged: all of them are named.
     """
-    sections: list[Section] = []
-    mistakes: dict[Mistake, None] = {}
-    for section in SECTIONS:
-        try:
-            sections.append(section(turn))
-        except BadInput as error:
-            mistakes.update(dict.fromkeys(error.mistakes))
-    if mistakes:
-        raise BadInput(mistakes)
+    turn.check()
+    sections = [section(turn) for section in SECTIONS]
     title = f"{turn.study}, turn {turn.turn}" if turn.turn else turn.study
     script = f"\n{_own('page.js')}\n"
     script_hash = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()

@@ -105,6 +105,7 @@ class Reading:
         turn: The number of the turn, as its folder is named.
         artifacts: All kinds, also those that are missing.
         connection: DuckDB, in memory.
+        answers: What was asked already, by query.
     """
 
     folder: Path
@@ -112,6 +113,7 @@ class Reading:
     turn: str
     artifacts: Mapping[str, Artifact]
     connection: duckdb.DuckDBPyConnection
+    answers: dict[str, Answer] = field(default_factory=dict[str, Answer])
 
     def has(self, *kinds: str) -> bool:
         """Return whether all these artifacts are finished."""
@@ -130,17 +132,48 @@ class Reading:
         Raises:
             BadInput: A file that it reads is damaged or lacks a column.
         """
+        if query in self.answers:
+            return self.answers[query]
         where = self.where(query)
         try:
             result = self.connection.execute(self._in_place(where.sql))
             columns = tuple(str(column[0]) for column in result.description)
             rows = tuple(tuple(row) for row in result.fetchall())
         except duckdb.Error as error:
-            first = str(error).splitlines()[0]
-            places = ", ".join(str(self.folder / name) for name in where.files)
-            remedy = "; ".join(dict.fromkeys(artifact.command for artifact in where.artifacts))
-            bad_input(places, f"cannot be read ({first}); damaged or of another version: make it again with `{remedy}`")
-        return Answer(where, columns, rows)
+            raise BadInput([self._mistake(where, str(error).splitlines()[0])]) from error
+        self.answers[query] = Answer(where, columns, rows)
+        return self.answers[query]
+
+    def check(self) -> None:
+        """Ask everything that finished artifacts can answer.
+
+        Raises:
+            BadInput: Files of the turn are damaged: all of them are named.
+        """
+        folder = files("analysis").joinpath("sql")
+        mistakes: dict[Mistake, None] = {}
+        for name in sorted(entry.name for entry in folder.iterdir() if entry.name.startswith("report_")):
+            query = name.removesuffix(".sql")
+            kinds = {kind for kind in KINDS for file in self.where(query).files if file.startswith(f"{kind}/")}
+            if not self.has(*kinds) or (not kinds and not all(map(self.holds, self.where(query).files))):
+                continue
+            try:
+                self.ask(query)
+            except BadInput as error:
+                mistakes.update(dict.fromkeys(error.mistakes))
+        if mistakes:
+            raise BadInput(mistakes)
+
+    def _mistake(self, where: Where, why: str) -> Mistake:
+        named = [name for name in where.files if "*" not in name and str(self.folder / name) in why]
+        files_ = named or where.files
+        kinds = [a for a in where.artifacts if any(name.startswith((f"{a.kind}/", "*/")) for name in files_)]
+        remedy = "`, then `".join(dict.fromkeys(artifact.command for artifact in kinds))
+        return Mistake(
+            ", ".join(str(self.folder / name) for name in files_),
+            f"cannot be read ({why.strip()}); it is damaged, missing or of another version: make it again with"
+            f" `{remedy}`",
+        )
 
     def _in_place(self, sql: str) -> str:
         # DuckDB looks into the working directory before `file_search_path`, so relative names are completed here.

@@ -11,7 +11,7 @@ from pipelines.console import emit
 @click.argument("store", metavar="STORE")
 @click.option("--out", required=True, metavar="FILE", help="The HTML file to write; one that is there is replaced.")
 def command(store: str, out: str) -> None:
-    r"""One self-contained HTML page of a turn: the answer, and every figure behind it with where it came from.
+    """One self-contained HTML page of a turn: the answer, and every figure behind it with where it came from.
 
     STORE is a turn folder (with corpus/, pairs/, runs/ ... in it, as far as they are made), a study folder (its latest
     turn is taken) or a store that holds one study. What a turn lacks is named in the page with the command that makes
@@ -24,7 +24,7 @@ def command(store: str, out: str) -> None:
       mkdir mine && polymix build src/ --out mine/corpus && polymix report mine --out corpus.html
 
     Prints one JSON object: the turn it read, the file, its size, and which artifacts were there.
-    """
+    """  # noqa: D301 (click reads the character \b)
     from analysis.report.page import report
     from analysis.report.reading import find_turn, reading
 

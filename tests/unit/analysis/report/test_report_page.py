@@ -300,15 +300,15 @@ def test_what_is_no_turn_is_refused_with_what_to_do(turn: Path, tmp_path: Path) 
 def test_all_damaged_files_are_named_at_once_and_nothing_is_written(turn: Path, tmp_path: Path) -> None:
     for kind in ("corpus", "runs", "allocation"):
         shutil.copytree(turn / kind, tmp_path / "0" / kind)
-    for name in ("corpus/rejects.parquet", "runs/runs.parquet"):
+    for name in ("corpus/rejects.parquet", "corpus/sources.parquet", "runs/runs.parquet"):
         path = tmp_path / "0" / name
         path.write_bytes(path.read_bytes()[:-20])
     (tmp_path / "0" / "allocation" / "allocation.json").write_text("{")
     with pytest.raises(BadInput) as caught:
         report(tmp_path / "0", tmp_path / "r.html")
     said = "\n".join(map(str, caught.value.mistakes))
-    for name in ("corpus/rejects.parquet", "runs/runs.parquet", "allocation/allocation.json"):
-        assert name in said
+    wanted = {"corpus/rejects.parquet", "corpus/sources.parquet", "runs/runs.parquet", "allocation/allocation.json"}
+    assert {mistake.where for mistake in caught.value.mistakes} == {str(tmp_path / "0" / name) for name in wanted}
     assert "make it again with `polymix" in said
     assert not (tmp_path / "r.html").exists()
 
@@ -325,6 +325,10 @@ def test_a_damaged_manifest_is_named(turn: Path, tmp_path: Path) -> None:
 def test_the_page_must_be_a_file(turn: Path, tmp_path: Path) -> None:
     with pytest.raises(BadInput, match="is a folder"):
         report(turn, tmp_path)
+    (tmp_path / "file").write_text("kept")
+    with pytest.raises(BadInput, match="file is a file"):
+        report(turn, tmp_path / "file" / "r.html")
+    assert (tmp_path / "file").read_text() == "kept"
 
 
 def test_makers_cover_every_kind() -> None:
