@@ -1,8 +1,8 @@
 """Which texts are the same, or nearly, and which one of them stays?
 
-Start at `deduplicate` (a table in memory) or at `pipelines.corpus` (the same functions on Spark). The steps, each a
-function of its own: `shingles` turns texts into sets of hashed token 5-grams, `buckets` into MinHash-LSH buckets,
-`candidates` pairs what shares a bucket, `similarities` computes the true Jaccard of each pair, `survivors` decides.
+Start at `dedup` (a file or folder), at `deduplicate` (texts in memory) or at `pipelines.corpus` (the same functions on
+Spark). The steps, each a function of its own: `shingles` turns texts into sets of hashed token 5-grams, `buckets` into
+MinHash-LSH buckets, `candidates` pairs what shares a bucket, `jaccard` compares a pair truly, `survivors` decides.
 
 What always holds:
 
@@ -16,15 +16,25 @@ What always holds:
 from __future__ import annotations
 
 import hashlib
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
+from pathlib import Path
 from typing import Any, cast
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.dataset as ds
+import pyarrow.json as pj
+import pyarrow.parquet as pq
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
+
+from quality.artifacts import creating, file_sha256
+from quality.filters import normalised_hash
+from quality.mistakes import BadInput, Mistake, bad_input
+from quality.progress import progress, say
 
 U64 = NDArray[np.uint64]
 U32 = NDArray[np.uint32]
@@ -318,5 +328,192 @@ def near_edges(sets: Shingles, order: Sequence[int], config: NearDuplicates) -> 
     pairs = dict.fromkeys(
         pair for bucket in members.values() if len(bucket) > 1 for pair in candidates(bucket, config.bucket_limit)
     )
-    found = (Edge(left, right, jaccard(sets.of(left), sets.of(right))) for left, right in pairs)
+    compared = progress(pairs, total=len(pairs), description="comparing", unit="pair")
+    found = (Edge(left, right, jaccard(sets.of(left), sets.of(right))) for left, right in compared)
     return [edge for edge in found if edge.similarity >= config.threshold]
+
+
+def deduplicate(
+    ids: Sequence[str], texts: Sequence[str], config: NearDuplicates, preferences: Sequence[str] | None = None
+) -> pa.Table:
+    """Return what is a duplicate of what among texts in memory.
+
+    Args:
+        ids: A name for each text, all different.
+        texts: The texts.
+        config: The settings.
+        preferences: A text for each that sorts first for the one that should stay among duplicates; where equal, and
+            when None, the larger text stays, then the one with the smaller content hash, then the smaller id.
+
+    Returns:
+        A row of `CLUSTER_SCHEMA` for each text, sorted by cluster, the one that stays first, then by id.
+    """
+    digests = [hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest() for text in texts]
+
+    def quality(index: int) -> tuple[str, int, str, str]:
+        return (preferences[index] if preferences else "", -len(texts[index]), digests[index], ids[index])
+
+    order = sorted(range(len(ids)), key=quality)
+    first: dict[str, int] = {}
+    exact_of: dict[int, int] = {}
+    for index in order:
+        same = first.setdefault(normalised_hash(texts[index]), index)
+        if same != index:
+            exact_of[index] = same
+    unique = [index for index in order if index not in exact_of]
+    sets = shingles([texts[index] for index in unique], config.shingle_size)
+    edges = near_edges(sets, range(len(unique)), config)
+    near = {
+        unique[one]: (unique[other], similarity)
+        for one, (other, similarity) in survivors(range(len(unique)), edges).items()
+    }
+    return _clusters(ids, digests, order, exact_of, near)
+
+
+def _clusters(
+    ids: Sequence[str],
+    digests: Sequence[str],
+    order: Sequence[int],
+    exact_of: dict[int, int],
+    near: dict[int, tuple[int, float]],
+) -> pa.Table:
+    leads = {*exact_of.values(), *(other for other, _ in near.values())}
+    rows: list[dict[str, Any]] = []
+    for index in order:
+        same = exact_of.get(index, index)
+        stays, similarity = near.get(same, (same, 1.0))
+        if same != index:
+            reason = "same_bytes" if digests[same] == digests[index] else "same_text"
+        elif stays != index:
+            reason = "near"
+        else:
+            reason = "survivor" if index in leads else "unique"
+        kept = stays == index
+        rows.append({"id": ids[index], "cluster": ids[stays], "kept": kept, "similarity": similarity, "reason": reason})
+    rows.sort(key=lambda row: (row["cluster"], not row["kept"], row["id"]))
+    return pa.Table.from_pylist(rows, CLUSTER_SCHEMA)
+
+
+def read_texts(path: Path) -> pa.Table:
+    """Read a Parquet or JSON Lines file, or a folder of either, and check its `id` and `text`.
+
+    Returns:
+        All columns; `id` and `text` as strings.
+
+    Raises:
+        BadInput: It is missing, damaged or empty, or its columns cannot be used; all mistakes are listed.
+    """
+    if not path.exists():
+        bad_input(path, "no such file or folder")
+    files = [path] if path.is_file() else sorted(p for p in path.rglob("*") if p.is_file() and p.suffix in _FORMATS)
+    files = [file for file in files if not file.name.startswith(("_", "."))]
+    endings = {file.suffix for file in files}
+    if not files or not endings <= set(_FORMATS):
+        bad_input(path, f"a Parquet or JSON Lines file, or a folder of either, is needed ({', '.join(_FORMATS)})")
+    if len({_FORMATS[ending] for ending in endings}) > 1:
+        bad_input(path, "holds both Parquet and JSON Lines; name one of the files, or a folder of one kind")
+    try:
+        if _FORMATS[endings.pop()] == "parquet":
+            table = ds.dataset(path, format="parquet", partitioning="hive").to_table()
+        else:
+            table = pa.concat_tables((pj.read_json(file) for file in files), promote_options="permissive")
+    except (pa.ArrowInvalid, OSError) as error:
+        bad_input(path, f"cannot be read: {error}")
+    return _checked(table, path)
+
+
+_FORMATS = {".parquet": "parquet", ".jsonl": "jsonl", ".ndjson": "jsonl", ".json": "jsonl"}
+_SHOWN = 5
+
+
+def _checked(table: pa.Table, path: Path) -> pa.Table:
+    mistakes: list[Mistake] = []
+    for name in ("id", "text"):
+        if name not in table.column_names:
+            mistakes.append(Mistake(f"{path}: {name}", f"no such column; there are {', '.join(table.column_names)}"))
+            continue
+        column = table[name]
+        if column.null_count:
+            rows = np.flatnonzero(column.is_null().to_numpy()).tolist()
+            mistakes.append(Mistake(f"{path}: {name}", f"null in {_places(rows)}; fill or drop them"))
+        if name == "id" and pa.types.is_integer(column.type):
+            column = column.cast(pa.string())
+        if not (pa.types.is_string(column.type) or pa.types.is_large_string(column.type)):
+            mistakes.append(Mistake(f"{path}: {name}", f"is {column.type}, not text"))
+            continue
+        if name == "id":
+            mistakes.extend(_repeated(column, path))
+        # Chunks of more than 2 GB of text do not fit Arrow's 32-bit strings.
+        table = table.set_column(table.column_names.index(name), name, column.cast(pa.large_string()))
+    if not mistakes and not table.num_rows:
+        mistakes.append(Mistake(str(path), "holds no rows"))
+    if mistakes:
+        raise BadInput(mistakes)
+    return table
+
+
+def _repeated(column: Any, path: Path) -> list[Mistake]:
+    counts = Counter(one for one in column.to_pylist() if one is not None)
+    twice = [f"{one!r} ({number} times)" for one, number in counts.items() if number > 1]
+    if not twice:
+        return []
+    more = f" and {len(twice) - _SHOWN} more" if len(twice) > _SHOWN else ""
+    return [Mistake(f"{path}: id", f"not unique: {', '.join(twice[:_SHOWN])}{more}; ids must name one row each")]
+
+
+def _places(rows: list[int]) -> str:
+    shown = ", ".join(str(row) for row in rows[:_SHOWN])
+    return f"row{'s' if len(rows) > 1 else ''} {shown}" + (
+        f" and {len(rows) - _SHOWN} more" if len(rows) > _SHOWN else ""
+    )
+
+
+def dedup(
+    table: Path | str, out: Path | str, config: NearDuplicates | None = None, *, command: str = ""
+) -> dict[str, int]:
+    """Remove exact and near duplicates from a table of texts, in this process.
+
+    Args:
+        table: A Parquet or JSON Lines file, or a folder of either, with `id` and `text`.
+        out: The artifact's folder: gets `kept.parquet` (all columns of the rows that stay, in their order) and
+            `clusters.parquet`.
+        config: The settings; the default ones when None.
+        command: The command line that makes it again.
+
+    Returns:
+        `documents`, `exact_removed`, `near_removed`, `kept`.
+
+    Raises:
+        BadInput: The table cannot be used; all mistakes are listed.
+    """
+    path = Path(table)
+    config = config or NearDuplicates()
+    rows = read_texts(path)
+    say(f"read {rows.num_rows:,} texts, {rows['text'].nbytes / 1e6:,.1f} MB")
+    identity = {
+        "version": DEDUP_VERSION,
+        "input": _content_sha256(path),
+        "near_duplicates": config.model_dump(mode="json"),
+    }
+    with creating(out, "dedup", identity, command=command) as draft:
+        ids = cast(list[str], rows["id"].to_pylist())
+        clusters = deduplicate(ids, cast(list[str], rows["text"].to_pylist()), config)
+        stays = set(clusters.filter(clusters["kept"])["id"].to_pylist())
+        pq.write_table(rows.filter(pa.array([one in stays for one in ids])), draft.path / "kept.parquet")
+        pq.write_table(clusters, draft.path / "clusters.parquet")
+        reasons = Counter(clusters["reason"].to_pylist())
+        draft.counts |= {
+            "documents": len(ids),
+            "exact_removed": reasons["same_bytes"] + reasons["same_text"],
+            "near_removed": reasons["near"],
+            "kept": len(stays),
+        }
+    return dict(draft.counts)
+
+
+def _content_sha256(path: Path) -> str:
+    if path.is_file():
+        return file_sha256(path)
+    files = sorted(file for file in path.rglob("*") if file.is_file() and file.suffix in _FORMATS)
+    lines = (f"{file_sha256(file)}  {file.relative_to(path).as_posix()}" for file in files)
+    return hashlib.sha256("\n".join(lines).encode()).hexdigest()
