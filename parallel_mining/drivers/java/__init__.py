@@ -1,0 +1,1 @@
+"""Java: how its methods are found, and how they are compiled and run."""

@@ -1,0 +1,60 @@
+"""How Java programs are run: each compiled by itself in one warm compiler, called by reflection in one JVM a run."""
+
+from __future__ import annotations
+
+import io
+import re
+import shutil
+import tarfile
+from collections.abc import Mapping, Sequence
+from functools import cache
+from pathlib import Path
+
+from parallel_mining import sandbox
+from parallel_mining.drivers import Job, Toolchain, Unavailable, text_of
+from parallel_mining.pairs import Program
+
+BATCH = 64
+# Started often and for a short time: the quick compiler, one collector thread, no files for other tools to look at.
+_JVM = ("-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC", "-XX:-UsePerfData", "-Xshare:auto", "-Xss4m")
+_MEMORY = ("-Xms64m", "-Xmx384m")
+
+
+def toolchain() -> Toolchain | Unavailable:
+    """Return the JDK that `javac` on the path belongs to."""
+    install = "install a JDK 17 or newer (Debian: apt install openjdk-17-jdk-headless)"
+    javac = shutil.which("javac")
+    if not javac:
+        return Unavailable("java", "no `javac` on the path", install)
+    home = Path(javac).resolve().parent.parent
+    java = home / "bin" / "java"
+    version = re.match(r"javac (\d+)\S*", text_of(str(home / "bin" / "javac"), "-version"))
+    if not version or int(version[1]) < 17 or not java.is_file():
+        return Unavailable("java", f"{javac} is {version[0] if version else 'unusable'}", install)
+    binds = () if home.is_relative_to("/usr") else (str(home),)
+    # Debian keeps a JDK's settings outside it.
+    settings = tuple(str(path) for path in Path("/etc").glob("java-*-openjdk") if path.is_dir())
+    return Toolchain("java", version[0], {"java": str(java), "javac": str(home / "bin" / "javac")}, (*binds, *settings))
+
+
+def job(programs: Sequence[Program], tools: Toolchain) -> Job:
+    """Return the files and settings of one batch."""
+    files = {f"programs/{k}.java": program.code.encode() for k, program in enumerate(programs)}
+    files |= _harness(tools.tools["javac"], tools.binds)
+    java = (tools.tools["java"], *_JVM, *_MEMORY, "-cp", "/job/harness", "Harness")
+    return Job(files, java, (*java, "build"))
+
+
+@cache
+def _harness(javac: str, binds: tuple[str, ...]) -> Mapping[str, bytes]:
+    """Return the compiled harness: compiled once a process, as it costs as much as a hundred programs."""
+    source = (Path(__file__).parent / "Harness.java").read_bytes()
+    quick = " ".join(f"-J{flag}" for flag in _JVM)
+    script = f'"{javac}" {quick} -nowarn -proc:none -encoding UTF-8 -d /tmp/h /job/Harness.java && tar -C /tmp/h -c .'
+    made = sandbox.run(["/bin/sh", "-c", script], files={"Harness.java": source}, binds=binds)
+    if made.rc:
+        raise RuntimeError(f"the Java harness does not compile: {made.stderr.decode(errors='replace')}")
+    with tarfile.open(fileobj=io.BytesIO(made.stdout)) as archive:
+        members = [member for member in archive.getmembers() if member.isfile()]
+        contents = {f"harness/{Path(member.name).name}": archive.extractfile(member) for member in members}
+        return {name: file.read() for name, file in contents.items() if file}
