@@ -13,6 +13,7 @@ Refused, with the reason: replicas that are not sharded (torchtitan 0.2.2 divide
 from __future__ import annotations
 
 import contextlib
+import copy
 import gc
 import json
 import logging
@@ -22,7 +23,7 @@ import time
 import warnings
 import zlib
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cache
 from pathlib import Path
 from typing import Any, cast
@@ -35,21 +36,22 @@ from torch._C._distributed_c10d import HashStore
 from torch.distributed.fsdp import FSDPModule
 from torch.distributed.tensor import DTensor, distribute_tensor
 
-from quality.mistakes import BadInput, Mistake
+from quality.mistakes import BadInput
 from training import cpu
 from training.evaluation import ValidationSet, bits_per_byte
-from training.hyperparameters import RECIPE, steps_of, warmup_steps
+from training.hyperparameters import RECIPE, decay_starts, steps_of, warmup_steps
+from training.layout import Layout, layout_mistakes
 from training.loader import OrderLoader, Sequence
 from training.runs import RunSpec
 from training.sizes import NORM_EPSILON, ROPE_THETA, Size, size
 
 with cpu.torchtitan_importable():
     from torchtitan.components.loss import IGNORE_INDEX, build_cross_entropy_loss
-    from torchtitan.components.lr_scheduler import build_lr_schedulers
+    from torchtitan.components.lr_scheduler import LRSchedulersContainer
     from torchtitan.components.metrics import MetricsProcessor
     from torchtitan.components.optimizer import build_optimizers
     from torchtitan.components.validate import BaseValidator
-    from torchtitan.config import JobConfig
+    from torchtitan.config import JobConfig, LRScheduler
     from torchtitan.models.llama3 import Transformer, TransformerModelArgs, parallelize_llama
     from torchtitan.models.llama3.model.args import RoPEScalingArgs
     from torchtitan.models.llama3.model.state_dict_adapter import Llama3StateDictAdapter
@@ -64,43 +66,6 @@ LOCAL_TOKENS = 8_192
 """Tokens that a CPU works on at once; the float32 logits of a 32,000-token vocabulary then take 1 GiB."""
 
 _NAME = "polymix"
-
-
-@dataclass(frozen=True)
-class Layout:
-    """How a run is spread over processes.
-
-    Args:
-        processes: How many there are.
-        tensor_parallel: How many of them share each matrix; the others shard parameters and data (FSDP2).
-
-    Raises:
-        BadInput: The degree does not divide the processes.
-    """
-
-    processes: int = 1
-    tensor_parallel: int = 1
-
-    def __post_init__(self) -> None:
-        mistakes = [
-            Mistake(name, f"{value} is not a number of processes from 1 up")
-            for name, value in (("processes", self.processes), ("tensor_parallel", self.tensor_parallel))
-            if value < 1
-        ]
-        if not mistakes and self.processes % self.tensor_parallel:
-            mistakes.append(
-                Mistake(
-                    "tensor_parallel",
-                    f"{self.tensor_parallel} does not divide {self.processes} processes",
-                )
-            )
-        if mistakes:
-            raise BadInput(mistakes)
-
-    @property
-    def shards(self) -> int:
-        """Return how many ways parameters and data are sharded."""
-        return self.processes // self.tensor_parallel
 
 
 @dataclass(frozen=True)
@@ -126,100 +91,104 @@ class Outcome:
     device: str
 
 
-def layout_mistakes(spec: RunSpec, vocabulary: int, layout: Layout) -> list[Mistake]:
-    """Return why a run cannot be laid out so."""
-    mistakes: list[Mistake] = []
-    shape = size(spec.size)
-    sequences = spec.batch_tokens // spec.sequence_length
-    if sequences % layout.shards:
-        mistakes.append(
-            Mistake(
-                "processes",
-                f"{layout.shards} shards do not divide the {sequences} sequences of a batch; change batch_tokens",
-            )
-        )
-    for name, whole in (
-        ("heads", shape.heads),
-        ("feed-forward width", shape.feed_forward),
-        ("vocabulary", vocabulary),
-        ("sequence_length", spec.sequence_length),
-    ):
-        if whole % layout.tensor_parallel:
-            mistakes.append(
-                Mistake("tensor_parallel", f"{layout.tensor_parallel} does not divide {whole} ({name} of {spec.size})")
-            )
-    return mistakes
+def train_run(spec: RunSpec, **arguments: Any) -> Outcome:
+    """Train one run and validate it; see `train_branches` for the arguments."""
+    outcomes: list[Outcome] = []
+    train_branches((spec,), on_outcome=lambda _, outcome: outcomes.append(outcome), **arguments)
+    return outcomes[0]
 
 
-def train_run(
-    spec: RunSpec,
+def train_branches(
+    specs: tuple[RunSpec, ...],
     *,
     vocabulary: int,
     sequence: Sequence,
     validation: tuple[ValidationSet, ...],
+    on_outcome: Callable[[RunSpec, Outcome], None],
+    warmup: int | None = None,
     layout: Layout | None = None,
     threads: int = 1,
     checkpoint: Path | None = None,
     checkpoint_every: int = 500,
     log: Path | None = None,
     on_step: Callable[[int], None] | None = None,
-) -> Outcome:
-    """Train one run and validate it.
+) -> None:
+    """Train runs that differ by their tokens alone: one trunk at the stable rate, a branch with its decay for each.
+
+    A branch is bit for bit the run that would have been trained alone with the same warm-up, because until its decay
+    starts nothing of a run depends on how long it is. What is saved is every shorter run's stable phase.
 
     Args:
-        spec: What the run is.
+        specs: What the runs are, by rising tokens.
         vocabulary: Token ids of the tokenizer.
-        sequence: The order's sequences; `steps x batch_tokens / sequence_length` of them are read.
-        validation: What the model is validated on when it is trained.
+        sequence: The order's sequences; the first `steps x batch_tokens / sequence_length` are read by a run.
+        validation: What each model is validated on when it is trained.
+        on_outcome: Called with each run as soon as it is done.
+        warmup: Steps in which the rate rises; a tenth of the shortest run unless named.
         layout: How it is spread; more than one process needs the environment that `torchrun` sets.
         threads: CPU threads; results are the same bit for bit for the same number.
-        checkpoint: Folder that full checkpoints are written to, and gone on from where there are any.
+        checkpoint: Folder that full checkpoints are written to, and gone on from where there are any; for one run.
         checkpoint_every: Steps between checkpoints.
         log: File that torchtitan's own log lines are added to.
         on_step: Called after each step with the tokens of that step.
 
-    Returns:
-        The outcome, the same on every process.
-
     Raises:
         BadInput: The layout does not fit the shape or the batch.
+        ValueError: The runs differ by more than their tokens, or several ask for one checkpoint folder.
+
+    Source: Hägele et al., arXiv 2405.18392, section 4.
     """
     layout = layout or Layout()
-    mistakes = layout_mistakes(spec, vocabulary, layout)
+    shortest, longest = specs[0], specs[-1]
+    if any(replace(spec, tokens=longest.tokens) != longest for spec in specs):
+        raise ValueError("runs of one trunk may differ by their tokens alone")
+    if list(specs) != sorted(specs, key=steps_of) or (checkpoint is not None and len(specs) > 1):
+        raise ValueError("give runs by rising tokens, and only a single run a checkpoint folder")
+    mistakes = layout_mistakes(longest, vocabulary, layout)
     if mistakes:
         raise BadInput(mistakes)
     _register()
-    config = _config(spec, vocabulary, layout, checkpoint, checkpoint_every)
-    config.inputs = _Inputs(spec, sequence, validation, on_step)
-    started = time.perf_counter()
+    schedule = Schedule(warmup or warmup_steps(steps_of(shortest)))
+    config = _config(longest, vocabulary, layout, checkpoint, checkpoint_every)
+    config.inputs = _Inputs(longest, sequence, validation, schedule, on_step)
+    config.lr_scheduler = _ScheduleConfig(schedule=schedule)
     with _process_state(threads, log, layout):
         run = _Run(config)
         try:
-            run.train()
-            keeper = run.rows
-            status, final = _status(keeper, vocabulary)
-            if status == "finished":
-                cast(Any, run.validator).validate(run.model_parts, run.step)
-            return Outcome(
-                status=status,
-                steps=run.step,
-                final_train_loss_nats=final,
-                curve=tuple(keeper.curve),
-                evaluations=tuple(keeper.evaluations) if status == "finished" else (),
-                seconds=time.perf_counter() - started,
-                device=run.rows.device_memory_monitor.device_name,
-            )
+            run.train_branches(specs, vocabulary, on_outcome)
         finally:
             run.close()
 
 
-def _status(keeper: _Rows, vocabulary: int) -> tuple[str, float]:
-    last = keeper.curve[-max(1, len(keeper.curve) // 10) :]
-    final = sum(point["loss_nats"] for point in last) / len(last)
-    if keeper.diverged or not math.isfinite(final):
-        return "diverged", math.nan
-    # A model that knows nothing needs ln V nats a token; one that needs more has been trained away from its data.
-    return ("finished" if final <= math.log(vocabulary) else "diverged"), final
+class Schedule:
+    """The learning rate's factor by step: rises, stays, and in the end falls by one minus the square root.
+
+    Args:
+        warmup: Steps in which it rises.
+
+    Source: Hägele et al., arXiv 2405.18392, equation 1 and section 4.2.
+    """
+
+    def __init__(self, warmup: int) -> None:
+        self._warmup = warmup
+        self._stop: int | None = None
+        self._decay = 0
+
+    def stay(self) -> None:
+        """Stay at the peak from here on."""
+        self._stop = None
+
+    def fall(self, stop: int) -> None:
+        """Fall over the last part (`RECIPE.decay`) of `stop` steps."""
+        self._stop, self._decay = stop, stop - decay_starts(stop)
+
+    def factor(self, step: int) -> float:
+        """Return the factor of a step, counted from 0."""
+        if step < self._warmup:
+            return (step + 1) / self._warmup
+        if self._stop is None or step <= self._stop - self._decay:
+            return 1.0
+        return 1 - math.sqrt(min(1.0, (step - self._stop + self._decay) / self._decay))
 
 
 @dataclass
@@ -227,7 +196,19 @@ class _Inputs:
     spec: RunSpec
     sequence: Sequence
     validation: tuple[ValidationSet, ...]
+    schedule: Schedule
     on_step: Callable[[int], None] | None
+
+
+@dataclass
+class _ScheduleConfig(LRScheduler):
+    """torchtitan's section on the learning rate, carrying our schedule."""
+
+    schedule: Schedule | None = field(default=None)
+
+    def read(self) -> Schedule:
+        assert self.schedule is not None
+        return self.schedule
 
 
 @dataclass
@@ -255,9 +236,6 @@ def _config(spec: RunSpec, vocabulary: int, layout: Layout, checkpoint: Path | N
     config.optimizer.eps = RECIPE.epsilon
     config.optimizer.weight_decay = RECIPE.weight_decay
     config.optimizer.implementation = "fused"
-    config.lr_scheduler.warmup_steps = warmup_steps(steps)
-    config.lr_scheduler.decay_ratio = RECIPE.decay
-    config.lr_scheduler.decay_type = "sqrt"
     training = config.training
     training.seq_len = spec.sequence_length
     training.global_batch_size = spec.batch_tokens // spec.sequence_length
@@ -271,7 +249,7 @@ def _config(spec: RunSpec, vocabulary: int, layout: Layout, checkpoint: Path | N
     parallelism.tensor_parallel_degree = layout.tensor_parallel
     config.activation_checkpoint.mode = "none"
     config.metrics.disable_color_printing = True
-    config.metrics.log_freq = max(1, math.ceil(steps / CURVE_POINTS))
+    config.metrics.log_freq = 1
     config.validation.enable = True
     config.comm.trace_buf_size = 0
     config.debug.seed = spec.seed
@@ -348,19 +326,86 @@ class _Run(Trainer):
     def rows(self) -> _Rows:
         return cast("_Rows", self.metrics_processor)
 
-    def train(self) -> None:
+    def train_branches(
+        self, specs: tuple[RunSpec, ...], vocabulary: int, on_outcome: Callable[[RunSpec, Outcome], None]
+    ) -> None:
         config = cast(_Config, self.job_config)
-        inputs = config.read()
+        schedule = config.read().schedule
         self.checkpointer.load(step=config.checkpoint.load_step)
         assert self.dataloader is not None
         batches = self.batch_generator(self.dataloader)
-        while self.should_continue_training() and not self.rows.diverged:
+        trunk_seconds = 0.0
+        for spec in specs:
+            steps = steps_of(spec)
+            started = time.perf_counter()
+            schedule.stay()
+            self._advance(batches, decay_starts(steps))
+            branched = time.perf_counter()
+            trunk_seconds += branched - started
+            trunk = self._snapshot() if spec is not specs[-1] and not self.rows.diverged else None
+            schedule.fall(steps)
+            self._advance(batches, steps)
+            outcome = self._outcome(steps, vocabulary)
+            on_outcome(spec, replace(outcome, seconds=trunk_seconds + time.perf_counter() - branched))
+            if trunk is not None:
+                self._restore(trunk)
+
+    def _advance(self, batches: Any, stop: int) -> None:
+        inputs = cast(_Config, self.job_config).read()
+        while self.step < stop and not self.rows.diverged:
             self.step += 1
             self.gc_handler.run(self.step)
             self.train_step(batches)
-            self.checkpointer.save(self.step, last_step=self.step == config.training.steps)
+            self.checkpointer.save(self.step, last_step=self.step == self.job_config.training.steps)
             if inputs.on_step is not None:
                 inputs.on_step(inputs.spec.batch_tokens)
+
+    def _outcome(self, steps: int, vocabulary: int) -> Outcome:
+        rows = self.rows
+        last = rows.curve[-max(1, len(rows.curve) // 10) :]
+        final = sum(point["loss_nats"] for point in last) / len(last)
+        # A model that knows nothing needs ln V nats a token; one that needs more was trained away from its data.
+        status = "diverged" if rows.diverged or not final <= math.log(vocabulary) else "finished"
+        if status == "finished":
+            self.validator.validate(self.model_parts, self.step)
+        evaluations, rows.evaluations = tuple(rows.evaluations), []
+        every = math.ceil(steps / CURVE_POINTS)
+        kept = [point for point in rows.curve if point["step"] in (1, self.step) or point["step"] % every == 0]
+        return Outcome(
+            status=status,
+            steps=self.step,
+            final_train_loss_nats=final,
+            curve=tuple(kept),
+            evaluations=evaluations,
+            seconds=0.0,
+            device=rows.device_memory_monitor.device_name,
+        )
+
+    def _snapshot(self) -> dict[str, Any]:
+        (model,) = self.model_parts
+        assert self.dataloader is not None
+        return {
+            "step": self.step,
+            "model": {name: parameter.detach().clone() for name, parameter in model.named_parameters()},
+            "optimizers": [copy.deepcopy(optimizer.state_dict()) for optimizer in self.optimizers],
+            "schedulers": copy.deepcopy(self.lr_schedulers.state_dict()),
+            "loader": self.dataloader.state_dict(),
+            "points": len(self.rows.curve),
+        }
+
+    def _restore(self, saved: dict[str, Any]) -> None:
+        (model,) = self.model_parts
+        assert self.dataloader is not None
+        with torch.no_grad():
+            for name, parameter in model.named_parameters():
+                parameter.copy_(saved["model"][name])
+        for optimizer, state in zip(self.optimizers, saved["optimizers"], strict=True):
+            optimizer.load_state_dict(state)
+        self.lr_schedulers.load_state_dict(saved["schedulers"])
+        self.dataloader.load_state_dict(saved["loader"])
+        self.step = saved["step"]
+        del self.rows.curve[saved["points"] :]
+        self.rows.diverged = False
 
     def state_dict(self) -> dict[str, Any]:
         # A run that goes on from a checkpoint keeps the curve up to it. Text, so that DCP stores it as one value.
@@ -382,9 +427,6 @@ class _Rows(MetricsProcessor):
         self.curve: list[dict[str, float]] = []
         self.evaluations: list[dict[str, Any]] = []
         self.diverged = False
-
-    def should_log(self, step: int) -> bool:
-        return super().should_log(step) or step == self.job_config.training.steps
 
     def log(
         self,
@@ -590,6 +632,11 @@ def _loader(dp_world_size: int, dp_rank: int, tokenizer: object, job_config: Job
     )
 
 
+def _schedulers(optimizers: Any, lr_scheduler_config: Any, training_steps: int) -> LRSchedulersContainer:
+    del training_steps
+    return LRSchedulersContainer(optimizers, cast(_ScheduleConfig, lr_scheduler_config).read().factor)
+
+
 @cache
 def _register() -> None:
     register_train_spec(
@@ -600,7 +647,7 @@ def _register() -> None:
             parallelize_fn=_parallelize,
             pipelining_fn=None,
             build_optimizers_fn=build_optimizers,
-            build_lr_schedulers_fn=build_lr_schedulers,
+            build_lr_schedulers_fn=_schedulers,
             build_dataloader_fn=_loader,
             build_tokenizer_fn=None,
             build_loss_fn=build_cross_entropy_loss,

@@ -1,0 +1,86 @@
+"""What a finished run leaves: one file a run, and the three tables they become. No torch here.
+
+Start at `write_record`, then `tables_of`. A record appears whole or not at all, so that a sweep killed at any moment
+keeps every run that was finished. Records are plain JSON; numbers that are not finite are null there and NaN in tables.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from quality.artifacts import write_atomically
+from quality.contracts import check
+from training.runs import CURVE_SCHEMA, EVALUATION_SCHEMA, RUN_CONTRACT, RUN_SCHEMA
+
+RECORDS = "records"
+TABLES = {"runs.parquet": RUN_SCHEMA, "evaluations.parquet": EVALUATION_SCHEMA, "curves.parquet": CURVE_SCHEMA}
+
+
+def record_path(folder: Path, run_id: str) -> Path:
+    """Return where a run's record lies."""
+    return folder / RECORDS / f"{run_id}.json"
+
+
+def write_record(folder: Path, record: Mapping[str, Any]) -> None:
+    """Write a record whole: `run` (a row), `evaluations` and `curve` (rows without `run_id`)."""
+    path = record_path(folder, record["run"]["run_id"])
+    path.parent.mkdir(exist_ok=True)
+    write_atomically(path, json.dumps(_finite(record), allow_nan=False) + "\n")
+
+
+def read_record(folder: Path, run_id: str) -> dict[str, Any] | None:
+    """Return a run's record, or None where it is not finished."""
+    path = record_path(folder, run_id)
+    return json.loads(path.read_text()) if path.is_file() else None
+
+
+def tables_of(records: Iterable[Mapping[str, Any]]) -> dict[str, pa.Table]:
+    """Return `runs.parquet`, `evaluations.parquet` and `curves.parquet` as tables, in the order of the records."""
+    rows: dict[str, list[dict[str, Any]]] = {name: [] for name in TABLES}
+    for record in records:
+        run = dict(record["run"])
+        own = {"run_id": run["run_id"]}
+        batch = run["batch_tokens"]
+        run |= {name: list(run[name].items()) for name in ("shares", "repeats")}
+        rows["runs.parquet"].append({**run, "final_train_loss_nats": _number(run["final_train_loss_nats"])})
+        rows["evaluations.parquet"] += [{**own, "tokens": e["step"] * batch, **e} for e in record["evaluations"]]
+        rows["curves.parquet"] += [
+            {**own, "tokens": p["step"] * batch, **{name: _number(value) for name, value in p.items()}}
+            for p in record["curve"]
+        ]
+    return {name: pa.Table.from_pylist(rows[name], schema) for name, schema in TABLES.items()}
+
+
+def write_tables(folder: Path, records: Iterable[Mapping[str, Any]]) -> dict[str, pa.Table]:
+    """Write the three tables and check what was written.
+
+    Returns:
+        File name to table.
+
+    Raises:
+        ContractFailed: A row of `runs.parquet` is not what `RUN_CONTRACT` says.
+    """
+    tables = tables_of(records)
+    for name, table in tables.items():
+        pq.write_table(table, folder / name)
+    check(RUN_CONTRACT, pq.read_table(folder / "runs.parquet"), folder)
+    return tables
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {name: _finite(inner) for name, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(inner) for inner in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def _number(value: float | None) -> float:
+    return math.nan if value is None else value
