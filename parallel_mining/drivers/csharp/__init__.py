@@ -1,0 +1,1 @@
+"""C#: how its methods are found, and how they are compiled and run."""
