@@ -154,6 +154,7 @@ SOURCE_SCHEMA = pa.schema(
 )
 
 _STAGED_BYTES = 8 << 20
+"""Content of one staged file; below `pipelines.spark.PARTITION_BYTES`, so that each file is one task."""
 
 
 def git_blob_id(data: bytes) -> str:

@@ -8,8 +8,8 @@ What always holds:
 
 - No text is removed unless its true Jaccard with the one that stays is at least the threshold: LSH only proposes.
 - Chains are bounded: a removed text is similar to its own survivor, never merely to something that is similar to it.
-- A text of fewer tokens than a shingle is one shingle, so it equals only texts of the same tokens; one without any
-  token equals nothing. Neither vanishes.
+- A text of fewer tokens than a shingle is one shingle, so it is near only to texts of the same tokens; one without any
+  token is near to nothing. Neither vanishes.
 - The result depends on the texts, their preference and the settings, not on order, batches or partitions.
 """
 
@@ -398,7 +398,7 @@ def read_texts(path: Path) -> pa.Table:
     """Read a Parquet or JSON Lines file, or a folder of either, and check its `id` and `text`.
 
     Returns:
-        All columns; `id` and `text` as strings.
+        All columns as they are; `id` is a string or an integer, `text` a string.
 
     Raises:
         BadInput: It is missing, damaged or empty, or its columns cannot be used; all mistakes are listed.
@@ -419,14 +419,15 @@ def read_texts(path: Path) -> pa.Table:
             table = pa.concat_tables((pj.read_json(file) for file in files), promote_options="permissive")
     except (pa.ArrowInvalid, OSError) as error:
         bad_input(path, f"cannot be read: {error}")
-    return _checked(table, path)
+    _raise_for(table, path)
+    return table
 
 
 _FORMATS = {".parquet": "parquet", ".jsonl": "jsonl", ".ndjson": "jsonl", ".json": "jsonl"}
 _SHOWN = 5
 
 
-def _checked(table: pa.Table, path: Path) -> pa.Table:
+def _raise_for(table: pa.Table, path: Path) -> None:
     mistakes: list[Mistake] = []
     for name in ("id", "text"):
         if name not in table.column_names:
@@ -436,20 +437,15 @@ def _checked(table: pa.Table, path: Path) -> pa.Table:
         if column.null_count:
             rows = np.flatnonzero(column.is_null().to_numpy()).tolist()
             mistakes.append(Mistake(f"{path}: {name}", f"null in {_places(rows)}; fill or drop them"))
-        if name == "id" and pa.types.is_integer(column.type):
-            column = column.cast(pa.string())
-        if not (pa.types.is_string(column.type) or pa.types.is_large_string(column.type)):
+        integer = name == "id" and pa.types.is_integer(column.type)
+        if not (integer or pa.types.is_string(column.type) or pa.types.is_large_string(column.type)):
             mistakes.append(Mistake(f"{path}: {name}", f"is {column.type}, not text"))
-            continue
-        if name == "id":
+        elif name == "id":
             mistakes.extend(_repeated(column, path))
-        # Chunks of more than 2 GB of text do not fit Arrow's 32-bit strings.
-        table = table.set_column(table.column_names.index(name), name, column.cast(pa.large_string()))
     if not mistakes and not table.num_rows:
         mistakes.append(Mistake(str(path), "holds no rows"))
     if mistakes:
         raise BadInput(mistakes)
-    return table
 
 
 def _repeated(column: Any, path: Path) -> list[Mistake]:
@@ -496,7 +492,7 @@ def dedup(
         "near_duplicates": config.model_dump(mode="json"),
     }
     with creating(out, "dedup", identity, command=command) as draft:
-        ids = cast(list[str], rows["id"].to_pylist())
+        ids = [str(one) for one in rows["id"].to_pylist()]
         clusters = deduplicate(ids, cast(list[str], rows["text"].to_pylist()), config)
         stays = set(clusters.filter(clusters["kept"])["id"].to_pylist())
         pq.write_table(rows.filter(pa.array([one in stays for one in ids])), draft.path / "kept.parquet")

@@ -28,8 +28,8 @@ from quality.progress import progress
 MINIMUM_JAVA = 17
 """Source: Spark 4 documentation, "Spark runs on Java 17/21"."""
 
-STAGED_BYTES = 8 << 20
-"""Bytes of source in one partition: a Python task costs about 27 ms by itself and parses some 10 MB a second."""
+PARTITION_BYTES = 16 << 20
+"""The most source bytes in one partition: a Python task costs about 27 ms by itself and takes in some 2 MB a second."""
 
 _LOG4J = """
 rootLogger.level = error
@@ -99,9 +99,9 @@ def session(scratch: Path, *, master: str = "local[*]", memory: str = "2g") -> I
         "spark.ui.enabled": "false",
         "spark.ui.showConsoleProgress": "false",
         "spark.sql.shuffle.partitions": "4",
-        "spark.sql.files.maxPartitionBytes": str(STAGED_BYTES),
+        "spark.sql.files.maxPartitionBytes": str(PARTITION_BYTES),
         # As much as a partition holds: each staged file becomes one partition of its own.
-        "spark.sql.files.openCostInBytes": str(STAGED_BYTES),
+        "spark.sql.files.openCostInBytes": str(PARTITION_BYTES),
         "spark.sql.execution.arrow.maxRecordsPerBatch": "256",
         "spark.sql.parquet.columnarReaderBatchSize": "256",
         "spark.sql.session.timeZone": "UTC",

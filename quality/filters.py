@@ -146,7 +146,7 @@ def measure(text: str) -> Measures:
 
 
 def _encoded(text: str, data: bytes) -> int:
-    runs = sum(len(run) for run in data.translate(_BASE64).split() if len(run) >= _RUN)
+    runs = sum(length for length in map(len, data.translate(_BASE64).split()) if length >= _RUN)
     if text.count("0x") + text.count("\\x") >= 16:
         runs += sum(len(match.group()) for match in _HEXADECIMAL.finditer(text))
     return min(runs, len(text))
