@@ -27,7 +27,7 @@ STARTS = 24
 """Starts of the fit to the runs themselves."""
 BOOTSTRAP_STARTS = 3
 """Starts of each resample by variable projection; the fit to all runs is one more."""
-BATCH = 512
+BATCH = 1024
 """Problems that move together: enough to amortise Python, few enough to stay in cache."""
 GRADIENT_TOLERANCE = 1e-9
 """Largest projected gradient of a fit that counts as converged; the objective's own slope is about 1e-3 a run."""
@@ -145,7 +145,7 @@ def _newton(
         bent = np.abs(eigenvalues)
         scale = bent.max(axis=1, keepdims=True) + 1e-12
         bent = np.maximum(bent, 1e-10 * scale) + damping[active, None] * scale
-        step = -np.einsum("mij,mj,mkj,mk->mi", vectors, 1 / bent, vectors, g, optimize=True)
+        step = -(vectors @ ((g[:, None, :] @ vectors)[:, 0] / bent)[:, :, None])[:, :, 0]
         step = np.where(held, 0.0, step)
         length = np.linalg.norm(step, axis=1, keepdims=True)
         step *= np.minimum(1.0, 2.0 / np.maximum(length, 1e-300))
@@ -175,7 +175,7 @@ def _expand(
     gradient = (pull[:, None, :] @ slopes)[:, 0]
     inside = weights * (np.abs(residual) <= delta)
     hessian = (slopes * inside[:, :, None]).transpose(0, 2, 1) @ slopes
-    return value, gradient, hessian + law.curvature(theta, points, origin, pull)
+    return value, gradient, hessian + law.curvature(theta, points, origin, pull, slopes)
 
 
 def _held(theta: Floats, slope: Floats, limits: Floats) -> NDArray[np.bool_]:

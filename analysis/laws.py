@@ -135,7 +135,7 @@ class Law(ABC):
             origin: The frame the coordinates are in.
         """
 
-    def curvature(self, theta: Floats, points: Points, origin: Frame, pull: Floats) -> Floats:
+    def curvature(self, theta: Floats, points: Points, origin: Frame, pull: Floats, slopes: Floats) -> Floats:
         """Return the Hessian of `sum_n pull * log_loss` by the coordinates, shape (M, P, P).
 
         This default differentiates `log_loss`'s derivative numerically; a law overrides it where it knows better.
@@ -145,7 +145,9 @@ class Law(ABC):
             points: The runs.
             origin: The frame the coordinates are in.
             pull: Weight of each point, shape (M, n).
+            slopes: The derivative that `log_loss` returned there, shape (M, n, P).
         """
+        del slopes
         step = 1e-5
         size = theta.shape[1]
         columns: list[Floats] = []
@@ -260,11 +262,11 @@ class _PowerTerms(Law):
         slopes = np.concatenate([parts, -parts[:, :, 0:1] * u[:, None], -parts[:, :, 1:2] * v[:, None]], axis=2)
         return value, slopes
 
-    def curvature(self, theta: Floats, points: Points, origin: Frame, pull: Floats) -> Floats:
+    def curvature(self, theta: Floats, points: Points, origin: Frame, pull: Floats, slopes: Floats) -> Floats:
         """Return the Hessian of `sum_n pull * log_loss`, in closed form for a log-sum-exp of linear functions."""
+        del theta  # the slopes are all that the second derivative of a log-sum-exp needs
         u = np.log(points.params) - origin.log_params
         v = np.log(points.tokens) - origin.log_tokens
-        slopes = self.log_loss(theta, points, origin)[1]
         hessian = -((slopes * pull[:, :, None]).transpose(0, 2, 1) @ slopes)
         for term, exponent, x in ((0, 3, u), (1, 4, v)):
             share = pull * slopes[:, :, term]
