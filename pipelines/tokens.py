@@ -9,10 +9,12 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from itertools import tee
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, TypeAlias, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -337,13 +339,16 @@ def _write_stores(
 ) -> None:
     sources = [(part.language, part.split, _corpus_texts(part, draft.path / ".sorting")) for part in parts]
     sources += [(source, split, _pair_texts(rows, settings)) for (source, split), rows in sorted(pairs.items())]
-    writing = _Writing(draft.path)
     counts: dict[str, dict[str, Any]] = {}
     total = sum(int(part.lengths.sum()) for part in parts)
     total += sum(len(row["left_code"]) + len(row["right_code"]) for rows in pairs.values() for row in rows)
-    with progress(total=total, description="tokenizing", unit="B") as bar:
+    writing = _Writing(draft.path)
+    with (
+        writing.encoding(total) as encoded,
+        progress(total=total, description="tokenizing", unit="B") as bar,
+    ):
         for source, split, batches in sources:
-            described = writing.store(source, split, batches, bar)
+            described = writing.store(source, split, batches, encoded, bar)
             counts.setdefault(source, {})[split] = {key: described[key] for key in ("documents", "tokens", "bytes")}
     for source, split, _ in sources:
         open_store(store_folder(draft.path, source, split), writing.tokenizer_hash, verify=True)
@@ -356,6 +361,10 @@ def _write_stores(
     draft.details["tokenizer"] = writing.tokenizer_hash
 
 
+_NAMED = ("id", "repo_name", "path", "license_type")
+_Encode: TypeAlias = Callable[[Iterable[Sequence[str]]], Iterator[list[bytes]]]
+
+
 class _Writing:
     """One tokenizer, and the stores that are being written with it below a folder."""
 
@@ -363,45 +372,45 @@ class _Writing:
         from pipelines.tokenizer import end_of_text_id, load_tokenizer
 
         self.folder = folder
-        path = folder / TOKENIZER_FILE
-        self.tokenizer = load_tokenizer(path)
-        self.end_of_text = end_of_text_id(self.tokenizer, path)
-        self.tokenizer_hash = file_sha256(path)
-        self.id_bytes = token_byte_lengths(path)
+        self.path = folder / TOKENIZER_FILE
+        self.end_of_text = end_of_text_id(load_tokenizer(self.path), self.path)
+        self.tokenizer_hash = file_sha256(self.path)
+        self.id_bytes = token_byte_lengths(self.path)
         self.dtype = "uint16" if len(self.id_bytes) <= UINT16_IDS else "uint32"
 
-    def store(self, source: str, split: str, batches: Iterator[list[_Text]], bar: Any) -> dict[str, Any]:
-        """Write one store and return what `store.json` says of it."""
-        from pipelines.tokenizer import encode
+    def encoding(self, total_bytes: int) -> AbstractContextManager[_Encode]:
+        """Return the encoder of batches, for about that much text."""
+        from pipelines.tokenizer import encoding
 
+        return encoding(self.path, DTYPES[self.dtype], total_bytes)
+
+    def store(
+        self, source: str, split: str, batches: Iterator[list[_Text]], encoded: _Encode, bar: Any
+    ) -> dict[str, Any]:
+        """Write one store and return what `store.json` says of it."""
         folder = store_folder(self.folder, source, split)
         folder.mkdir(parents=True)
         digest = hashlib.sha256()
         tokens, size, documents = 0, 0, 0
-        end = np.array([self.end_of_text], DTYPES[self.dtype])
+        end = np.array([self.end_of_text], DTYPES[self.dtype]).tobytes()
+        kept, handed = tee(batches)
         with (
             (folder / "tokens.bin").open("wb") as stream,
             pq.ParquetWriter(folder / "documents.parquet", STORE_DOCUMENT_SCHEMA) as table,
         ):
-            for batch in batches:
-                rows: list[dict[str, Any]] = []
-                for text, ids in zip(batch, encode(self.tokenizer, [t.text for t in batch]), strict=True):
-                    length = len(text.text.encode())
-                    if int(self.id_bytes[ids].sum()) != length:
-                        bad_input(
-                            self.folder / TOKENIZER_FILE,
-                            f"loses text: {length} bytes of {text.repo_name} {text.path} became tokens of"
-                            f" {int(self.id_bytes[ids].sum())} bytes; use a byte-level BPE without a normalizer",
-                        )
-                    data = np.concatenate([ids.astype(end.dtype), end]).tobytes()
-                    stream.write(data)
-                    digest.update(data)
-                    place = {"start": tokens, "end": tokens + len(ids) + 1, "bytes": length}
-                    named = {name: getattr(text, name) for name in ("id", "repo_name", "path", "license_type")}
-                    rows.append({**named, **place})
-                    tokens, size, documents = place["end"], size + length, documents + 1
-                    bar.update(length)
-                table.write_table(pa.Table.from_pylist(rows, STORE_DOCUMENT_SCHEMA))
+            for batch, packed in zip(kept, encoded([t.text for t in own] for own in handed), strict=True):
+                data = end.join([*packed, b""])
+                stream.write(data)
+                digest.update(data)
+                ends = tokens + np.cumsum([len(own) // len(end) + 1 for own in packed])
+                starts = np.concatenate([[tokens], ends[:-1]])
+                lengths = np.array([len(text.text.encode()) for text in batch])
+                self._refuse_losses(batch, lengths, data, starts - tokens)
+                columns = {name: [getattr(text, name) for text in batch] for name in _NAMED}
+                columns |= {"start": starts, "end": ends, "bytes": lengths}
+                table.write_table(pa.Table.from_pydict(columns, STORE_DOCUMENT_SCHEMA))
+                tokens, size, documents = int(ends[-1]), size + int(lengths.sum()), documents + len(batch)
+                bar.update(int(lengths.sum()))
         described = {
             "source": source,
             "split": split,
@@ -414,3 +423,17 @@ class _Writing:
         }
         write_atomically(folder / "store.json", json.dumps(described, indent=2) + "\n")
         return described
+
+    def _refuse_losses(
+        self, batch: Sequence[_Text], lengths: npt.NDArray[np.int64], data: bytes, starts: npt.NDArray[np.int64]
+    ) -> None:
+        """Refuse a tokenizer whose tokens do not stand for the very bytes they were made from."""
+        found = np.add.reduceat(self.id_bytes[np.frombuffer(data, DTYPES[self.dtype])], starts)
+        wrong = np.flatnonzero(found != lengths)
+        if len(wrong):
+            text = batch[wrong[0]]
+            bad_input(
+                self.path.name,
+                f"this tokenizer loses text: {lengths[wrong[0]]} bytes of {text.repo_name} {text.path} became tokens of"
+                f" {found[wrong[0]]} bytes; use a byte-level BPE without a normalizer",
+            )

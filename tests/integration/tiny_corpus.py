@@ -76,13 +76,13 @@ def write_pairs(
     folder: Path,
     corpus: Mapping[tuple[str, str], list[dict[str, object]]],
     pairs: int = 8,
-    split: str = "train",
+    documents: str = "train",
     **changed: object,
 ) -> list[dict[str, object]]:
     """Write a `pairs` artifact of Python and Go documents and return its rows."""
     rows: list[dict[str, object]] = []
     for number in range(pairs):
-        left, right = corpus["python", split][number], corpus["go", split][number]
+        left, right = corpus["python", documents][number], corpus["go", documents][number]
         row: dict[str, object] = dict.fromkeys(PAIR_SCHEMA.names, "")
         for side, other in (("left", left), ("right", right)):
             row |= {
@@ -94,7 +94,7 @@ def write_pairs(
                 f"{side}_path": other["path"],
                 f"{side}_licenses": ["MIT"],
             }
-        row |= {"pair_id": f"pair{number:02d}", "split": split, "score": 0.9, "verdict": "equivalent"}
+        row |= {"pair_id": f"pair{number:02d}", "split": documents, "score": 0.9, "verdict": "equivalent"}
         row |= {"cases": 20, "agreed": 20, "domain": "{}", "evidence": "{}", **changed}
         rows.append(row)
     with creating(folder, "pairs", {"pairs": [str(row) for row in rows]}) as draft:

@@ -1,0 +1,268 @@
+"""From a corpus to shards, through the command line and through the function."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+from tiny_corpus import code, write_corpus, write_pairs
+
+from parallel_mining.documents import render_pair
+from pipelines import tokens as tokens_module
+from pipelines.pack import PackSettings, pack
+from pipelines.tokenizer import load_tokenizer
+from pipelines.tokens import TokenSettings, tokenize_corpus
+from quality.artifacts import read_manifest
+from quality.mistakes import BadInput
+from training.allocation import Allocation
+from training.order import Infeasible, plan_order
+from training.shards import open_shards
+from training.stores import TokenStore, open_stores
+
+SMALL = TokenSettings(vocabulary=500, sample_bytes=60_000)
+MIX = Allocation({"python": 0.5, "go": 0.3, "pair:python-go": 0.2})
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("pack")
+    write_pairs(folder / "pairs", write_corpus(folder / "corpus"))
+    tokenize_corpus(folder / "corpus", folder / "pairs", folder / "tokens", SMALL)
+    (folder / "a.json").write_text(json.dumps(MIX.as_json()))
+    return folder
+
+
+def polymix(*arguments: object, cwd: Path) -> subprocess.CompletedProcess[str]:
+    program = [sys.executable, "-m", "pipelines.cli", "pack", *map(str, arguments)]
+    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
+    return subprocess.run(program, cwd=cwd, capture_output=True, text=True, env=environment, check=False)
+
+
+def texts(store: TokenStore) -> list[str]:
+    tokenizer = load_tokenizer(store.folder.parent.parent / "tokenizer.json")
+    ends = store.ends.tolist()
+    documents = [store.ids[start : end - 1].tolist() for start, end in zip(store.starts, ends, strict=True)]
+    assert all(store.ids[end - 1] == 0 for end in ends), "each document ends in end-of-text"
+    return tokenizer.decode_batch(documents, skip_special_tokens=False)
+
+
+def test_stores_hold_every_document_by_id(place: Path, tmp_path: Path) -> None:
+    rows = write_corpus(tmp_path / "corpus")
+    train = open_stores(place / "tokens", "train", verify=True)
+    assert list(train) == ["go", "pair:python-go", "python", "rust"]
+    assert list(open_stores(place / "tokens", "validation")) == ["python"]
+    for language in ("go", "python", "rust"):
+        own = sorted(rows[language, "train"], key=lambda row: str(row["id"]))
+        assert texts(train[language]) == [row["text"] for row in own]
+        table = pq.read_table(train[language].folder / "documents.parquet").to_pylist()
+        assert [(row["id"], row["path"], row["bytes"]) for row in table] == [
+            (row["id"], row["path"], row["length"]) for row in own
+        ]
+        assert train[language].bytes_between(0, train[language].tokens) == train[language].bytes
+
+
+def test_pairs_are_documents_of_both_halves(place: Path) -> None:
+    rows = pq.read_table(place / "pairs" / "pairs.parquet").to_pylist()
+    store = open_stores(place / "tokens", "train")["pair:python-go"]
+    assert texts(store) == [render_pair(row, "prompt", "alternate") for row in rows]
+    assert pq.read_table(store.folder / "documents.parquet")["id"].to_pylist() == [row["pair_id"] for row in rows]
+
+
+def test_how_the_corpus_lies_in_files_changes_nothing(
+    place: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rows = write_corpus(tmp_path / "corpus", files=5)
+    write_pairs(tmp_path / "pairs", rows)
+    monkeypatch.setattr(tokens_module, "_BATCH_BYTES", 3000)
+    monkeypatch.setattr(tokens_module, "_SORT_BYTES", 7000)
+    tokenize_corpus(tmp_path / "corpus", tmp_path / "pairs", tmp_path / "tokens", SMALL)
+    files = {path.relative_to(tmp_path / "tokens") for path in (tmp_path / "tokens").rglob("*.*") if path.is_file()}
+    assert {"python/train/tokens.bin", "tokenizer.json"} < {str(path) for path in files}
+    for path in files:
+        if path.suffix in (".bin", ".json"):
+            assert (tmp_path / "tokens" / path).read_bytes() == (place / "tokens" / path).read_bytes(), path
+
+
+def test_shards_are_the_order_written_out(place: Path, tmp_path: Path) -> None:
+    settings = PackSettings(sequence_length=64, seed=5, shard_tokens=6400)
+    manifest = pack(place / "tokens", MIX, 30_000, tmp_path / "shards", settings=settings)
+    shards = open_shards(tmp_path / "shards", verify=True)
+    order = plan_order(open_stores(place / "tokens", "train"), MIX, 30_000, 64, 5)
+    assert len(shards) == len(order) == 30_000 // 64
+    for index in range(len(order)):
+        assert shards.source_of(index) == order.source_of(index)
+        assert shards.sequence(index).tolist() == order.sequence(index).tolist()
+    assert [shard["tokens"] for shard in manifest["shards"]] == [6400] * 4 + [4352]
+    for source, share in MIX.shares.items():
+        assert abs(manifest["tokens"][source] - share * 30_000) < 64
+        assert manifest["bytes"][source] == sum(
+            order.bytes_of(index) for index in range(len(order)) if order.source_of(index) == source
+        )
+    assert manifest["repeats"]["pair:python-go"] > 0.5
+    assert list(open_stores(tmp_path / "shards", "validation")) == ["python"]
+    assert all(row["success"] for row in pq.read_table(tmp_path / "shards" / "contract.parquet").to_pylist())
+
+
+def test_the_command_packs_a_corpus(place: Path, tmp_path: Path) -> None:
+    arguments = ("--corpus", place / "corpus", "--pairs", place / "pairs", "--allocation", place / "a.json")
+    sizes = ("--tokens", "20k", "--sequence-length", 100, "--vocabulary", 500)
+    done = polymix(*arguments, *sizes, "--stores", "stores", "--out", "shards", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    rows = [json.loads(line) for line in done.stdout.splitlines()]
+    assert {row["source"]: row["tokens"] for row in rows} == {"python": 10_000, "go": 6000, "pair:python-go": 4000}
+    ids = np.fromfile(tmp_path / "shards/shard-00000.bin", "<u2")
+    assert len(ids) == 20_000
+    manifest = read_manifest(tmp_path / "shards", "shards")
+    assert manifest["shards"][0]["sha256"] == hashlib.sha256(ids.tobytes()).hexdigest()
+    assert manifest["tokenizer"] == hashlib.sha256((tmp_path / "shards/tokenizer.json").read_bytes()).hexdigest()
+    assert manifest["command"].startswith("polymix pack --corpus")
+
+    huge = polymix(
+        *arguments, "--tokens", "5M", "--vocabulary", 500, "--stores", "stores", "--out", "more", cwd=tmp_path
+    )
+    assert huge.returncode == 2
+    assert "up to date" in huge.stderr, "the stores were kept, and used again"
+    report = json.loads(huge.stderr.splitlines()[-1])
+    assert set(report["shortage"]) == set(MIX.shares)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["shards", "stores"]
+
+
+def test_a_parallel_share_without_pairs_says_what_is_feasible(place: Path, tmp_path: Path) -> None:
+    settings = PackSettings(sequence_length=64)
+    with pytest.raises(Infeasible) as caught:
+        pack(place / "corpus", MIX, 20_000, tmp_path / "out", settings=settings, token_settings=SMALL)
+    report = caught.value.report
+    assert (
+        report["shortage"] == {"pair:python-go": {"wanted": 4032, "available": 0, "missing": 4032, "supply": 0}}
+        or report["shortage"]["pair:python-go"]["available"] == 0
+    )
+    assert report["nearest"]["allocation"]["shares"] == pytest.approx({"python": 0.625, "go": 0.375})
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_all_mistakes_come_at_once(tmp_path: Path) -> None:
+    (tmp_path / "a.json").write_text('{"shares": {"python": 0.5, "cobol": 0.6}}')
+    done = polymix(
+        *("--corpus", "corpus", "--pairs", "pairs", "--allocation", "a.json", "--tokens", "lots", "--out", "out"),
+        *("--tokenizer", "t.json", "--max-epochs", 0, "--sequence-length", 0),
+        cwd=tmp_path,
+    )
+    assert done.returncode == 2
+    errors = [line for line in done.stderr.splitlines() if line.startswith("error: ")]
+    for expected in ("--tokens: 'lots'", "--max-epochs: 0", "--sequence-length: 0", "cobol", "corpus: no", "t.json"):
+        assert any(expected in line for line in errors), expected
+    assert "Traceback" not in done.stderr
+    assert [path.name for path in tmp_path.iterdir()] == ["a.json"]
+
+
+@pytest.mark.parametrize(
+    ("changed", "said"),
+    [
+        ({"left_document": "f" * 32}, "is not in the corpus"),
+        ({"split": "test"}, "split 'test'"),
+        ({"verdict": "different"}, "only equivalent pairs"),
+    ],
+)
+def test_pairs_that_cannot_be_trained_on_are_refused(
+    place: Path, tmp_path: Path, changed: dict[str, object], said: str
+) -> None:
+    write_pairs(tmp_path / "pairs", write_corpus(tmp_path / "corpus"), 3, **changed)
+    with pytest.raises(BadInput, match=said) as caught:
+        tokenize_corpus(place / "corpus", tmp_path / "pairs", tmp_path / "tokens", SMALL)
+    assert len(caught.value.mistakes) == 3
+    assert not (tmp_path / "tokens").exists()
+
+
+def test_validation_text_never_enters_training_pairs(tmp_path: Path) -> None:
+    texts = {(name, split): [code(name, n) for n in range(4)] for name in ("python", "go") for split in ("train",)}
+    texts["python", "validation"] = [code("python", 99)]
+    rows = write_corpus(tmp_path / "corpus", texts)
+    leaking = {**rows, ("python", "train"): rows["python", "validation"]}
+    write_pairs(tmp_path / "pairs", leaking, 1)
+    with pytest.raises(BadInput, match="a document of it is validation text"):
+        tokenize_corpus(tmp_path / "corpus", tmp_path / "pairs", tmp_path / "tokens", SMALL)
+    write_pairs(tmp_path / "pairs", leaking, 1, split="validation")
+    leaves = read_manifest(tmp_path / "pairs", "pairs")
+    assert leaves["kind"] == "pairs"
+
+
+def test_a_tokenizer_that_loses_text_is_refused(place: Path, tmp_path: Path) -> None:
+    lossy: dict[str, Any] = json.loads((place / "tokens" / "tokenizer.json").read_text())
+    lossy["normalizer"] = {"type": "Strip", "strip_left": True, "strip_right": True}
+    (tmp_path / "t.json").write_text(json.dumps(lossy))
+    with pytest.raises(BadInput, match="this tokenizer loses text"):
+        tokenize_corpus(place / "corpus", None, tmp_path / "tokens", SMALL, tmp_path / "t.json")
+    assert not (tmp_path / "tokens").exists()
+
+
+def test_a_given_tokenizer_is_used_as_it_is(place: Path, tmp_path: Path) -> None:
+    given = place / "tokens" / "tokenizer.json"
+    manifest = tokenize_corpus(place / "corpus", None, tmp_path / "tokens", None, given)
+    assert (tmp_path / "tokens" / "tokenizer.json").read_bytes() == given.read_bytes()
+    assert manifest["counts"]["vocabulary"] == 500
+    assert open_stores(tmp_path / "tokens", "train")["go"].ids.tolist() == (
+        open_stores(place / "tokens", "train")["go"].ids.tolist()
+    )
+
+
+def test_a_corpus_that_cannot_be_read_is_refused(place: Path, tmp_path: Path) -> None:
+    write_corpus(tmp_path / "corpus", {("go", "validation"): [code("go", 1)]})
+    with pytest.raises(BadInput, match="no document in its training split"):
+        tokenize_corpus(tmp_path / "corpus", None, tmp_path / "tokens", SMALL)
+    write_corpus(tmp_path / "corpus")
+    for path in (tmp_path / "corpus").rglob("language=go/split=train/part-0.parquet"):
+        path.write_bytes(path.read_bytes()[:-9])
+    with pytest.raises(BadInput, match=r"language=go/split=train: cannot be read"):
+        tokenize_corpus(tmp_path / "corpus", None, tmp_path / "tokens", SMALL)
+    with pytest.raises(BadInput, match="holds a 'pairs'"):
+        pack(place / "pairs", MIX, 10_000, tmp_path / "out")
+    with pytest.raises(BadInput, match="only goes with a corpus"):
+        pack(place / "tokens", MIX, 10_000, tmp_path / "out", pairs=place / "pairs")
+
+
+@pytest.mark.parametrize("reached", ["tokens.bin", "shard-00000.bin"])
+def test_a_kill_leaves_nothing_that_looks_finished(place: Path, tmp_path: Path, reached: str) -> None:
+    settings = "PackSettings(sequence_length=64)"
+    program = (
+        "import sys, pathlib, json; from pipelines.pack import *; from pipelines.tokens import TokenSettings\n"
+        "from training.allocation import read_allocation\n"
+        f"pack({str(place / 'corpus')!r}, read_allocation({str(place / 'a.json')!r}), 30000, {str(tmp_path / 'out')!r},"
+        f" pairs={str(place / 'pairs')!r}, settings={settings},"
+        " token_settings=TokenSettings(vocabulary=500, sample_bytes=60000))\n"
+    )
+    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
+    process = subprocess.Popen([sys.executable, "-c", program], env=environment, stderr=subprocess.DEVNULL)
+    wait_for(lambda: any(tmp_path.rglob(reached)) or process.poll() is not None)
+    assert process.poll() is None, "it was over before it could be killed"
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    assert not (tmp_path / "out").exists()
+    pack(
+        place / "corpus",
+        MIX,
+        30_000,
+        tmp_path / "out",
+        pairs=place / "pairs",
+        settings=PackSettings(sequence_length=64),
+        token_settings=SMALL,
+    )
+    untouched = pack(place / "tokens", MIX, 30_000, tmp_path / "other", settings=PackSettings(sequence_length=64))
+    assert read_manifest(tmp_path / "out", "shards")["shards"] == untouched["shards"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["other", "out"]
+
+
+def wait_for(condition: Callable[[], bool], timeout_s: float = 60) -> None:
+    end = time.monotonic() + timeout_s
+    while not condition() and time.monotonic() < end:
+        time.sleep(0.002)
