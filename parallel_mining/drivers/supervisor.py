@@ -1,8 +1,8 @@
 """Runs inside the sandbox: builds a batch of programs, then calls each on its cases, whatever they do to their process.
 
 The host starts it as a script with nothing but the standard library beside it; nothing imports it. It reads
-`/job/settings.json` and `/job/cases/<k>` (a line a case: the list of arguments in the wire form of `values`), and writes
-to stdout, a line each, for the host:
+`/job/settings.json` and `/job/cases/<k>` (a line a case: the list of arguments in the wire form of `values`), and
+writes to stdout, a line each, for the host:
 
     X k HEX          program k is broken: the message, UTF-8 in hexadecimal
     U k HEX          program k is unsupported
@@ -13,11 +13,12 @@ to stdout, a line each, for the host:
     C BUILD RUN      processor seconds used by the build and by the workers
     Z                done
 
-A build step and a worker write to their descriptor 3, which no program knows of, so what a program prints harms nobody.
-A build step writes `X k HEX` lines. A worker gets a task file (`P k entry types` opens a program, with the canonical types of
-its parameters, `;` between them, and of its result after a `>`, or `-`; `C c WIRE` is a call) and answers every `P` with `D k`, `X k HEX` or `U k HEX`, and every `C` with `R k c S DATA`, in order. The supervisor
-knows what is due next, so a worker that dies or is silent too long costs the one item that was due; a new worker goes on
-after it.
+A build step and a worker write to their descriptor 3, which no program knows of, so what a program prints harms
+nobody. A build step writes `X k HEX` and `U k HEX` lines, and `Z` at its end. A worker gets a task file: `P k entry
+types` opens a program, with the canonical types of its parameters (`;` between them) and of its result (after a `>`),
+or `-`; `C c WIRE` is a call. It answers every `P` with `D k`, `X k HEX` or `U k HEX`, and every `C` with `R k c S
+DATA`, in order. The supervisor knows what is due next, so a worker that dies or is silent too long costs the one item
+that was due; a new worker goes on after it.
 """
 
 import json
@@ -28,6 +29,7 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -82,10 +84,12 @@ class Process:
         )
         os.close(inner)
         self.out = out
-        os.set_blocking(self.child.stderr.fileno(), False)
+        assert self.child.stderr is not None
+        self.errors = self.child.stderr
+        os.set_blocking(self.errors.fileno(), False)
         self.selector = selectors.DefaultSelector()
         self.selector.register(out, selectors.EVENT_READ)
-        self.selector.register(self.child.stderr, selectors.EVENT_READ)
+        self.selector.register(self.errors, selectors.EVENT_READ)
         self.stderr = b""
         self.pending = bytearray()
         self.lines: list[str] = []
@@ -143,10 +147,8 @@ class Process:
 
     def kill(self) -> None:
         """Kill it and everything else in the sandbox except init and this process."""
-        try:
+        with suppress(ProcessLookupError):
             os.kill(-1, signal.SIGKILL)
-        except ProcessLookupError:
-            pass
 
     def finish(self) -> tuple[int, str]:
         """Kill what is left of it and return its exit status (negative: a signal), and the end of its stderr."""
@@ -159,20 +161,18 @@ class Process:
                 pass
         self.kill()
         status = self.child.wait()
+        self.selector.close()
         if gone:
-            self.selector.close()
             while True:
                 try:
-                    chunk = os.read(self.child.stderr.fileno(), 1 << 16)
+                    chunk = os.read(self.errors.fileno(), 1 << 16)
                 except BlockingIOError:
                     break
                 if not chunk:
                     break
                 self.keep(chunk)
-        else:
-            self.selector.close()
         os.close(self.out)
-        self.child.stderr.close()
+        self.errors.close()
         return status, self.stderr.decode("utf-8", "replace")
 
 

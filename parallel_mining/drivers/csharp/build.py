@@ -1,4 +1,4 @@
-"""Runs inside the sandbox: compiles a batch of C# files into one assembly, dropping those that fail until it compiles."""
+"""Runs inside the sandbox: compiles a batch of C# files into one assembly, without those that fail."""
 
 from __future__ import annotations
 

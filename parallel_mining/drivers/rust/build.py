@@ -64,9 +64,10 @@ def spans(message: dict[str, Any]) -> list[str]:
     """Return the files in which an error is; where a macro made it, those that the macro was called from too."""
     found: list[str] = []
     for span in message["spans"]:
-        while span is not None and span["is_primary"]:
-            found.append(span["file_name"])
-            span = span["expansion"] and {**span["expansion"]["span"], "is_primary": True}
+        here: dict[str, Any] | None = span if span["is_primary"] else None
+        while here is not None:
+            found.append(here["file_name"])
+            here = here["expansion"]["span"] if here["expansion"] else None
     return found
 
 

@@ -1,4 +1,4 @@
-"""How TypeScript programs are run: node strips the types, enums and parameter properties included, and runs the rest."""
+"""How TypeScript programs are run: node strips the types (and turns enums into objects), and runs the rest."""
 
 from __future__ import annotations
 
