@@ -111,7 +111,7 @@ def train_branches(
     checkpoint: Path | None = None,
     checkpoint_every: int = 500,
     log: Path | None = None,
-    on_step: Callable[[int], None] | None = None,
+    on_step: Callable[[int], object] | None = None,
 ) -> None:
     """Train runs that differ by their tokens alone: one trunk at the stable rate, a branch with its decay for each.
 
@@ -197,7 +197,7 @@ class _Inputs:
     sequence: Sequence
     validation: tuple[ValidationSet, ...]
     schedule: Schedule
-    on_step: Callable[[int], None] | None
+    on_step: Callable[[int], object] | None
 
 
 @dataclass

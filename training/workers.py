@@ -90,7 +90,7 @@ def _listen(processes: Sequence[Any], said: Any, tasks: int, on_note: Note) -> N
 
 def _serve(function: Task, waiting: Any, said: Any, parent: int) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent ends its workers itself
-    threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
+    threading.Thread(target=end_with, args=(parent,), daemon=True).start()
     while (item := waiting.get()) is not None:
         try:
             function(item[0], lambda value: said.put(("note", value)))
@@ -100,7 +100,8 @@ def _serve(function: Task, waiting: Any, said: Any, parent: int) -> None:
         said.put(("done", None))
 
 
-def _end_with(parent: int) -> None:
+def end_with(parent: int) -> None:
+    """Wait until the process `parent` is gone, even by SIGKILL, and end this one."""
     while True:
         try:
             os.kill(parent, 0)

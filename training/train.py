@@ -1,0 +1,398 @@
+"""One training run, kept with its model: from token stores or shards to a `runs` artifact with a checkpoint.
+
+Start at `train`. What always holds: a run killed at any moment goes on from its last checkpoint and ends with the same
+losses; the number of processes and how they share the work is layout, and never part of a run's identity. Importing
+this module imports no torch.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, cast
+
+from quality.artifacts import MANIFEST, creating, fingerprint, read_manifest, write_atomically
+from quality.languages import LANGUAGES
+from quality.mistakes import BadInput, Mistake, bad_input
+from quality.progress import progress, say
+from training.allocation import Allocation, uniform
+from training.hyperparameters import (
+    VALIDATION_TOKENS,
+    run_id,
+    run_identity,
+    steps_of,
+    warmup_steps,
+)
+from training.hyperparameters import (
+    learning_rate as rate_of_size,
+)
+from training.layout import Layout, layout_mistakes
+from training.order import MAX_EPOCHS, Infeasible, plan_order
+from training.records import read_record, write_record, write_tables
+from training.runs import RunSpec
+from training.settings import FEWEST_STEPS
+from training.shards import open_shards
+from training.shuffle import Ordered
+from training.sizes import size as shape_of
+from training.sizes import size_mistake
+from training.stores import open_stores
+from training.sweep import LOG, run_row, stores_fingerprint
+
+CHECKPOINT = "checkpoint"
+MODEL_FILE = "model.json"
+
+
+@dataclass(frozen=True)
+class TrainTask:
+    """What the processes of one run need; it travels to them as JSON.
+
+    Args:
+        data: A `tokens` or `shards` artifact.
+        spec: What the run is.
+        run_id: Its name.
+        order_tokens: Tokens that its order is planned for.
+        max_epochs: How often a source may be read.
+        languages: What it is validated on.
+        validation_tokens: Tokens of each.
+        vocabulary: Token ids.
+        stores: Fingerprint of what it reads.
+        warmup: Steps in which the learning rate rises.
+        layout: How it is spread.
+        threads: CPU threads of each process.
+        checkpoint_every: Steps between checkpoints.
+        folder: Where record, checkpoint and log are put.
+        command: The command line that makes it again.
+    """
+
+    data: str
+    spec: RunSpec
+    run_id: str
+    order_tokens: int
+    max_epochs: float
+    languages: tuple[str, ...]
+    validation_tokens: int
+    vocabulary: int
+    stores: str
+    warmup: int
+    layout: Layout
+    threads: int
+    checkpoint_every: int
+    folder: str
+    command: str
+
+    def to_json(self) -> str:
+        """Return the task as text."""
+        return json.dumps(asdict(self))
+
+    @staticmethod
+    def from_json(text: str) -> TrainTask:
+        """Return the task that `to_json` wrote."""
+        value = cast(dict[str, Any], json.loads(text))
+        value["spec"] = RunSpec(**value["spec"])
+        value["layout"] = Layout(**value["layout"])
+        value["languages"] = tuple(value["languages"])
+        return TrainTask(**value)
+
+
+def train(
+    data: Path | str,
+    size: str,
+    tokens: int,
+    out: Path | str,
+    *,
+    allocation: Allocation | None = None,
+    seed: int = 0,
+    sequence_length: int | None = None,
+    batch_tokens: int | None = None,
+    learning_rate: float | None = None,
+    validation_tokens: int = VALIDATION_TOKENS,
+    max_epochs: float = MAX_EPOCHS,
+    layout: Layout | None = None,
+    threads: int = 1,
+    checkpoint_every: int = 500,
+    command: str = "",
+) -> Path:
+    """Train one run and leave a `runs` artifact of one row, with the model's checkpoint beside it.
+
+    Args:
+        data: A `tokens` artifact (a mixture is planned on the stores) or `shards` (read as they were packed).
+        size: A size label.
+        tokens: Training tokens; rounded to whole batches.
+        out: The artifact's folder.
+        allocation: Shares by source, for token stores; all languages alike unless named.
+        seed: Seeds initial weights and order of the data.
+        sequence_length: Tokens a sequence; 2,048 unless named. Shards have their own.
+        batch_tokens: Tokens an optimizer step; 524,288 unless named, or less where the run would have under 100 steps.
+        learning_rate: Peak rate; by size unless named.
+        validation_tokens: Tokens of each language that the model is validated on.
+        max_epochs: How often a source may be read.
+        layout: How the run is spread over processes.
+        threads: CPU threads of each process.
+        checkpoint_every: Steps between checkpoints that a killed run goes on from.
+        command: The command line that makes it again.
+
+    Returns:
+        The artifact's folder.
+
+    Raises:
+        BadInput: A number is out of range, a store is missing, or more tokens are asked for than there are.
+    """
+    out, layout = Path(out), layout or Layout()
+    source = _opened(Path(data), size, tokens, allocation, seed, sequence_length, batch_tokens, max_epochs)
+    spec = RunSpec(
+        size=size,
+        tokens=source.tokens,
+        shares=source.shares,
+        seed=seed,
+        sequence_length=source.sequence_length,
+        batch_tokens=source.batch_tokens,
+        learning_rate=learning_rate or rate_of_size(shape_of(size).non_embedding_parameters),
+        tokenizer=source.tokenizer,
+    )
+    mistakes = layout_mistakes(spec, source.vocabulary, layout)
+    if validation_tokens < source.sequence_length:
+        mistakes.append(Mistake("validation_tokens", f"{validation_tokens} is less than a sequence; raise it"))
+    if mistakes:
+        raise BadInput(mistakes)
+    warmup = warmup_steps(steps_of(spec))
+    identity = run_identity(
+        spec,
+        source.stores,
+        warmup=warmup,
+        order_tokens=source.order_tokens,
+        validation={"languages": list(source.languages), "tokens": validation_tokens},
+    )
+    name = run_id(identity)
+    if (out / MANIFEST).is_file() and read_manifest(out, "runs")["fingerprint"] == fingerprint(identity):
+        say(f"{out}: this run is finished already; nothing to do")
+        return out
+    with creating(out, "runs", identity, command=command, resume=True) as draft:
+        task = TrainTask(
+            data=str(Path(data).absolute()),
+            spec=spec,
+            run_id=name,
+            order_tokens=source.order_tokens,
+            max_epochs=max_epochs,
+            languages=source.languages,
+            validation_tokens=validation_tokens,
+            vocabulary=source.vocabulary,
+            stores=source.stores,
+            warmup=warmup,
+            layout=layout,
+            threads=threads,
+            checkpoint_every=checkpoint_every,
+            folder=str(draft.path.absolute()),
+            command=command,
+        )
+        if read_record(draft.path, name) is None:
+            shape = shape_of(size)
+            flops = shape.flops_per_token(source.vocabulary, spec.sequence_length) * spec.tokens
+            say(
+                f"{size}: {shape.total_parameters(source.vocabulary):,} parameters"
+                f" ({shape.non_embedding_parameters:,} without embeddings), {steps_of(spec):,} steps of"
+                f" {spec.batch_tokens:,} tokens, learning rate {spec.learning_rate:.4g}, {flops:.2e} FLOPs"
+            )
+            with progress(total=spec.tokens, description=f"training {size}", unit="tok") as bar:
+                if layout.processes == 1:
+                    run_task(task, bar.update)
+                else:
+                    from training.launch import launch
+
+                    launch(task, bar.update)
+        record = read_record(draft.path, name)
+        if record is None:
+            raise RuntimeError(f"the run left no record; {draft.path / LOG} may say why")
+        write_tables(draft.path, [record])
+        _keep_last(draft.path / CHECKPOINT)
+        model = {"size": size, "vocabulary": source.vocabulary, "tokenizer": spec.tokenizer, **asdict(shape_of(size))}
+        write_atomically(draft.path / MODEL_FILE, json.dumps(model, indent=2) + "\n")
+        draft.counts.update(
+            runs=1,
+            finished=int(record["run"]["status"] == "finished"),
+            diverged=int(record["run"]["status"] == "diverged"),
+            tokens=record["run"]["tokens"],
+            flops=record["run"]["flops"],
+        )
+    return out
+
+
+def _keep_last(checkpoints: Path) -> None:
+    steps = sorted(checkpoints.glob("step-*"), key=lambda path: int(path.name.removeprefix("step-")))
+    for old in steps[:-1]:
+        shutil.rmtree(old)
+
+
+@dataclass(frozen=True)
+class _Source:
+    tokens: int
+    order_tokens: int
+    sequence_length: int
+    batch_tokens: int
+    shares: Mapping[str, float]
+    languages: tuple[str, ...]
+    vocabulary: int
+    tokenizer: str
+    stores: str
+
+
+def _opened(
+    data: Path,
+    size: str,
+    tokens: int,
+    allocation: Allocation | None,
+    seed: int,
+    sequence_length: int | None,
+    batch_tokens: int | None,
+    max_epochs: float,
+) -> _Source:
+    kind = read_manifest(data).get("kind")
+    mistakes = [Mistake("size", why) for why in [size_mistake(size)] if why]
+    if kind == "shards":
+        return _from_shards(data, tokens, allocation, sequence_length, batch_tokens, mistakes)
+    if kind != "tokens":
+        bad_input(data, f"holds a {kind!r}; give a `tokens` or `shards` artifact")
+    length = sequence_length or 2048
+    train, validation = open_stores(data, "train"), open_stores(data, "validation")
+    allocation = allocation or uniform([name for name in LANGUAGES if name in train])
+    batch, whole = _batches(tokens, length, batch_tokens, mistakes)
+    try:
+        if not mistakes:
+            plan_order(train, allocation, whole, length, seed, max_epochs)
+    except Infeasible as error:
+        mistakes += [Mistake(m.where, f"{m.what}; lower --tokens or raise --max-epochs") for m in error.mistakes]
+    if mistakes:
+        raise BadInput(mistakes)
+    languages = tuple(name for name in LANGUAGES if name in validation)
+    drawn = sorted(source for source, share in allocation.shares.items() if share > 0)
+    store = train[drawn[0]]
+    stores = stores_fingerprint([train[name] for name in drawn] + [validation[name] for name in languages])
+    shares = {source: allocation.shares[source] for source in drawn}
+    return _Source(whole, whole, length, batch, shares, languages, len(store.id_bytes), store.tokenizer, stores)
+
+
+def _from_shards(
+    data: Path,
+    tokens: int,
+    allocation: Allocation | None,
+    sequence_length: int | None,
+    batch_tokens: int | None,
+    mistakes: list[Mistake],
+) -> _Source:
+    shards, validation = open_shards(data), open_stores(data, "validation")
+    length = shards.sequence_length
+    if allocation is not None:
+        mistakes.append(Mistake("allocation", "shards were packed to one already; leave it out, or give token stores"))
+    if sequence_length not in (None, length):
+        mistakes.append(Mistake("sequence_length", f"{sequence_length}, but the shards were packed with {length}"))
+    batch, whole = _batches(tokens, length, batch_tokens, mistakes)
+    if whole > len(shards) * length:
+        mistakes.append(
+            Mistake("tokens", f"{whole} wanted, the shards hold {len(shards) * length}; pack more or train on fewer")
+        )
+    if mistakes:
+        raise BadInput(mistakes)
+    total = sum(shards.tokens.values())
+    languages = tuple(name for name in LANGUAGES if name in validation)
+    manifest = shards.manifest
+    stores = fingerprint(
+        [[shard.sha256 for shard in manifest.shards], stores_fingerprint([validation[name] for name in languages])]
+    )
+    return _Source(
+        tokens=whole,
+        order_tokens=len(shards) * length,
+        sequence_length=length,
+        batch_tokens=batch,
+        shares={source: count / total for source, count in shards.tokens.items() if count},
+        languages=languages,
+        vocabulary=len(next(iter(validation.values())).id_bytes),
+        tokenizer=shards.tokenizer,
+        stores=stores,
+    )
+
+
+def _batches(tokens: int, length: int, batch_tokens: int | None, mistakes: list[Mistake]) -> tuple[int, int]:
+    """Return tokens a step and tokens in whole steps; the step is cut so that a run has a hundred of them."""
+    batch = batch_tokens or max(1, min(524_288, tokens // 100) // length) * length
+    if batch % length:
+        nearest = length * max(1, round(batch / length))
+        mistakes.append(
+            Mistake("batch_tokens", f"{batch} is not a whole number of sequences of {length}; {nearest} is")
+        )
+    if tokens < FEWEST_STEPS * batch:
+        mistakes.append(
+            Mistake(
+                "tokens",
+                f"{tokens} is fewer than {FEWEST_STEPS} steps of {batch} tokens; train on {FEWEST_STEPS * batch} or"
+                " more, or lower batch_tokens or sequence_length",
+            )
+        )
+    return batch, max(1, round(tokens / batch)) * batch
+
+
+def run_task(task: TrainTask, on_step: Callable[[int], object]) -> None:
+    """Train a task's run in this process, which may be one of several, and write its record.
+
+    Args:
+        task: What to do.
+        on_step: Called after each step with its tokens.
+    """
+    from training.evaluation import validation_set
+    from training.recipe import Outcome, train_branches
+    from training.shuffle import Shuffled
+
+    data, spec = Path(task.data), task.spec
+    order: Ordered
+    if read_manifest(data)["kind"] == "shards":
+        order = open_shards(data)
+    else:
+        stores = open_stores(data, "train")
+        order = plan_order(
+            stores, Allocation(spec.shares), task.order_tokens, spec.sequence_length, spec.seed, task.max_epochs
+        )
+    held_out = open_stores(data, "validation")
+    validation = tuple(
+        validation_set(held_out[name], sequence_length=spec.sequence_length, wanted=task.validation_tokens)
+        for name in task.languages
+    )
+    repeats = {source: epochs * spec.tokens / task.order_tokens for source, epochs in order.repeats.items()}
+    folder = Path(task.folder)
+    leads = is_first()
+
+    def keep(spec: RunSpec, outcome: Outcome) -> None:
+        if not leads:
+            return
+        row = run_row(
+            task.run_id,
+            spec,
+            outcome,
+            vocabulary=task.vocabulary,
+            repeats=repeats,
+            stores=task.stores,
+            command=task.command,
+            world_size=task.layout.processes,
+        )
+        write_record(folder, {"run": row, "evaluations": outcome.evaluations, "curve": outcome.curve})
+
+    train_branches(
+        (spec,),
+        vocabulary=task.vocabulary,
+        sequence=Shuffled(order, spec.seed).sequence,
+        validation=validation,
+        on_outcome=keep,
+        warmup=task.warmup,
+        layout=task.layout,
+        threads=task.threads,
+        checkpoint=folder / CHECKPOINT,
+        checkpoint_every=task.checkpoint_every,
+        log=folder / LOG if leads else None,
+        on_step=on_step,
+    )
+
+
+def is_first() -> bool:
+    """Return whether this process is the one of its run that writes."""
+    return os.environ.get("RANK", "0") == "0"
