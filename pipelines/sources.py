@@ -161,11 +161,13 @@ class SourceRead:
         Raises:
             BadInput: The source changed after it was checked.
         """
+        files = size = 0
         try:
             with _TREES[self.kind](self.origins, self.record.revision_id) as tree:
-                chosen = _chosen(self.source, tree.sizes)
-                for path in chosen:
+                for path in _chosen(self.source, tree.sizes):
                     for file in tree.read(path):
+                        files += 1
+                        size += len(file.data)
                         yield RawFile(
                             file.repo_name or self.record.name,
                             file.revision_id or self.record.revision_id,
@@ -174,7 +176,13 @@ class SourceRead:
                             file.licenses or self._licenses_of(file.path),
                         )
         except (OSError, BrokenArchive) as error:
-            bad_input(self.record.name, f"changed while it was read: {error}")
+            bad_input(self.record.name, f"changed after it was checked: {error}")
+        if (files, size) != (self.record.files, self.record.bytes):
+            bad_input(
+                self.record.name,
+                f"changed after it was checked: {files:,} files of {size:,} bytes, not {self.record.files:,} of"
+                f" {self.record.bytes:,}; leave it alone while it is read, and run again",
+            )
 
     def _licenses_of(self, path: str) -> tuple[str, ...]:
         folder = path
