@@ -215,7 +215,7 @@ def _pack_stores(
         "tokens": read_manifest(tokens_dir, "tokens")["fingerprint"],
         "allocation": allocation.as_json(),
         "budget": tokens,
-        "settings": settings.model_dump(),
+        "settings": settings.model_dump(include=set(PackSettings.model_fields)),
     }
     with creating(out, "shards", identity, command=command) as draft:
         shutil.copyfile(tokens_dir / TOKENIZER_FILE, draft.path / TOKENIZER_FILE)

@@ -234,6 +234,9 @@ def _settle_tokenizer(
             say("counting words and merging the most frequent pairs")
 
     write_atomically(path, train_tokenizer(texts(), settings.vocabulary))
+    made = len(token_byte_lengths(path))
+    if made < settings.vocabulary:
+        say(f"note: the text has words enough for {made:,} ids only, not {settings.vocabulary:,}")
 
 
 def sample_ends(lengths: Mapping[str, npt.NDArray[np.int64]], sample_bytes: int) -> dict[str, int]:
