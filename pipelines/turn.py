@@ -1,0 +1,357 @@
+"""One trip round the loop: corpus, pairs, tokens, shards, runs, laws, allocation, report.
+
+Start at `turn`. A turn lies at `<store>/<study>/<number>/<kind>/`. Finished stages are skipped while the study says
+what they were made from, and refused when it does not (`pipelines.stages`). Turn 0 packs the study's own allocation;
+turn k+1 packs the allocation that turn k found, trains on it beside the uniform one, and takes over what it would
+make just the same.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pipelines.sources import Source
+from pipelines.stages import Stage, advance, states_of
+from pipelines.study import Study, read_study
+from quality.artifacts import creating, read_manifest
+from quality.mistakes import BadInput, Mistake, bad_input
+from quality.progress import say
+from training.allocation import Allocation, read_allocation, uniform
+from training.settings import SweepSettings
+from training.stores import open_stores
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where and with what a turn is run; never part of its identity.
+
+    Args:
+        turn: The turn's folder.
+        sources: Source name to the place it is read from (`--source NAME=URI`).
+        cache: Where downloads are kept; None for the default.
+        command: The command line, for manifests.
+    """
+
+    turn: Path
+    sources: Mapping[str, str]
+    cache: Path | None
+    command: str
+
+
+def turn(
+    study: Path,
+    store: Path,
+    *,
+    sources: Mapping[str, str] | None = None,
+    cache: Path | None = None,
+    redo: Sequence[str] = (),
+    until: str | None = None,
+    next_turn: bool = False,
+) -> list[dict[str, Any]]:
+    """Run the stages of a study's newest turn, or start its next one.
+
+    Args:
+        study: The study file.
+        store: The store's root folder.
+        sources: Source name to the place it is read from.
+        cache: Where downloads are kept; None for the default.
+        redo: Stages to make again, with all that depends on them.
+        until: The last stage to make; None for all.
+        next_turn: Start turn k+1 from turn k's allocation.
+
+    Returns:
+        One `turn, stage, did, seconds, folder` a stage.
+
+    Raises:
+        BadInput: The study or an input has mistakes; `Stale` for finished stages that the study no longer describes.
+    """
+    read = read_study(study)
+    number = last_turn(store, read)
+    if next_turn:
+        found = turn_folder(store, read, number) / "allocation" / "allocation.json"
+        if not found.is_file():
+            bad_input("--next", f"turn {number} has no allocation yet; run polymix turn {study} first")
+        number += 1
+    place = Place(
+        turn_folder(store, read, number),
+        sources or {},
+        cache,
+        f"polymix turn {study} --store {store}",
+    )
+    _refuse_missing_toolchains(read, place)
+    place.turn.mkdir(parents=True, exist_ok=True)
+    stages = stages_of(read, place)
+    if number and not redo:
+        _take_over(stages, place.turn, turn_folder(store, read, number - 1))
+    done = advance(stages, place.turn, redo=redo, until=until)
+    return [
+        {"turn": number, "stage": kind, "did": did, "seconds": round(seconds, 1), "folder": str(place.turn / kind)}
+        for kind, did, seconds in done
+    ]
+
+
+def status(
+    study: Path, store: Path, *, sources: Mapping[str, str] | None = None, number: int | None = None
+) -> list[dict[str, Any]]:
+    """Return how each stage of a turn stands, as rows `turn, stage, state, differing, folder`.
+
+    Raises:
+        BadInput: The study has mistakes, or there is no such turn.
+    """
+    read = read_study(study)
+    number = last_turn(store, read) if number is None else number
+    folder = turn_folder(store, read, number)
+    if number and not folder.is_dir():
+        bad_input("--turn", f"there is no turn {number} in {folder.parent}")
+    stages = stages_of(read, Place(folder, sources or {}, None, ""))
+    return [
+        {
+            "turn": number,
+            "stage": state.kind,
+            "state": state.state,
+            "differing": list(state.differing),
+            "folder": str(folder / state.kind),
+        }
+        for state in states_of(stages, folder)
+    ]
+
+
+def turn_folder(store: Path, study: Study, number: int) -> Path:
+    """Return the folder of a study's turn."""
+    return store / study.name / str(number)
+
+
+def last_turn(store: Path, study: Study) -> int:
+    """Return the number of the newest turn, or 0 where there is none."""
+    folder = store / study.name
+    numbers = [int(p.name) for p in folder.iterdir() if p.name.isdigit()] if folder.is_dir() else []
+    return max(numbers, default=0)
+
+
+def stages_of(study: Study, place: Place) -> list[Stage]:
+    """Return the stages of a turn, inputs first."""
+    turn = place.turn
+    given = _given_allocation(turn)
+    languages = list(study.languages)
+    planned = _planned_sweep(study, given)
+
+    def corpus(out: Path) -> None:
+        from pipelines.corpus import build
+
+        build(_placed(study.sources, place.sources), out, study.corpus, cache=place.cache, command=place.command)
+
+    def pairs(out: Path) -> None:
+        from parallel_mining.mine import mine
+
+        mine(turn / "corpus", out, study.mining, command=place.command)
+
+    def tokens(out: Path) -> None:
+        from pipelines.tokens import tokenize_corpus
+
+        tokenize_corpus(turn / "corpus", turn / "pairs", out, study.tokens, command=place.command)
+
+    def shards(out: Path) -> None:
+        from pipelines.pack import pack
+
+        allocation = given or _initial_allocation(study, turn / "tokens")
+        pack(turn / "tokens", allocation, study.shards.tokens, out, settings=study.shards, command=place.command)
+
+    def runs(out: Path) -> None:
+        from training.sweep import sweep
+
+        sweep(planned, turn / "tokens", out, command=place.command)
+
+    def laws(out: Path) -> None:
+        from analysis.fit import fit
+
+        identity = {"runs": read_manifest(turn / "runs")["fingerprint"], "fit": study.fit.model_dump()}
+        with creating(out, "laws", identity, command=place.command) as draft:
+            fits = fit(
+                turn / "runs",
+                study.fit.law,
+                params=study.fit.params,
+                loss=study.fit.loss,
+                by="language",
+                bootstrap=study.fit.bootstrap,
+                seed=study.fit.seed,
+            )
+            (draft.path / "fits.jsonl").write_text("".join(json.dumps(fit) + "\n" for fit in fits))
+            draft.counts["fits"] = len(fits)
+
+    def allocation(out: Path) -> None:
+        from analysis.allocate import allocate
+
+        supply = {
+            name: store.tokens for name, store in open_stores(turn / "tokens", "train").items() if name in languages
+        }
+        identity = {
+            "laws": read_manifest(turn / "laws")["fingerprint"],
+            "supply": supply,
+            "allocation": study.allocation.model_dump(),
+        }
+        with creating(out, "allocation", identity, command=place.command) as draft:
+            answer = allocate(
+                turn / "laws" / "fits.jsonl",
+                tokens=study.allocation.tokens,
+                params=study.allocation.params,
+                supply=supply,
+                weights=study.allocation.weights or None,
+                max_epochs=study.allocation.max_epochs,
+            )
+            (draft.path / "allocation.json").write_text(json.dumps(answer, indent=2) + "\n")
+
+    def report(out: Path) -> None:
+        from analysis.report.page import report as write_report
+
+        identity = {kind: read_manifest(turn / kind)["fingerprint"] for kind in KINDS[:-1]}
+        with creating(out, "report", identity, command=place.command) as draft:
+            write_report(turn, draft.path / "report.html")
+
+    source_identity = [source.model_dump(mode="json") for source in study.sources]
+    return [
+        Stage(
+            "corpus",
+            "read, classify, filter, deduplicate and split the sources",
+            (),
+            {"sources": source_identity, "corpus": study.corpus.model_dump(mode="json")},
+            corpus,
+        ),
+        Stage(
+            "pairs",
+            "match functions across languages and prove the pairs by running them",
+            ("corpus",),
+            {"mining": study.mining.model_dump(mode="json")},
+            pairs,
+        ),
+        Stage(
+            "tokens",
+            "train the tokenizer and tokenize every document once",
+            ("corpus", "pairs"),
+            {"tokens": study.tokens.model_dump(mode="json")},
+            tokens,
+        ),
+        Stage(
+            "shards",
+            "pack shards to this turn's allocation",
+            ("tokens",),
+            {
+                "shards": study.shards.model_dump(mode="json"),
+                "languages": languages,
+                "given": given and given.as_json(),
+            },
+            shards,
+        ),
+        Stage(
+            "runs",
+            "train the sweep",
+            ("tokens",),
+            {"sweep": planned.model_dump(mode="json")},
+            runs,
+        ),
+        Stage("laws", "fit a scaling law to each language's runs", ("runs",), {"fit": study.fit.model_dump()}, laws),
+        Stage(
+            "allocation",
+            "allocate the budget to the languages",
+            ("laws", "tokens"),
+            {"allocation": study.allocation.model_dump(mode="json"), "languages": languages},
+            allocation,
+        ),
+        Stage("report", "write the report", KINDS[:-1], {}, report),
+    ]
+
+
+KINDS = ("corpus", "pairs", "tokens", "shards", "runs", "laws", "allocation", "report")
+
+
+def _given_allocation(turn: Path) -> Allocation | None:
+    """Return what the turn before found, or None for the first turn."""
+    number = int(turn.name)
+    return read_allocation(turn.parent / str(number - 1) / "allocation" / "allocation.json") if number else None
+
+
+def _initial_allocation(study: Study, tokens: Path) -> Allocation:
+    """Return the study's own allocation: its shares, or each language alike beside the parallel share.
+
+    The parallel share is spread over the language pairs in proportion to their tokens, so that none is repeated more
+    than another.
+    """
+    settings = study.shards
+    if settings.shares:
+        return Allocation(settings.shares)
+    shares = {language: (1 - settings.pair_share) / len(study.languages) for language in study.languages}
+    if settings.pair_share:
+        supply = {name: s.tokens for name, s in open_stores(tokens, "train").items() if name.startswith("pair:")}
+        if not supply:
+            bad_input("shards.pair_share", f"{settings.pair_share} asked for, but no pair was proved; set it to 0")
+        whole = sum(supply.values())
+        shares |= {name: settings.pair_share * own / whole for name, own in supply.items()}
+    return Allocation(shares)
+
+
+def _planned_sweep(study: Study, given: Allocation | None) -> SweepSettings:
+    """Return the study's sweep; after the first turn with the given allocation and the uniform one as mixtures."""
+    if given is None:
+        return study.sweep
+    mixtures = {"uniform": dict(uniform(list(study.languages)).shares), "recommended": dict(given.shares)}
+    return study.sweep.model_copy(update={"mixtures": {**study.sweep.mixtures, **mixtures}, "validate_on": "all"})
+
+
+def _placed(sources: Sequence[Source], places: Mapping[str, str]) -> list[Source]:
+    """Bind sources to their places on this machine.
+
+    Raises:
+        BadInput: A place is given for a source that the study does not name.
+    """
+    names = [source.label for source in sources]
+    unknown = [
+        Mistake("--source", f"{name!r} is not a source of the study; it names {', '.join(names)}")
+        for name in places
+        if name not in names
+    ]
+    if unknown:
+        raise BadInput(unknown)
+    return [
+        source.model_copy(update={"spec": places[source.label], "name": source.label})
+        if source.label in places
+        else source
+        for source in sources
+    ]
+
+
+def _refuse_missing_toolchains(study: Study, place: Place) -> None:
+    """A study that names a language whose toolchain is missing cannot prove its pairs: say so before any work."""
+    if (place.turn / "pairs").exists():
+        return
+    from parallel_mining.drivers import Unavailable, available
+
+    missing = [
+        Mistake(f"languages: {language}", f"{found.reason}; {found.install}")
+        for language in study.languages
+        if isinstance(found := available(language), Unavailable)
+    ]
+    if missing:
+        raise BadInput(
+            [*missing, Mistake("languages", "install what is missing, or take the language out of the study")]
+        )
+
+
+def _take_over(stages: Sequence[Stage], turn: Path, before: Path) -> None:
+    """Link the artifacts of the turn before that this turn would make just the same."""
+    for stage in stages:
+        here, there = turn / stage.kind, before / stage.kind
+        if here.exists() or not (there / "manifest.json").is_file() or stage.kind == "report":
+            continue
+        partial = turn / f".{stage.kind}.link"
+        partial.unlink(missing_ok=True)
+        partial.symlink_to(os.path.relpath(there, turn))
+        partial.rename(here)
+        state = next(state for state in states_of(stages, turn) if state.kind == stage.kind)
+        if state.state == "done":
+            say(f"{stage.kind}: the same as in turn {before.name}, taken over")
+        else:
+            here.unlink()
