@@ -34,6 +34,7 @@ def corpus_section(reading: Reading) -> Section:
         return Section("corpus", title, Markup(""), missing)
     languages, funnel = reading.ask("report_corpus"), reading.ask("report_funnel")
     rejects, sources = reading.ask("report_rejects"), reading.ask("report_sources")
+    splits = reading.ask("report_splits")
     files = sum(row["files"] for row in funnel.records())
     kept = sum(row["kept"] for row in funnel.records())
     declared = sum(row["files"] or 0 for row in sources.records())
@@ -43,11 +44,11 @@ def corpus_section(reading: Reading) -> Section:
         funnel=funnel,
         rejects=rejects,
         sources=sources,
+        splits=splits,
+        whole=splits.records()[0],
         documents=kept,
         files=files,
         rejected=files - kept,
-        bytes=sum(row["bytes"] for row in languages.records()),
-        repositories=sum(row["repositories"] for row in languages.records()),
         declared=declared,
         language_table=_language_table(languages),
         funnel_table=_funnel_table(funnel),
@@ -79,7 +80,7 @@ def _language_table(languages: Answer) -> Markup:
         Column("bar", "Train (solid) and validation (light)", cell=bar),
         Column("train_documents", "Train", count, numeric=True, explain="documents to train on", total=True),
         Column("validation_documents", "Validation", count, numeric=True, explain="documents held out", total=True),
-        Column("repositories", "Repositories", count, numeric=True, total=True),
+        Column("repositories", "Repositories", count, numeric=True),
     ]
     return table(rows, columns, query="report_corpus", caption="Documents by language")
 

@@ -191,19 +191,9 @@ def _cut(code: str) -> tuple[str, int]:
 
 
 def _domain(domain: str) -> str:
-    """Return the input family as people read it; as it stands where it is not the JSON that is expected."""
+    """Return the input families as people read them; as it stands where it is not the JSON that is expected."""
     try:
-        value = json.loads(domain)
-    except json.JSONDecodeError:
+        families = json.loads(domain)
+        return "; ".join(f"{', '.join(family['parameters'])} ({family['level']})" for family in families)
+    except (ValueError, TypeError, KeyError):
         return domain
-    if isinstance(value, str):
-        return value
-    if isinstance(value, dict):
-        return "; ".join(f"{key}: {_flat(inside)}" for key, inside in value.items())
-    return _flat(value)
-
-
-def _flat(value: Any) -> str:
-    if isinstance(value, list):
-        return ", ".join(_flat(item) for item in value)
-    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)

@@ -48,20 +48,20 @@ def _tokens_part(reading: Reading) -> Markup:
 
 def _shards_part(reading: Reading) -> Markup:
     shards = reading.ask("report_shards")
-    rows = [
-        {**row, "off": None if row["target_share"] is None else (row["share"] or 0) - row["target_share"]}
-        for row in shards.records()
-    ]
+    rows = shards.records()
     columns = [
         source_column("source", "Source"),
         Column("target_share", "Asked for", percent, numeric=True, total=True),
         Column("share", "Packed", percent, numeric=True, total=True),
-        Column("off", "Off by", signed, numeric=True, explain="difference of the two shares"),
-        Column("tokens", "Tokens", short, numeric=True, total=True),
-        Column("repeats", "Times each token is seen", loss, numeric=True),
+        Column("target", "Tokens asked for", short, numeric=True, total=True),
+        Column("tokens", "Tokens packed", short, numeric=True, total=True),
+        Column("off_by", "Off by", signed, numeric=True, explain="tokens packed minus tokens asked for"),
+        Column("repeats", "Epochs", loss, numeric=True, explain="times each token of the source is seen"),
     ]
     drawn = table(rows, columns, query="report_shards", caption="Shards: what was asked for and what they hold")
-    return render("shards.html", shards=shards, shard_table=drawn)
+    worst = max((abs(row["off_by"] or 0) for row in rows), default=0)
+    sequence = rows[0]["sequence_length"] if rows else None
+    return render("shards.html", shards=shards, shard_table=drawn, worst=worst, sequence=sequence)
 
 
 def _runs_part(reading: Reading) -> Markup:
@@ -83,6 +83,7 @@ def _runs_part(reading: Reading) -> Markup:
         charts=_curve_charts(curves, sizes),
         run_table=_run_table(runs),
         transfer_table=_transfer_table(transfer),
+        across=any(row["trained_on"] != row["language"] for row in transfer.records()),
         transfer_size=transfer.records()[0]["size"] if transfer else "",
     )
 

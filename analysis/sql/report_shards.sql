@@ -1,10 +1,10 @@
--- What the shards were asked to hold, and what they hold, by source.
+-- What the shards were asked to hold of each source, and what they hold; both in tokens.
 with manifest as (
     select document from read_json_objects('shards/manifest.json') as t(document)
 ),
-target as (
-    select entry.key as source, entry.value::double as target_share
-    from manifest, json_each(coalesce(document -> '$.target.shares', document -> '$.target')) as entry
+asked as (
+    select entry.key as source, entry.value::double as target
+    from manifest, json_each(document -> '$.target') as entry
 ),
 held as (
     select entry.key as source, entry.value::bigint as tokens
@@ -15,12 +15,15 @@ repeated as (
     from manifest, json_each(document -> '$.repeats') as entry
 )
 select
-    coalesce(target.source, held.source) as source,
-    target_share,
-    tokens,
+    source,
+    target / sum(target) over () as target_share,
     tokens / sum(tokens) over () as share,
+    target,
+    tokens,
+    tokens - target as off_by,
+    (select (document ->> '$.sequence_length')::bigint from manifest) as sequence_length,
     repeats
-from target
+from asked
 full join held using (source)
-left join repeated on repeated.source = coalesce(target.source, held.source)
-order by target_share desc nulls last, source
+left join repeated using (source)
+order by target desc nulls last, source

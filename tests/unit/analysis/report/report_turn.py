@@ -144,7 +144,7 @@ def make_pairs(turn: Path) -> None:
                 "tolerance": "exact" if i % 3 else "1e-9",
                 "cases": 24 + i,
                 "agreed": 24 + i,
-                "domain": json.dumps({"family": "strings", "parameters": ["str"]}),
+                "domain": json.dumps([{"parameters": ["str", "int"], "level": "full"}]),
                 "evidence": "{}",
             }
             rows.append(row)
@@ -205,11 +205,12 @@ def make_tokens(turn: Path) -> None:
 def make_shards(turn: Path) -> None:
     tokens = dict.fromkeys(LANGUAGES, 1_000_000) | {"go": 1_060_000}
     details = {
-        "target": dict.fromkeys(LANGUAGES, 1 / 7),
+        "target": dict.fromkeys(LANGUAGES, 7_060_000 / 7),
         "tokens": tokens,
         "bytes": {name: 3 * number for name, number in tokens.items()},
         "repeats": dict.fromkeys(LANGUAGES, 1.25),
         "shards": [],
+        "sequence_length": 256,
     }
     with creating(turn / "shards", "shards", {"tokens": 7_060_000}, command="polymix pack --out shards") as draft:
         draft.details = details

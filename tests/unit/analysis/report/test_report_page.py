@@ -170,6 +170,34 @@ def test_files_that_do_not_add_up_are_said_so(turn: Path, tmp_path: Path) -> Non
     assert "\u22123)" in page.texts["corpus"]
 
 
+def test_a_cluster_in_both_splits_is_said_so(turn: Path, page: Page, tmp_path: Path) -> None:
+    assert "Training and validation are apart" in page.texts["corpus"]
+    shutil.copytree(turn / "corpus", tmp_path / "corpus")
+    folder = tmp_path / "corpus" / "documents" / "language=go"
+    train, validation = (folder / f"split={split}" / "part-0.parquet" for split in ("train", "validation"))
+    table = pq.read_table(train, partitioning=None)
+    shared = table["cluster"][:3]
+    other = pq.read_table(validation, partitioning=None).slice(0, 3)
+    pq.write_table(other.set_column(other.schema.get_field_index("cluster"), "cluster", shared), validation)
+    page = Page(report(tmp_path, tmp_path / "r.html").read_text())
+    assert "3 clusters of near duplicates reach from training into validation" in page.texts["corpus"]
+
+
+def test_losses_across_languages_are_shown_only_where_they_were_measured(
+    turn: Path, page: Page, tmp_path: Path
+) -> None:
+    assert "What a model of one language knows of the others" in page.texts["training"]
+    shutil.copytree(turn / "runs", tmp_path / "runs")
+    with duckdb.connect() as connection:
+        own = connection.sql(
+            f"select e.* from '{tmp_path}/runs/evaluations.parquet' e join '{tmp_path}/runs/runs.parquet' r"
+            " on r.run_id = e.run_id and r.trained_on = e.language"
+        ).to_arrow_table()
+    pq.write_table(own, tmp_path / "runs" / "evaluations.parquet")
+    page = Page(report(tmp_path, tmp_path / "r.html").read_text())
+    assert "What a model of one language knows of the others" not in page.texts["training"]
+
+
 def test_code_and_names_from_outside_are_text(text: str, page: Page) -> None:
     assert HOSTILE not in text
     assert page.seen["script"] == 1
@@ -214,6 +242,10 @@ def test_every_section_says_where_its_figures_come_from(turn: Path, page: Page) 
 def test_fingerprints_are_those_of_the_manifests(turn: Path, page: Page) -> None:
     for kind in KINDS:
         assert json.loads((turn / kind / "manifest.json").read_text())["fingerprint"] in page.texts["provenance"]
+
+
+def test_the_inputs_of_a_pair_are_named(page: Page) -> None:
+    assert "str, int (full)" in page.texts["pairs"]
 
 
 def test_a_run_that_diverged_is_named(page: Page) -> None:
