@@ -265,10 +265,10 @@ def _residual(law: Law, theta: Floats, points: Points, origin: Frame) -> float:
 def _unidentified(
     law: Law, best: fitting.Solution, drawn: Floats, origin: Frame, intervals: Mapping[str, Sequence[float]]
 ) -> list[str]:
-    """Return the symbols that the runs leave open: on a bound, or with an interval that touches one or is too wide."""
+    """Return the symbols that the runs leave open: free to move, on a bound, or with a very wide interval."""
     limits = law.bounds(origin)
     edge = 1e-3 * (limits[:, 1] - limits[:, 0])
-    found = {law.coordinates[index] for index in best.at_bounds}
+    found = {law.coordinates[index] for index in (*best.at_bounds, *best.flat)}
     if len(drawn):
         ends = np.quantile(drawn, [(1 - LEVEL) / 2, (1 + LEVEL) / 2], axis=0)
         touching = (ends[0] - limits[:, 0] <= edge) | (limits[:, 1] - ends[1] <= edge)

@@ -29,6 +29,8 @@ BOOTSTRAP_STARTS = 3
 """Starts of each resample by variable projection; the fit to all runs is one more."""
 BATCH = 1024
 """Problems that move together: enough to amortise Python, few enough to stay in cache."""
+FLAT = 1e-9
+"""A direction in which predictions move this little, relative to the steepest, is flat but for rounding."""
 GRADIENT_TOLERANCE = 1e-9
 """Largest projected gradient of a fit that counts as converged; the objective's own slope is about 1e-3 a run."""
 
@@ -45,6 +47,7 @@ class Solution:
         agreeing: How many of the starts ended within a millionth of the objective.
         starts: How many starts there were.
         at_bounds: Positions of coordinates that lie on a bound.
+        flat: Positions of coordinates that can move together without changing any prediction at the runs.
         condition: Condition number of the Gauss-Newton matrix in the law's coordinates.
     """
 
@@ -55,6 +58,7 @@ class Solution:
     agreeing: int
     starts: int
     at_bounds: tuple[int, ...]
+    flat: tuple[int, ...]
     condition: float
 
 
@@ -207,7 +211,9 @@ def solve(law: Law, points: Points, origin: Frame, starts: int = STARTS) -> Solu
     edge = 1e-6 * (limits[:, 1] - limits[:, 0])
     on_bound = (theta[best] - limits[:, 0] <= edge) | (limits[:, 1] - theta[best] <= edge)
     slopes = law.log_loss(theta[best : best + 1], points, origin)[1][0]
-    singular = np.linalg.svd(slopes, compute_uv=False)
+    _, singular, directions = np.linalg.svd(slopes)
+    singular = np.concatenate([singular, np.zeros(len(directions) - len(singular))])
+    flat = np.abs(directions[singular <= FLAT * singular[0]]).max(axis=0, initial=0.0) > 0.05
     condition = float((singular[0] / singular[-1]) ** 2) if singular[-1] > 0 else np.inf
     return Solution(
         theta=theta[best],
@@ -217,6 +223,7 @@ def solve(law: Law, points: Points, origin: Frame, starts: int = STARTS) -> Solu
         agreeing=agreeing,
         starts=starts,
         at_bounds=tuple(int(index) for index in np.flatnonzero(on_bound)),
+        flat=tuple(int(index) for index in np.flatnonzero(flat)),
         condition=condition,
     )
 

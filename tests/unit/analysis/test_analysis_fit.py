@@ -1,0 +1,159 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from analysis.fit import draws_of, fit, isoloss, predict
+from analysis.laws import LAWS
+from quality.mistakes import BadInput
+
+TRUE = {
+    "go": {"A": 60.0, "B": 900.0, "E": 1.1, "alpha": 0.3, "beta": 0.36},
+    "python": {"A": 120.0, "B": 2000.0, "E": 1.5, "alpha": 0.34, "beta": 0.37},
+}
+KEYS = ["law", "unit", "group", "n_runs", "objective", "estimates", "intervals", "draws", "converged", "heldout"]
+
+
+def write_runs(path: Path, noise: float = 0.005, sizes: int = 5, budgets: int = 5) -> Path:
+    rng = np.random.default_rng(0)
+    lines = ["language,params,tokens,loss_nats"]
+    for language, symbols in TRUE.items():
+        for n in np.geomspace(1e8, 3e9, sizes):
+            for d in np.geomspace(2e9, 6e10, budgets):
+                loss = float(LAWS["chinchilla"].predict(symbols, n, d)) * np.exp(noise * rng.normal())
+                lines.append(f"{language},{n:.17g},{d:.17g},{loss:.17g}")
+    path.write_text("\n".join(lines) + "\n")
+    return path
+
+
+@pytest.fixture(scope="module")
+def fits(tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, Any]]:
+    return fit(write_runs(tmp_path_factory.mktemp("fit") / "runs.csv"), by="language", bootstrap=40, seed=3)
+
+
+def test_a_fit_is_json_with_the_promised_names(fits: list[dict[str, Any]]) -> None:
+    assert [one["group"] for one in fits] == ["go", "python"]
+    for one in fits:
+        assert set(KEYS) <= set(one)
+        assert json.loads(json.dumps(one, allow_nan=False)) == one
+        assert one["law"] == "chinchilla"
+        assert one["unit"] == "nats"
+        assert one["n_runs"] == 25
+        assert one["converged"] is True
+        assert list(one["estimates"]) == ["A", "B", "E", "alpha", "beta"]
+        assert len(one["draws"]) == 40
+        for name, (low, high) in one["intervals"].items():
+            drawn = [draw[name] for draw in one["draws"]]
+            assert min(drawn) <= low < high <= max(drawn)
+
+
+def test_estimates_are_near_the_truth_and_within_intervals(fits: list[dict[str, Any]]) -> None:
+    for one in fits:
+        assert one["estimates"]["E"] == pytest.approx(TRUE[one["group"]]["E"], rel=0.1)
+        assert one["intervals"]["E"][0] <= one["estimates"]["E"] <= one["intervals"]["E"][1]
+        assert one["heldout"]["n_runs"] == 5
+        assert 0 < one["heldout"]["mean_relative_error"] < 0.03
+        assert one["heldout"]["compute_factor"] > 1
+
+
+def test_the_same_seed_gives_the_same_fit_whatever_other_groups_there_are(
+    fits: list[dict[str, Any]], tmp_path: Path
+) -> None:
+    path = write_runs(tmp_path / "runs.csv")
+    alone = fit(path, by="language", where="language = 'python'", bootstrap=40, seed=3)
+    assert alone == [fits[1]]
+    other = fit(path, by="language", where="language = 'python'", bootstrap=40, seed=4)
+    assert other[0]["estimates"] == fits[1]["estimates"]
+    assert other[0]["draws"] != fits[1]["draws"]
+
+
+def test_the_two_laws_are_one_curve_in_different_symbols(fits: list[dict[str, Any]], tmp_path: Path) -> None:
+    path = write_runs(tmp_path / "runs.csv")
+    other = fit(path, "monolingual", by="language", where="language = 'go'", bootstrap=0)[0]
+    one = fits[0]["estimates"]
+    assert other["objective"] == pytest.approx(fits[0]["objective"], rel=1e-9)
+    assert other["estimates"]["Nc"] ** other["estimates"]["aN"] == pytest.approx(one["A"], rel=1e-6)
+    assert other["estimates"]["Linf"] == pytest.approx(one["E"], rel=1e-6)
+    assert other["intervals"] == {}
+    assert other["draws"] == []
+
+
+def test_predict_gives_the_curve_and_its_interval(fits: list[dict[str, Any]]) -> None:
+    n, d = np.array([[1e8], [3e9]]), np.geomspace(1e9, 1e11, 5)
+    value, low, high = predict(fits[1], n, d)
+    assert value.shape == low.shape == high.shape == (2, 5)
+    assert (low < high).all()
+    assert (np.abs(value / LAWS["chinchilla"].predict(TRUE["python"], n, d) - 1) < 0.03).all()
+    narrow = predict(fits[1], n, d, level=0.5)
+    assert ((narrow[2] - narrow[1]) < (high - low)).all()
+    scalar = predict(fits[1], 1e9, 1e10)
+    assert scalar[0].shape == ()
+    without = predict({**fits[1], "draws": []}, n, d)
+    assert np.isnan(without[1]).all()
+    assert (without[0] == value).all()
+
+
+def test_draws_broadcast(fits: list[dict[str, Any]]) -> None:
+    assert draws_of(fits[0], axes=2)["A"].shape == (40, 1, 1)
+
+
+def test_isoloss_is_where_predict_says(fits: list[dict[str, Any]]) -> None:
+    target = float(predict(fits[0], 1e9, 2e10)[0])
+    tokens = isoloss(fits[0], target, np.array([1e6, 1e9]))
+    assert np.isnan(tokens[0])
+    assert tokens[1] == pytest.approx(2e10, rel=1e-9)
+
+
+def test_few_runs_are_fitted_with_a_warning_in_words(tmp_path: Path) -> None:
+    path = write_runs(tmp_path / "runs.csv", sizes=2, budgets=3)
+    found = fit(path, by="language", bootstrap=30)
+    words = " ".join(found[0]["warnings"])
+    assert "6 runs for 5 symbols are few" in words
+    assert "only 2 values of N" in words
+    assert "no held-out error" in words
+    assert found[0]["heldout"] is None
+    assert {"A", "E", "alpha"} <= set(found[0]["unidentified"])
+    assert "do not determine" in words
+    json.dumps(found, allow_nan=False)
+
+
+def test_as_many_runs_as_symbols_give_no_interval(tmp_path: Path) -> None:
+    path = tmp_path / "five.csv"
+    lines = write_runs(tmp_path / "runs.csv").read_text().splitlines()
+    path.write_text("\n".join([lines[0], *(lines[i] for i in (1, 3, 7, 13, 25))]))
+    found = fit(path, bootstrap=30)[0]
+    assert found["intervals"] == {}
+    assert any("5 runs determine 5 symbols exactly" in warning for warning in found["warnings"])
+
+
+def test_one_model_size_says_nothing_about_size(tmp_path: Path) -> None:
+    path = write_runs(tmp_path / "runs.csv", sizes=1, budgets=12)
+    found = fit(path, by="language", bootstrap=20)[0]
+    assert any("all runs have the same N" in warning for warning in found["warnings"])
+    assert found["unidentified"] == ["A", "E", "alpha"]
+
+
+def test_dropping_the_highest_is_per_group(tmp_path: Path) -> None:
+    path = write_runs(tmp_path / "runs.csv")
+    found = fit(path, by="language", bootstrap=0, drop_highest=4)
+    assert [one["n_runs"] for one in found] == [21, 21]
+    assert [one["dropped_highest"] for one in found] == [4, 4]
+    assert found[0]["ranges"]["loss"][1] < fit(path, by="language", bootstrap=0)[0]["ranges"]["loss"][1]
+
+
+def test_every_group_with_too_few_runs_is_named(tmp_path: Path) -> None:
+    path = write_runs(tmp_path / "runs.csv", sizes=2, budgets=2)
+    with pytest.raises(BadInput) as caught:
+        fit(path, by="language")
+    assert [m.where for m in caught.value.mistakes] == [f"{path}: group 'go'", f"{path}: group 'python'"]
+    assert "4 runs, but chinchilla has 5 symbols" in caught.value.mistakes[0].what
+
+
+def test_wrong_settings_are_all_named(tmp_path: Path) -> None:
+    with pytest.raises(BadInput) as caught:
+        fit(tmp_path / "none.csv", drop_highest=-1, bootstrap=-1, seed=-1)
+    assert [m.where for m in caught.value.mistakes] == ["--drop-highest", "--bootstrap", "--seed"]
