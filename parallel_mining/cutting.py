@@ -11,6 +11,7 @@ A definition is analysed only when a cut reaches it, so a big file costs little 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Literal, Protocol
@@ -37,6 +38,8 @@ class Facts:
         soft: Names that it mentions but can run without (erased types).
         members: Names that follow a dot anywhere in it: methods it may call.
         through: Uses through a namespace from another file: start and end in the text, the namespace, the member.
+        rewrites: Other parts of the text that are to be replaced: start, end, by what.
+        stubs: Exception types that it throws and that stay outside the unit; an empty one stands for each.
         refusal: Why it must not be part of a unit, or "".
     """
 
@@ -44,6 +47,8 @@ class Facts:
     soft: frozenset[str] = frozenset()
     members: frozenset[str] = frozenset()
     through: tuple[tuple[int, int, str, str], ...] = ()
+    rewrites: tuple[tuple[int, int, str], ...] = ()
+    stubs: frozenset[str] = frozenset()
     refusal: str = ""
 
 
@@ -151,6 +156,7 @@ class Syntax(Protocol):
     """What a language's `syntax` module offers; modules are checked against this by the tests."""
 
     SHARES_DIRECTORY: bool
+    TYPED: bool
     BUILTINS: frozenset[str]
     DENIED: Mapping[str, str]
 
@@ -245,7 +251,7 @@ class _Cutter:
         facts = definition.facts
         if facts.refusal:
             raise Refused(facts.refusal)
-        if definition.kind != "import" and definition.arity is None and definition.kind not in ("impl", "method"):
+        if definition.arity is None and definition.kind not in ("import", "impl", "method"):
             home = self.homes.setdefault(definition.name, (module.path, definition.text))
             if home[0] != module.path and home[1] != definition.text:
                 raise Refused(f"clash: {definition.name} is defined in two of the files it needs")
@@ -255,9 +261,9 @@ class _Cutter:
             if self._known(module, use.partition("/")[0], definition.owner):
                 self.name(module, use, definition.owner)
         text = definition.text
-        for start, end, namespace, member in sorted(facts.through, reverse=True):
-            bare = self.through(module, namespace, member)
-            text = text if bare is None else text[:start] + bare + text[end:]
+        changes = [(start, end, self.through(module, space, member)) for start, end, space, member in facts.through]
+        for start, end, replacement in sorted([*changes, *facts.rewrites], key=lambda c: c[:2], reverse=True):
+            text = text if replacement is None else text[:start] + replacement + text[end:]
         self.members |= facts.members
         self.pieces.append(Piece(definition, text))
 
@@ -281,6 +287,10 @@ class _Cutter:
             raise Refused(module.denied[name])
         if name in module.links:
             self.link(module, name)
+            return
+        space, dot, member = name.partition(".")
+        if dot and space in module.links:
+            self.target(module, Link(module.links[space].paths, name if self.syntax.SHARES_DIRECTORY else member), 0, arity)
             return
         for star in module.stars:
             if self._through_star(star, name):
@@ -312,7 +322,7 @@ class _Cutter:
                 return any(self._through_star(inner, name) for inner in other.stars)
         return False
 
-    def target(self, module: Module, link: Link, depth: int = 0) -> str:
+    def target(self, module: Module, link: Link, depth: int = 0, arity: str = "") -> str:
         """Write down what a link points at, and return the name it has there."""
         if depth > 8:
             raise Refused("unresolved: imports go round in a circle")
@@ -322,7 +332,7 @@ class _Cutter:
                 continue
             inside = other.exports.get(link.name, link.name)
             if inside in other.definitions:
-                self.name(other, inside)
+                self.name(other, f"{inside}/{arity}" if arity else inside)
                 return inside
             if inside in other.denied:
                 raise Refused(other.denied[inside])
@@ -383,8 +393,11 @@ class _Cutter:
                     for definition in definitions:
                         if definition.owner not in types or definition.kind not in ("method", "impl"):
                             continue
-                        called = definition.local in self.members or definition.local in ALWAYS_WANTED
-                        if definition.kind == "impl" or called:
+                        if definition.kind == "impl":
+                            # What it implements may be of no use here; if it is, the compiler says so.
+                            with suppress(Refused):
+                                self.definition(home, definition)
+                        elif definition.local in self.members or definition.local in ALWAYS_WANTED:
                             self.definition(home, definition)
 
 

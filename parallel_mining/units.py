@@ -204,10 +204,24 @@ def _unit(files: Files, module: Module, site: Site, language_id: str, origin: Or
         return None, str(refused)
     except RecursionError:
         return None, "too long: nested too deeply"
-    program = Program(language_id, code, site.entry, site.signature.types, site.signature.returns)
+    signature, trivial = site.signature, site.trivial
+    if syntax(language_id).TYPED:
+        # Types that other files define are known only now that all stands in one text.
+        again = next((s for s in _read_program(language_id, code).sites if s.entry == site.entry), None)
+        if again is None or again.signature is None:
+            return None, again.reason if again is not None else "unresolved: the function itself"
+        signature, trivial = again.signature, again.trivial
+        if signature.types is None:
+            unknown = next(p.name for p in signature.parameters if p.type is None)
+            return None, f"signature: the type of {unknown} has no canonical form"
+    program = Program(language_id, code, site.entry, signature.types, signature.returns)
     words, literals = _features(site, code, language_id)
     unit_id = unit_digest(language_id, origin, site.entry, code)
-    return Unit(unit_id, program, site.signature, origin, words, literals, site.trivial), ""
+    return Unit(unit_id, program, signature, origin, words, literals, trivial), ""
+
+
+def _read_program(language_id: str, code: str) -> Module:
+    return syntax(language_id).read("program" + language(language_id).extensions[0], code)
 
 
 def unit_digest(language_id: str, origin: Origin, entry: str, code: str) -> str:
@@ -300,7 +314,7 @@ def infer(language_id: str, code: str, entry: str) -> tuple[Program, Signature, 
         BadInput: There is no such function in the code, or it cannot be called with plain values.
     """
     try:
-        module = syntax(language_id).read("program" + language(language_id).extensions[0], code)
+        module = _read_program(language_id, code)
     except (SyntaxError, RecursionError, ValueError) as error:
         bad_input(entry, f"does not parse as {language_id}: {error}")
     for site in reversed(module.sites):

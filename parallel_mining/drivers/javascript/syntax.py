@@ -18,6 +18,7 @@ from parallel_mining.trees import Source
 from parallel_mining.types import Type
 
 SHARES_DIRECTORY = False
+TYPED = False
 
 DENIED = {
     **dict.fromkeys(("Date", "performance", "Intl"), "depends on time or place"),

@@ -17,6 +17,7 @@ from parallel_mining.signatures import MAX_PARAMETERS, Parameter, Signature
 from parallel_mining.types import Type
 
 SHARES_DIRECTORY = False
+TYPED = False
 
 DENIED = {
     **dict.fromkeys(("open", "input", "print", "breakpoint"), "input and output"),

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from parallel_mining.cutting import Module
 from parallel_mining.drivers.javascript import syntax as javascript
-from parallel_mining.drivers.javascript.syntax import BUILTINS, DENIED, SHARES_DIRECTORY, alias, assemble
+from parallel_mining.drivers.javascript.syntax import BUILTINS, DENIED, SHARES_DIRECTORY, TYPED, alias, assemble
 from parallel_mining.types import Type
 
-__all__ = ["BUILTINS", "DENIED", "SHARES_DIRECTORY", "alias", "assemble", "canonical", "read"]
+__all__ = ["BUILTINS", "DENIED", "SHARES_DIRECTORY", "TYPED", "alias", "assemble", "canonical", "read"]
 
 _SCALARS = {"number": "number", "string": "str", "boolean": "bool", "bigint": "int", "null": "null"}
 

@@ -1,0 +1,156 @@
+"""How C# is read: static methods, and instance methods that do not touch their object."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+from parallel_mining import trees
+from parallel_mining.cutting import Module, Piece, Site
+from parallel_mining.members import Grammar, MemberReader, assembled
+from parallel_mining.types import Type
+
+SHARES_DIRECTORY = True
+TYPED = True
+
+_EXCEPTIONS = frozenset(
+    """ApplicationException ArgumentException ArgumentNullException ArgumentOutOfRangeException ArithmeticException
+    DivideByZeroException Exception FormatException IndexOutOfRangeException InvalidCastException
+    InvalidOperationException KeyNotFoundException NotImplementedException NotSupportedException
+    NullReferenceException OverflowException""".split()
+)
+_STANDARD = frozenset(
+    """Math Convert String Int16 Int32 Int64 UInt16 UInt32 UInt64 Byte SByte Double Single Decimal Boolean Char Object
+    Array List Dictionary HashSet SortedDictionary SortedSet Queue Stack LinkedList KeyValuePair IList IEnumerable
+    IEnumerator ICollection IDictionary IReadOnlyList ISet IComparable IComparer IEquatable Comparer EqualityComparer
+    StringBuilder StringComparison StringComparer CultureInfo Enumerable Tuple ValueTuple Nullable Func Action Predicate
+    Comparison BigInteger Regex Match MatchCollection Group RegexOptions BitConverter Encoding Buffer Lazy Enum Complex
+    nameof string int uint long ulong short ushort byte sbyte double float decimal bool char object var dynamic
+    StringSplitOptions MidpointRounding NumberStyles UnicodeCategory CharUnicodeInfo _ Text""".split()
+) - {"Text"}
+DENIED = {
+    **dict.fromkeys(("Thread", "Task", "Parallel", "Interlocked", "Monitor"), "threads"),
+    **dict.fromkeys(("Random", "Guid", "RandomNumberGenerator"), "random"),
+    **dict.fromkeys(("File", "Directory", "Path", "Stream", "StreamReader", "Console"), "input and output"),
+    **dict.fromkeys(("DateTime", "DateTimeOffset", "Stopwatch", "TimeZoneInfo"), "time"),
+    **dict.fromkeys(("Type", "Activator", "Assembly", "MethodInfo", "Marshal"), "reflection"),
+    **dict.fromkeys(("Environment", "Process", "GC", "AppDomain"), "depends on the process"),
+}
+BUILTINS = _STANDARD | _EXCEPTIONS
+
+_PRIMITIVES = {
+    **dict.fromkeys(("int", "Int32"), "int32"),
+    **dict.fromkeys(("uint", "UInt32"), "uint32"),
+    **dict.fromkeys(("long", "Int64"), "int64"),
+    **dict.fromkeys(("ulong", "UInt64"), "uint64"),
+    **dict.fromkeys(("short", "Int16"), "int16"),
+    **dict.fromkeys(("ushort", "UInt16"), "uint16"),
+    **dict.fromkeys(("byte", "Byte"), "uint8"),
+    **dict.fromkeys(("sbyte", "SByte"), "int8"),
+    **dict.fromkeys(("double", "Double"), "float"),
+    **dict.fromkeys(("float", "Single"), "float32"),
+    **dict.fromkeys(("bool", "Boolean"), "bool"),
+    **dict.fromkeys(("char", "Char"), "char"),
+    **dict.fromkeys(("string", "String"), "str"),
+    **dict.fromkeys(("object", "Object"), "any"),
+    "BigInteger": "int",
+}
+_LISTS = frozenset(["List", "IList", "IEnumerable", "ICollection", "IReadOnlyList", "IReadOnlyCollection"])
+_SETS = frozenset(["HashSet", "ISet", "SortedSet"])
+_MAPS = frozenset(["Dictionary", "IDictionary", "SortedDictionary"])
+
+
+def canonical(annotation: str) -> Type | None:
+    """Return the canonical type of a C# type such as `IList<int>`, or None where it has none."""
+    text = annotation.strip()
+    if text.startswith("(") and text.endswith(")"):
+        of = [canonical(part.split()[0] if part.split() else "") for part in _split(text[1:-1])]
+        known = tuple(t for t in of if t is not None)
+        return Type("tuple", known) if known and len(known) == len(of) else None
+    if text.endswith("?"):
+        inner = canonical(text[:-1])
+        return inner and Type("optional", (inner,))
+    text = text.removeprefix("System.")
+    if text in _PRIMITIVES:
+        return Type(_PRIMITIVES[text])
+    if text.endswith("[]"):
+        inner = canonical(text[:-2])
+        return inner and Type("list", (inner,))
+    if text.endswith(">"):
+        head, _, inside = text[:-1].partition("<")
+        head = head.rpartition(".")[2].strip()
+        of = [canonical(part) for part in _split(inside)]
+        known = tuple(t for t in of if t is not None)
+        if len(known) != len(of):
+            return None
+        if head in ("Tuple", "ValueTuple"):
+            return Type("tuple", known)
+        if len(known) == 1:
+            for names, name in ((_LISTS, "list"), (_SETS, "set"), (frozenset(["Nullable"]), "optional")):
+                if head in names:
+                    return Type(name, known)
+        return Type("dict", known) if head in _MAPS and len(known) == 2 else None
+    return None
+
+
+def _split(text: str) -> list[str]:
+    parts, depth, current = [], 0, ""
+    for character in text:
+        depth += (character in "<([") - (character in ">)]")
+        if character == "," and depth == 0:
+            parts.append(current)
+            current = ""
+        else:
+            current += character
+    return [part.strip() for part in [*parts, current] if part.strip()]
+
+
+_GRAMMAR = Grammar(
+    language="csharp",
+    classes=frozenset(["class_declaration", "struct_declaration"]),
+    nested=frozenset(["enum_declaration", "interface_declaration", "record_declaration", "delegate_declaration"]),
+    method="method_declaration",
+    fields=frozenset(["field_declaration"]),
+    invocation="invocation_expression",
+    access="member_access_expression",
+    access_owner="expression",
+    access_member="name",
+    parameter=frozenset(["parameter"]),
+    many="params ",
+    result="returns",
+    stub="class {name} : {base}\n{{\n}}",
+    canonical=canonical,
+    exceptions=_EXCEPTIONS,
+    impure={"Console": "input and output", "DateTime.Now": "time", "Environment": "depends on the process"},
+    standard=_STANDARD | _EXCEPTIONS,
+)
+
+
+def read(path: str, text: str) -> Module:
+    """Read a file.
+
+    Args:
+        path: Its path below the repository; partial classes are looked for in its folder.
+        text: Its source.
+    """
+    source = trees.parse("csharp", text)
+    module = Module(path)
+    imports = [
+        re.sub(r"\s+", " ", source.text(node)).strip()
+        for node, _, _ in trees.walk(source.root)
+        if node.type == "using_directive"
+    ]
+    kept = tuple(line for line in imports if re.fullmatch(r"using (System(\.(Collections(\.Generic)?|Linq|Text(\.RegularExpressions)?|Numerics|Globalization))?);", line))
+    MemberReader(module, source, _GRAMMAR, tuple(dict.fromkeys(("using System;", *kept)))).types(source.root)
+    return module
+
+
+def alias(name: str, target: str) -> str:
+    """Return nothing: a using directive renames nothing here."""
+    del target
+    return f"// {name}"
+
+
+def assemble(site: Site, pieces: Sequence[Piece]) -> str:
+    """Return the program text of a unit."""
+    return assembled(site, pieces, _GRAMMAR, "Exception")

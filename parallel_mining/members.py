@@ -1,0 +1,384 @@
+"""How languages are read whose functions are members of classes: what Java and C# share.
+
+Start at `MemberReader`. A class's static methods and constants become definitions named `Class.member`; an instance
+method does too, as long as nothing it needs reaches the state of its object.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+from tree_sitter import Node
+
+from parallel_mining import trees
+from parallel_mining.cutting import Definition, Facts, Kind, Module, Piece, Site
+from parallel_mining.signatures import MAX_PARAMETERS, Parameter, Signature
+from parallel_mining.trees import Source
+from parallel_mining.types import Type
+
+
+@dataclass(frozen=True)
+class Grammar:
+    """The names that a grammar gives to what both languages have.
+
+    Args:
+        language: The language id.
+        classes: Kinds of type declarations with members.
+        nested: Kinds of declarations that are taken whole.
+        method: Kind of a method.
+        fields: Kinds of a field.
+        invocation: Kind of a call.
+        access: Kind of `a.b`.
+        access_owner: Field of `a` in it.
+        access_member: Field of `b` in it.
+        parameter: Kinds of a parameter.
+        many: Text that marks a parameter that takes any number of arguments.
+        result: Field of a method's result type.
+        stub: The declaration of an exception type, with `{name}` and `{base}`.
+        canonical: Turns a type as it is written into a canonical one.
+        exceptions: Exception types that are there anyway.
+        impure: Qualified names that must not be used, with the reason.
+        standard: Names whose members are there anyway.
+    """
+
+    language: str
+    classes: frozenset[str]
+    nested: frozenset[str]
+    method: str
+    fields: frozenset[str]
+    invocation: str
+    access: str
+    access_owner: str
+    access_member: str
+    parameter: frozenset[str]
+    many: str
+    result: str
+    stub: str
+    canonical: Callable[[str], Type | None]
+    exceptions: frozenset[str]
+    impure: Mapping[str, str]
+    standard: frozenset[str]
+
+
+class MemberReader:
+    """Reads the classes of one file into a module."""
+
+    def __init__(self, module: Module, source: Source, grammar: Grammar, imports: tuple[str, ...]) -> None:
+        self.module = module
+        self.source = source
+        self.grammar = grammar
+        self.imports = imports
+
+    def types(self, node: Node) -> None:
+        """Read every class below a file or namespace."""
+        for child in node.named_children:
+            if child.type in self.grammar.classes:
+                self.klass(child)
+            elif child.type in self.grammar.nested:
+                self.whole(child, trees.comment_start(node.named_children, node.named_children.index(child)))
+            elif child.type in ("namespace_declaration", "file_scoped_namespace_declaration", "declaration_list"):
+                self.types(child)
+
+    def name(self, node: Node) -> str:
+        """Return a declaration's name."""
+        name = node.child_by_field_name("name")
+        return self.source.text(name) if name is not None else ""
+
+    def modifiers(self, node: Node) -> set[str]:
+        """Return a declaration's modifiers."""
+        found: set[str] = set()
+        for child in node.children:
+            if child.type in ("modifiers", "modifier"):
+                found |= set(re.findall(r"[a-z]+", re.sub(r"@\w+(\([^)]*\))?", "", self.source.text(child))))
+        return found
+
+    def whole(self, node: Node, start: int, owner: str = "") -> None:
+        """Define a type by its whole text."""
+        name = self.name(node)
+        if name:
+            self.define(name, "type", node, start, owner)
+
+    def klass(self, node: Node) -> None:
+        """Read the members of a class."""
+        owner = self.name(node)
+        body = node.child_by_field_name("body")
+        if body is None or not owner:
+            return
+        generic = node.child_by_field_name("type_parameters") is not None
+        children = body.named_children
+        for index, child in enumerate(children):
+            start = trees.comment_start(children, index)
+            if child.type == self.grammar.method:
+                self.method(owner, child, start, generic)
+            elif child.type in self.grammar.fields:
+                self.field(owner, child, start)
+            elif child.type in self.grammar.classes or child.type in self.grammar.nested:
+                self.whole(child, start, owner)
+                self.klass(child) if child.type in self.grammar.classes else None
+
+    def define(self, name: str, kind: Kind, node: Node, start: int, owner: str) -> Definition:
+        """Define a member, analysed later."""
+        text = self.source.span(start, node.end_byte)
+        definition = Definition(
+            name, kind, text, lambda: self.facts(node, start), imports=self.imports, owner=owner
+        )
+        self.module.add(definition)
+        return definition
+
+    def field(self, owner: str, node: Node, start: int) -> None:
+        """Define the constants of a field declaration; an object's own fields are refused when they are reached."""
+        constant = bool(self.modifiers(node) & {"static", "const"})
+        mutable = not self.modifiers(node) & {"final", "const", "readonly"}
+        for item, parent, field in trees.walk(node):
+            if item.type == "identifier" and parent == "variable_declarator" and (field == "name" or field == ""):
+                if field == "" and item.prev_sibling is not None:
+                    continue
+                definition = self.define(f"{owner}.{self.source.text(item)}", "value", node, start, owner)
+                if not constant:
+                    definition.analyse = lambda: Facts(refusal="method: uses the state of its object")
+                elif mutable:
+                    definition.analyse = lambda: Facts(refusal="impure: global state")
+
+    def method(self, owner: str, node: Node, start: int, generic_class: bool) -> None:
+        """Define a method and offer it."""
+        name = self.name(node)
+        listed = node.child_by_field_name("parameters")
+        parameters: list[Parameter] = []
+        reason = ""
+        static = "static" in self.modifiers(node)
+        generic = {
+            self.source.text(item)
+            for child in node.named_children
+            if "type_parameter" in child.type
+            for item, _, _ in trees.walk(child)
+            if item.type in ("type_identifier", "identifier")
+        }
+        if listed is not None and self.grammar.many in self.source.text(listed):
+            reason = "signature: any number of parameters"
+        for item in listed.named_children if listed is not None else []:
+            if item.type not in self.grammar.parameter:
+                continue
+            kind = item.child_by_field_name("type")
+            written = self.source.text(kind) if kind is not None else ""
+            marks = self.source.text(item)[: -len(self.name(item)) or None]
+            if re.match(r"\s*(ref|out|in)\b", marks):
+                reason = reason or "signature: gives results through its parameters"
+            type_ = Type("any") if written in generic else self.grammar.canonical(written)
+            if type_ is None:
+                reason = reason or f"signature: takes {written[:40]}"
+            has_default = self.grammar.language == "csharp" and "=" in self.source.text(item)
+            parameters.append(Parameter(self.name(item), type_, has_default))
+        definition = self.define(f"{owner}.{name}", "function", node, start, owner)
+        definition.arity = len(parameters)
+        definition.local = name
+        result = node.child_by_field_name(self.grammar.result)
+        returns = self.source.text(result) if result is not None else "void"
+        body = node.child_by_field_name("body")
+        if body is None:
+            reason = reason or "signature: abstract"
+            definition.analyse = lambda: Facts(refusal="method: abstract")
+        elif returns == "void":
+            reason = reason or "signature: returns nothing"
+        elif returns.startswith(("Task", "IAsync")) or "async" in self.modifiers(node):
+            reason = reason or "impure: asynchronous"
+        elif not parameters:
+            reason = reason or "signature: no parameters"
+        elif len(parameters) > MAX_PARAMETERS:
+            reason = reason or f"signature: more than {MAX_PARAMETERS} parameters"
+        elif generic_class and not static:
+            reason = reason or "method: of a generic class"
+        entry = f"{owner}.{name}"
+        if reason:
+            self.module.sites.append(Site(entry, definition, None, reason))
+            return
+        signature = Signature(
+            tuple(parameters), Type("any") if returns in generic else self.grammar.canonical(returns)
+        )
+        self.module.sites.append(Site(entry, definition, signature, "", trees.trivial(_only_value(body))))
+
+    def facts(self, node: Node, start: int) -> Facts:
+        """Find what a member needs."""
+        text, grammar = self.source.text, self.grammar
+        used: set[str] = set()
+        bound: set[str] = set()
+        qualified: set[str] = set()
+        stubs: set[str] = set()
+        refusal = ""
+        rewrites: list[tuple[int, int, str]] = []
+        skipped: list[tuple[int, int]] = []
+        base = self.source.data[start:]
+
+        def at(byte: int) -> int:
+            return len(base[: byte - start].decode(errors="replace"))
+
+        taken_whole = node.type != grammar.method and node.type not in grammar.fields
+        for item, parent, field in trees.walk(node):
+            kind = item.type
+            if any(a <= item.start_byte < b for a, b in skipped):
+                continue
+            if kind == "throw_statement" or kind == "throw_expression":
+                made = next((c for c in item.named_children if c.type == "object_creation_expression"), None)
+                thrown = made.child_by_field_name("type") if made is not None else None
+                if made is not None and thrown is not None and text(thrown) not in grammar.exceptions:
+                    name = text(thrown).rpartition(".")[2]
+                    stubs.add(name)
+                    rewrites.append((at(made.start_byte), at(made.end_byte), f"new {name}()"))
+                    skipped.append((made.start_byte, made.end_byte))
+            elif kind == "throws":
+                for child in item.named_children:
+                    if text(child) not in grammar.exceptions:
+                        stubs.add(text(child).rpartition(".")[2])
+                skipped.append((item.start_byte, item.end_byte))
+            elif kind in ("marker_annotation", "annotation", "attribute_list"):
+                if text(item).startswith(("@", "[")) and parent in ("modifiers", grammar.method, *grammar.fields):
+                    rewrites.append((at(item.start_byte), at(item.end_byte), ""))
+                skipped.append((item.start_byte, item.end_byte))
+            elif kind in ("this", "this_expression", "super", "base_expression", "base") and not taken_whole:
+                refusal = refusal or "method: uses the state of its object"
+            elif kind in ("await_expression", "yield_statement", "lock_statement", "synchronized_statement"):
+                refusal = refusal or f"impure: {kind.partition('_')[0]}"
+            elif kind == grammar.invocation or kind == grammar.access:
+                static = self.imported(item)
+                if static:
+                    called = item.child_by_field_name("name")
+                    if called is not None:
+                        rewrites.append((at(called.start_byte), at(called.end_byte), static.partition("/")[0]))
+                    qualified.add(static)
+                else:
+                    self.reach(item, used, qualified)
+            elif kind in ("identifier", "type_identifier"):
+                if self.declares(item, parent, field):
+                    bound.add(text(item))
+                elif not (field == "name" and parent in (grammar.invocation, grammar.access)) and field != "field":
+                    if not (parent == grammar.invocation and field == "function") and parent not in (
+                        "labeled_statement",
+                        "name_colon",
+                        "qualified_name",
+                        "break_statement",
+                        "continue_statement",
+                    ):
+                        used.add(text(item))
+        for name in sorted(qualified):
+            head = name.partition("/")[0]
+            for prefix, why in grammar.impure.items():
+                if head == prefix or head.startswith(prefix + "."):
+                    refusal = refusal or f"impure: {why} ({head})"
+        owners = {q.partition(".")[0] for q in qualified}
+        names = {q for q in qualified if q.partition(".")[0] not in bound | grammar.standard}
+        plain = {u for u in used - bound if u not in owners}
+        return Facts(
+            frozenset(names | plain),
+            frozenset(),
+            frozenset(),
+            rewrites=tuple(rewrites),
+            stubs=frozenset(stubs),
+            refusal=refusal,
+        )
+
+    def declares(self, item: Node, parent: str, field: str) -> bool:
+        """Say whether an identifier stands where a name is declared."""
+        if parent == "variable_declarator":
+            return field == "name" or (field == "" and item.prev_sibling is None)
+        if parent in ("type_parameter", "inferred_parameters", "lambda_expression", "catch_formal_parameter"):
+            return field in ("name", "parameters", "")
+        if parent in ("foreach_statement", "for_each_statement"):
+            return field == "left"
+        if parent == "parameter_list":
+            return field == "name"
+        return field == "name" and (
+            parent in self.grammar.parameter
+            or parent in ("enhanced_for_statement", "catch_declaration", "declaration_expression", "resource")
+            or parent.endswith(("_declaration", "declaration_pattern", "function_statement", "enum_constant"))
+            or parent == "enum_member_declaration"
+        )
+
+    def imported(self, item: Node) -> str:
+        """Return `Class.method/2` for a call of a method that was imported by its own name, or ""."""
+        name, arguments = item.child_by_field_name("name"), item.child_by_field_name("arguments")
+        if name is None or arguments is None or item.child_by_field_name("object") is not None:
+            return ""
+        link = self.module.links.get(self.source.text(name))
+        if link is None or "." not in link.name:
+            return ""
+        return f"{link.name}/{sum('comment' not in c.type for c in arguments.named_children)}"
+
+    def reach(self, item: Node, used: set[str], qualified: set[str]) -> None:
+        """Record what a call or a member access reaches by name."""
+        text, grammar = self.source.text, self.grammar
+        if item.type == grammar.access and item.type != grammar.invocation:
+            owner = item.child_by_field_name(grammar.access_owner)
+            member = item.child_by_field_name(grammar.access_member)
+            if owner is not None and member is not None and _is_type(owner, text(owner)):
+                qualified.add(f"{text(owner)}.{text(member)}")
+            return
+        arguments = item.child_by_field_name("arguments")
+        count = sum("comment" not in c.type for c in arguments.named_children) if arguments is not None else 0
+        function = item.child_by_field_name("function")
+        if function is not None:  # C#
+            if function.type == "identifier":
+                used.add(text(function) if text(function) == "nameof" else f"{text(function)}/{count}")
+            return
+        owner, member = item.child_by_field_name("object"), item.child_by_field_name("name")
+        if member is None:
+            return
+        if owner is None:
+            used.add(f"{text(member)}/{count}")
+        elif _is_type(owner, text(owner)):
+            qualified.add(f"{text(owner)}.{text(member)}/{count}")
+
+
+def _is_type(node: Node, name: str) -> bool:
+    """Say whether what stands before a dot is a type by the languages' naming (constants of Java are in capitals)."""
+    return node.type == "identifier" and name[:1].isupper() and not (len(name) > 1 and name.upper() == name)
+
+
+def _only_value(body: Node | None) -> Node | None:
+    if body is None:
+        return None
+    if body.type == "arrow_expression_clause":
+        return body.named_children[0] if body.named_children else None
+    statements = [c for c in body.named_children if "comment" not in c.type]
+    if len(statements) == 1 and statements[0].type == "return_statement" and statements[0].named_children:
+        return statements[0].named_children[0]
+    return None
+
+
+def assembled(site: Site, pieces: Sequence[Piece], grammar: Grammar, stub_base: str) -> str:
+    """Return the text of a unit: imports, then each class with the members that are needed, the entry's class first."""
+    imports = sorted({line for piece in pieces for line in piece.definition.imports})
+    stubs = sorted({name for piece in pieces for name in piece.definition.facts.stubs})
+    defined = {p.definition.name for p in pieces if p.definition.kind == "type"}
+    owners: dict[str, list[Piece]] = {site.entry.partition(".")[0]: []}
+    loose: list[Piece] = []
+    for piece in sorted(pieces, key=lambda p: p.definition.order):
+        if piece.definition.owner:
+            owners.setdefault(piece.definition.owner, []).append(piece)
+        else:
+            loose.append(piece)
+    blocks = [
+        f"class {owner}\n{{\n" + "\n\n".join(dict.fromkeys(_indented(p.text) for p in members)) + "\n}"
+        for owner, members in owners.items()
+        if owner not in defined
+    ]
+    blocks += [piece.text.strip() for piece in loose]
+    blocks += [grammar.stub.format(name=name, base=stub_base) for name in stubs if name not in defined]
+    body = "\n\n".join(blocks)
+    imports = [line for line in imports if _wanted(line, body)]
+    return "\n".join(imports) + ("\n\n" if imports else "") + body + "\n"
+
+
+def _wanted(line: str, body: str) -> bool:
+    """Say whether the body mentions what an import line names; lines that open a whole namespace always stay."""
+    name = line.rstrip(";").rpartition(".")[2]
+    return not line.startswith("import ") or name == "*" or re.search(rf"\b{re.escape(name)}\b", body) is not None
+
+
+def _indented(text: str) -> str:
+    lines = text.strip("\n").splitlines()
+    deep = [len(line) - len(line.lstrip()) for line in lines[1:] if line.strip()]
+    cut = min(deep, default=0)
+    first = lines[0].lstrip() if lines else ""
+    rest = [line[cut:] if line.strip() else "" for line in lines[1:]]
+    return "\n".join("    " + line if line else "" for line in [first, *rest])
