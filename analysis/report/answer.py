@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from markupsafe import Markup
 
+from analysis.fit import FEW_RUNS
 from analysis.report.charts import Interval, bar_axis, bar_scale, interval_bar
 from analysis.report.numbers import loss, percent, short, signed, whole_percent
 from analysis.report.reading import Answer, Reading
 from analysis.report.section import Section, lacking, render
 from analysis.report.tables import Column, colour_of, name_of, source_column, table
-from quality.mistakes import bad_input
 
+FAR = 1.05
+"""Beyond this multiple of the largest run an answer is called an extrapolation (a judgement: the factor is said)."""
 MORE, LESS = "more than uniform", "less than uniform"
 
 
@@ -26,7 +27,9 @@ def answer_section(reading: Reading) -> Section:
         return Section("answer", title, Markup(""), missing)
     shares, whole = reading.ask("report_allocation"), reading.ask("report_answer")
     rows, total = shares.records(), whole.records()[0]
-    headline, standing = verdict(rows, total["gain_low"])
+    answer = reading.allocation()
+    doubts = cautions(reading.fits(), answer["params"], answer["tokens"]) if reading.has("laws") else []
+    headline, standing = verdict(rows, total["gain_low"], doubtful=bool(doubts))
     body = render(
         "answer.html",
         shares=shares,
@@ -37,32 +40,48 @@ def answer_section(reading: Reading) -> Section:
         standing=standing,
         told_apart=sum(row["verdict"] in (MORE, LESS) for row in rows),
         languages=len(rows),
-        words=[_sentence(text) for text in read_answer(reading).get("words", ())],
+        words=[*doubts, *map(_sentence, answer.get("words", ()))],
         share_table=_share_table(shares),
         prediction_table=_prediction_table(shares),
     )
     return Section("answer", title, body)
 
 
-def read_answer(reading: Reading) -> dict[str, Any]:
-    """Return what `allocation.json` holds.
+def cautions(fits: Sequence[Mapping[str, Any]], params: float, tokens: Mapping[str, float]) -> list[str]:
+    """Return why the intervals of an answer say less than they seem to: few runs, or predictions far from any run.
 
-    Raises:
-        BadInput: The file is missing or is not JSON.
+    Args:
+        fits: The lines of `fits.jsonl`.
+        params: N that was asked for.
+        tokens: Language to recommended tokens.
     """
-    path = reading.folder / "allocation" / "allocation.json"
-    try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        bad_input(path, f"cannot be read ({error}); make it again with `{reading.artifacts['allocation'].command}`")
+    words: list[str] = []
+    few = [fit for fit in fits if fit["n_runs"] < FEW_RUNS * len(fit["estimates"])]
+    if few:
+        least = min(few, key=lambda fit: fit["n_runs"])
+        words.append(
+            f"{len(few)} of {len(fits)} laws rest on few runs (as few as {least['n_runs']} for"
+            f" {len(least['estimates'])} symbols): the true uncertainty is larger than the intervals."
+        )
+    factor = max(
+        (max(params / fit["ranges"]["params"][1], tokens.get(fit["group"], 0) / fit["ranges"]["tokens"][1]))
+        for fit in fits
+    )
+    if factor > FAR:
+        words.append(
+            f"The answer lies up to {short(factor)} times beyond the largest run: it holds only if the laws go on as"
+            " they began."
+        )
+    return words
 
 
-def verdict(rows: Sequence[Mapping[str, Any]], gain_low: float | None) -> tuple[str, str]:
+def verdict(rows: Sequence[Mapping[str, Any]], gain_low: float | None, *, doubtful: bool = False) -> tuple[str, str]:
     """Return the answer in one sentence, and how it stands: `clear`, `partly` or `open`.
 
     Args:
         rows: One a language, with `verdict`: where the share's 95% interval lies against the uniform share.
         gain_low: Lower end of the 95% interval of the predicted loss saved over uniform shares.
+        doubtful: The intervals themselves are in doubt (`cautions`), so no more than a hint is claimed.
     """
     if all(row["verdict"] is None for row in rows):
         return "These shares come without intervals: how sure they are is not known.", "open"
@@ -74,9 +93,10 @@ def verdict(rows: Sequence[Mapping[str, Any]], gain_low: float | None) -> tuple[
     moved = " and ".join(f"{word} {_listed(names)}" for word, names in (("more", more), ("less", less)) if names)
     if gain_low is None or gain_low <= 0:
         return f"These runs point to {moved}, but whether that beats uniform is open.", "partly"
-    if len(apart) < len(rows):
-        return f"These runs support {moved}; the other shares cannot be told apart from uniform.", "partly"
-    return f"These runs support {moved}.", "clear"
+    rest = "; the other shares cannot be told apart from uniform" if len(apart) < len(rows) else ""
+    if doubtful:
+        return f"These runs point to {moved}{rest}, but do not prove it.", "partly"
+    return f"These runs support {moved}{rest}.", "partly" if rest else "clear"
 
 
 def _listed(names: Sequence[str]) -> str:
@@ -84,7 +104,7 @@ def _listed(names: Sequence[str]) -> str:
 
 
 def _sentence(text: Any) -> str:
-    words = str(text)
+    words = str(text).replace("bits_per_byte", "bits per byte")
     return f"{words[:1].upper()}{words[1:]}{'' if words.endswith('.') else '.'}"
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -13,14 +12,12 @@ from numpy.typing import ArrayLike
 from analysis import laws
 from analysis.fit import predict
 from analysis.laws import Floats
-from analysis.report.answer import read_answer
 from analysis.report.charts import Axis, Band, Dot, Drawing, Line, line_chart
 from analysis.report.numbers import count, loss, percent, scientific, short
 from analysis.report.reading import Answer, Reading
 from analysis.report.section import Section, lacking, render
 from analysis.report.tables import Column, colour_of, name_of, source_column, table
 from analysis.report.training import shade_of
-from quality.mistakes import bad_input
 
 CURVE_POINTS = 33
 MAX_LINES = 5
@@ -31,20 +28,6 @@ BAND_ROOM = 0.75
 _COUNTED = {"params_non_embedding": "without embeddings", "params_total": "with embeddings"}
 
 
-def read_fits(reading: Reading) -> list[dict[str, Any]]:
-    """Return the lines of `fits.jsonl`.
-
-    Raises:
-        BadInput: The file is missing or a line of it is not JSON.
-    """
-    path = reading.folder / "laws" / "fits.jsonl"
-    try:
-        lines = path.read_text(encoding="utf-8").splitlines()
-        return [json.loads(line) for line in lines if line.strip()]
-    except (OSError, ValueError) as error:
-        bad_input(path, f"cannot be read ({error}); make it again with `{reading.artifacts['laws'].command}`")
-
-
 def laws_section(reading: Reading) -> Section:
     """Return the section on fitted laws."""
     title = "Fitted laws"
@@ -53,7 +36,7 @@ def laws_section(reading: Reading) -> Section:
         return Section("laws", title, Markup(""), missing)
     fits, quality = reading.ask("report_fits"), reading.ask("report_fit_quality")
     points = reading.ask("report_law_points") if reading.has("runs") else None
-    lines = read_fits(reading)
+    lines = reading.fits()
     target = _target(reading)
     rows = points.records() if points is not None else []
     body = render(
@@ -93,7 +76,7 @@ def _target(reading: Reading) -> dict[str, Any] | None:
     """Return N and the tokens of each source that were asked for, if there is an allocation."""
     if not reading.has("allocation"):
         return None
-    answer = read_answer(reading)
+    answer = reading.allocation()
     return {"params": answer["params"], "tokens": answer["tokens"]}
 
 

@@ -8,6 +8,7 @@ the SQL that was run and the files and commands behind it; no extension is fetch
 from __future__ import annotations
 
 import contextlib
+import json
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -163,6 +164,31 @@ class Reading:
                 mistakes.update(dict.fromkeys(error.mistakes))
         if mistakes:
             raise BadInput(mistakes)
+
+    def allocation(self) -> dict[str, Any]:
+        """Return what `allocation.json` holds.
+
+        Raises:
+            BadInput: The file is missing or is not JSON.
+        """
+        return self._json("allocation", "allocation.json")[0]
+
+    def fits(self) -> list[dict[str, Any]]:
+        """Return the lines of `fits.jsonl`.
+
+        Raises:
+            BadInput: The file is missing or a line of it is not JSON.
+        """
+        return self._json("laws", "fits.jsonl")
+
+    def _json(self, kind: str, name: str) -> list[dict[str, Any]]:
+        path = self.folder / kind / name
+        try:
+            text = path.read_text(encoding="utf-8")
+            parts = text.splitlines() if name.endswith(".jsonl") else [text]
+            return [json.loads(part) for part in parts if part.strip()]
+        except (OSError, ValueError) as error:
+            bad_input(path, f"cannot be read ({error}); make it again with `{self.artifacts[kind].command}`")
 
     def _mistake(self, where: Where, why: str) -> Mistake:
         named = [name for name in where.files if "*" not in name and str(self.folder / name) in why]

@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from analysis.report import numbers
-from analysis.report.answer import verdict
+from analysis.report.answer import cautions, verdict
 from analysis.report.charts import (
     Axis,
     Band,
@@ -193,6 +193,22 @@ def test_the_verdict_claims_no_more_than_the_intervals(
     headline, found = verdict([row("python", said[0]), row("go", said[1])], gain_low)
     assert words in headline
     assert found == standing
+
+
+def test_doubtful_intervals_support_nothing() -> None:
+    rows = [row("python", "more than uniform"), row("go", "less than uniform")]
+    headline, standing = verdict(rows, 0.1, doubtful=True)
+    assert headline == "These runs point to more Python and less Go, but do not prove it."
+    assert standing == "partly"
+
+
+def test_few_runs_and_far_answers_are_said() -> None:
+    law = {"n_runs": 9, "estimates": dict.fromkeys("abcde", 1.0), "group": "go"}
+    law |= {"ranges": {"params": [1e4, 1e6], "tokens": [1e5, 1e7]}}
+    few, far = cautions([law], 1e6, {"go": 5e7})
+    assert "as few as 9 for 5 symbols" in few
+    assert "up to 5 times beyond the largest run" in far
+    assert cautions([{**law, "n_runs": 15}], 1e6, {"go": 1e7}) == []
 
 
 def palette(scheme: str) -> tuple[list[np.ndarray], np.ndarray]:
