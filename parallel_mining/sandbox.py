@@ -127,18 +127,19 @@ def run(
     limits = limits or Limits()
     launcher = _launcher()
     _check(files or {}, binds)
-    with tempfile.TemporaryDirectory(prefix="polymix-sandbox-") as parent, _cgroup(limits) as group:
+    with tempfile.TemporaryDirectory(prefix="polymix-sandbox-") as parent, _place() as place, _cgroup(limits) as group:
         job = Path(parent, "job")
         _lay_out(job, files or {})
         with _sealed("stdin", stdin) as given, _sealed("seccomp", _filter()) as seccomp:
             inner = _inner(argv, limits, launcher, bounded=group is not None)
             command = _bubblewrap(launcher, job, limits, binds, environment or {}, seccomp.fileno())
-            script = "".join(
-                f"echo $$ > {shlex.quote(str(path))} || exit 125; " for path in (group.joins if group else ())
-            )
-            script += f'cd {shlex.quote(parent)} && exec "$@"'
+            # With the signal that is asked for first, there is no moment when this process may die and the rest lives.
+            script = f'[ "$PPID" -eq {os.getpid()} ] || exit 125; '
+            for path in group.joins if group else ():
+                script += f"echo $$ > {shlex.quote(str(path))} || exit 125; "
+            start = ["setpriv", "--pdeathsig", "KILL", "/bin/sh", "-c", f'{script} exec "$@"', "sh"]
             return _supervise(
-                ["/bin/sh", "-c", script, "sh", *_rebased(launcher, parent), *command, *inner],
+                [*start, *_rebased(launcher, place), *command, *inner],
                 given,
                 seccomp.fileno(),
                 limits,
@@ -187,7 +188,8 @@ class _Launcher:
 
     Args:
         root: Real root: no user namespace; the program's user is changed by `setpriv`, so that it owns nothing at all.
-        rebase: `/` is a chroot and no mount point, which `pivot_root` needs: enter a bind mount of it first.
+        rebase: `/` is a chroot and no mount point, which `pivot_root` needs: enter a bind mount of it first. Only where
+            that mount stays in the namespace that it is made in.
     """
 
     root: bool
@@ -205,11 +207,18 @@ def _launcher() -> _Launcher:
         ways = [_Launcher(root=True, rebase=False), _Launcher(root=True, rebase=True), *ways]
     why = ""
     for way in ways:
-        with tempfile.TemporaryDirectory(prefix="polymix-sandbox-") as parent, _sealed("seccomp", _filter()) as seccomp:
+        if way.rebase and _mounts_leak():
+            why += "; / is a chroot on a mount that is shared with others: bind-mount it on itself before the chroot"
+            continue
+        with (
+            tempfile.TemporaryDirectory(prefix="polymix-sandbox-") as parent,
+            _place() as place,
+            _sealed("seccomp", _filter()) as seccomp,
+        ):
             job = Path(parent, "job")
             _lay_out(job, {})
             command = [
-                *_rebased(way, parent),
+                *_rebased(way, place),
                 *_bubblewrap(way, job, Limits(), (), {}, seccomp.fileno()),
                 *_inner(["/bin/true"], Limits(), way, bounded=True),
             ]
@@ -225,16 +234,40 @@ def _launcher() -> _Launcher:
     )
 
 
-def _rebased(launcher: _Launcher, parent: str) -> list[str]:
+@contextmanager
+def _place() -> Iterator[Path]:
+    """Give an empty folder to mount on; it is taken away by `rmdir` alone, which can never reach into a mount."""
+    place = Path(tempfile.mkdtemp(prefix="polymix-root-"))
+    try:
+        yield place
+    finally:
+        place.rmdir()
+
+
+_MOUNT = ("unshare", "--mount", "--propagation", "unchanged", "/bin/sh", "-c")
+
+
+def _mounts_leak() -> bool:
+    """Say whether a mount made in a new mount namespace would be seen outside it."""
+    with _place() as place:
+        # The command's own view ends with it; what is still there afterwards has leaked.
+        path = shlex.quote(str(place))
+        subprocess.run([*_MOUNT, f"mount -t tmpfs polymix {path}"], stdin=subprocess.DEVNULL, capture_output=True)
+        leaked = os.path.ismount(place)
+        if leaked:
+            subprocess.run(["umount", str(place)], stdin=subprocess.DEVNULL, capture_output=True)
+        return leaked
+
+
+def _rebased(launcher: _Launcher, place: Path) -> list[str]:
     if not launcher.rebase:
         return []
-    root = f"{parent}/root"
-    Path(root).mkdir()
+    root = shlex.quote(str(place))
     script = (
         "test -e /proc/self/status || mount -t proc proc /proc || exit 125; "
-        f'mount --rbind / {shlex.quote(root)} && exec chroot {shlex.quote(root)} "$@"'
+        f'mount --rbind / {root} && exec chroot {root} "$@"'
     )
-    return ["unshare", "--mount", "--propagation", "unchanged", "/bin/sh", "-c", script, "sh"]
+    return [*_MOUNT, script, "sh"]
 
 
 def _bubblewrap(
