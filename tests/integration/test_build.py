@@ -1,0 +1,239 @@
+"""A corpus from real files to Parquet, on one Spark session; the same bytes however the work is divided."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pyarrow.dataset as ds
+import pyarrow.parquet as pq
+import pytest
+
+from pipelines import corpus
+from pipelines.corpus import CorpusSettings, build
+from pipelines.dedup import CLUSTER_SCHEMA, deduplicate
+from quality.artifacts import read_manifest
+from quality.contracts import ContractFailed
+from quality.documents import DOCUMENT_SCHEMA, REJECT_SCHEMA
+from quality.mistakes import BadInput
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
+
+pytestmark = [
+    pytest.mark.spark,
+    # Spark's own modules and the sockets of its workers; the project's modules stay under the general rule.
+    pytest.mark.filterwarnings("ignore::ResourceWarning"),
+    pytest.mark.filterwarnings("ignore:::pyspark"),
+]
+
+FOLDERS = 6
+
+
+def program(language: str, number: int) -> str:
+    names = [f"value{number}_{n}" for n in range(30)]
+    if language == "python":
+        return "".join(f"def {name}(a, b):\n    return a * {n} + b - {number}\n\n" for n, name in enumerate(names))
+    body = "".join(
+        f"\treturn a*{n} + b - {number}\n}}\n\nfunc {name}(a, b int) int {{\n" for n, name in enumerate(names)
+    )
+    return f"package p{number}\n\nfunc first(a, b int) int {{\n{body}\treturn a\n}}\n"
+
+
+def write(path: Path, text: str | bytes) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(text if isinstance(text, bytes) else text.encode())
+
+
+@pytest.fixture(scope="module")
+def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    root = tmp_path_factory.mktemp("source") / "project"
+    write(root / "LICENSE", "MIT License\n\nCopyright (c) 2020 X\n\n" + MIT)
+    for number in range(FOLDERS):
+        write(root / f"py{number}" / "a.py", program("python", number))
+        write(root / f"go{number}" / "a.go", program("go", number))
+    near = program("python", 0).replace("value0_7(", "renamed(")
+    write(root / "py1" / "near.py", near)
+    write(root / "py2" / "same.py", program("python", 2))
+    write(root / "py3" / "crlf.py", program("python", 3).replace("\n", "\r\n"))
+    write(root / "py4" / "tiny.py", "x = 4\n")
+    write(root / "py5" / "tiny.py", "y = 5\n")
+    write(root / "py5" / "broken.py", "def def def ((( = = =\n" * 9)
+    write(root / "py5" / "gpl.py", "# SPDX-License-Identifier: GPL-3.0-only\n" + program("python", 77))
+    write(root / "data.bin", bytes(range(256)) * 4)
+    write(root / "README.md", "# Words\n")
+    return root
+
+
+MIT = """Permission is hereby granted, free of charge, to any person obtaining a copy of this software and associated
+documentation files (the "Software"), to deal in the Software without restriction, including without limitation the
+rights to use, copy, modify, merge, publish, distribute, sublicense, and/or sell copies of the Software, and to permit
+persons to whom the Software is furnished to do so, subject to the following conditions:
+
+The above copyright notice and this permission notice shall be included in all copies or substantial portions of the
+Software.
+
+THE SOFTWARE IS PROVIDED "AS IS", WITHOUT WARRANTY OF ANY KIND, EXPRESS OR IMPLIED, INCLUDING BUT NOT LIMITED TO THE
+WARRANTIES OF MERCHANTABILITY, FITNESS FOR A PARTICULAR PURPOSE AND NONINFRINGEMENT. IN NO EVENT SHALL THE AUTHORS OR
+COPYRIGHT HOLDERS BE LIABLE FOR ANY CLAIM, DAMAGES OR OTHER LIABILITY, WHETHER IN AN ACTION OF CONTRACT, TORT OR
+OTHERWISE, ARISING FROM, OUT OF OR IN CONNECTION WITH THE SOFTWARE OR THE USE OR OTHER DEALINGS IN THE SOFTWARE.
+"""
+
+
+@pytest.fixture(scope="module")
+def spark(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SparkSession]:
+    from pipelines.spark import session
+
+    with session(tmp_path_factory.mktemp("spark"), master="local[2]", memory="1g") as spark:
+        yield spark
+
+
+@pytest.fixture(scope="module")
+def built(source: Path, spark: SparkSession, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("built") / "corpus"
+    build([str(source)], out, spark=spark, command="polymix build ...")
+    return out
+
+
+def documents(folder: Path) -> list[dict[str, Any]]:
+    return ds.dataset(folder / "documents", format="parquet", partitioning="hive").to_table().to_pylist()
+
+
+def test_every_file_is_a_document_or_a_reject(built: Path, source: Path) -> None:
+    kept = documents(built)
+    rejects = pq.read_table(built / "rejects.parquet").to_pylist()
+    seen = sorted(path.relative_to(source).as_posix() for path in source.rglob("*") if path.is_file())
+    assert sorted([row["path"] for row in kept] + [row["path"] for row in rejects]) == seen
+    why = {row["path"]: (row["stage"], row["reason"]) for row in rejects}
+    assert why["py5/broken.py"] == ("filter", "syntax")
+    assert why["py5/gpl.py"] == ("licence", "non_permissive")
+    assert why["data.bin"][0] == why["README.md"][0] == why["LICENSE"][0] == "classify"
+    counts = read_manifest(built, "corpus")["counts"]
+    assert counts["files_seen"] == len(seen)
+    assert counts["bytes_seen"] == sum((source / path).stat().st_size for path in seen)
+    assert counts["documents"] == len(kept) == sum(row["documents"] for row in counts["languages"].values())
+    assert sum(number for stage in counts["rejects"].values() for number in stage.values()) == len(rejects)
+
+
+def test_one_of_each_group_of_duplicates_stays_and_short_files_do_too(built: Path) -> None:
+    paths = {row["path"] for row in documents(built)}
+    assert len(paths & {"py0/a.py", "py1/near.py"}) == 1
+    assert len(paths & {"py2/a.py", "py2/same.py"}) == 1
+    assert len(paths & {"py3/a.py", "py3/crlf.py"}) == 1
+    assert {"py4/tiny.py", "py5/tiny.py"} <= paths
+    reasons = [row["reason"] for row in pq.read_table(built / "clusters.parquet").to_pylist()]
+    assert {name: reasons.count(name) for name in ("same_bytes", "same_text", "near", "survivor")} == {
+        "same_bytes": 1,
+        "same_text": 1,
+        "near": 1,
+        "survivor": 3,
+    }
+
+
+def test_what_is_on_disk_has_the_schemas_and_whole_texts(built: Path, source: Path) -> None:
+    files = sorted((built / "documents").rglob("*.parquet"))
+    in_file = [field for field in DOCUMENT_SCHEMA if field.name not in ("language", "split")]
+    assert all(list(pq.read_schema(file)) == in_file for file in files)
+    assert pq.read_schema(built / "rejects.parquet").equals(REJECT_SCHEMA)
+    assert pq.read_schema(built / "clusters.parquet").equals(CLUSTER_SCHEMA)
+    for row in documents(built):
+        assert row["text"].encode() == (source / row["path"]).read_bytes()
+    assert not list(built.rglob("*.partial"))
+    assert not (built / ".scratch").exists()
+
+
+def test_each_language_has_both_sides_and_no_folder_has_two(built: Path) -> None:
+    counts = read_manifest(built, "corpus")["counts"]["languages"]
+    assert set(counts) == {"python", "go"}
+    for row in counts.values():
+        assert row["train_bytes"] > row["validation_bytes"] > 0
+        assert row["split_unit"] == "folder"
+    sides: dict[str, set[str]] = {}
+    for row in documents(built):
+        sides.setdefault(row["path"].split("/")[0], set()).add(row["split"])
+    assert all(len(found) == 1 for found in sides.values())
+
+
+def test_spark_and_memory_find_the_same_duplicates(built: Path, source: Path) -> None:
+    clusters = {row["id"]: row for row in pq.read_table(built / "clusters.parquet").to_pylist()}
+    texts: dict[str, str] = {}
+    for file in source.rglob("*.py"):
+        blob = corpus.git_blob_id(file.read_bytes())
+        texts[corpus.document_id("project", file.relative_to(source).as_posix(), blob)] = file.read_bytes().decode()
+    texts = {name: text for name, text in texts.items() if name in clusters}
+    assert len(texts) == FOLDERS + 5
+    near = CorpusSettings().near_duplicates
+    alone = {row["id"]: row for row in deduplicate(list(texts), list(texts.values()), near).to_pylist()}
+    similarity = sorted(row["similarity"] for row in alone.values() if row["reason"] == "near")
+    assert similarity == sorted(clusters[name]["similarity"] for name in alone if clusters[name]["reason"] == "near")
+    assert sum(row["kept"] for row in alone.values()) == sum(clusters[name]["kept"] for name in alone)
+
+
+def test_the_same_bytes_however_the_work_is_divided(
+    built: Path, source: Path, spark: SparkSession, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(corpus, "_STAGED_BYTES", 3000)
+    partitions = spark.conf.get("spark.sql.shuffle.partitions")
+    spark.conf.set("spark.sql.shuffle.partitions", "3")
+    spark.conf.set("spark.sql.adaptive.enabled", "false")
+    try:
+        build([str(source)], tmp_path / "corpus", spark=spark, command="polymix build ...")
+    finally:
+        spark.conf.set("spark.sql.shuffle.partitions", partitions)
+        spark.conf.set("spark.sql.adaptive.enabled", "true")
+    names = sorted(path.relative_to(built) for path in built.rglob("*") if path.is_file())
+    assert names == sorted(
+        path.relative_to(tmp_path / "corpus") for path in (tmp_path / "corpus").rglob("*") if path.is_file()
+    )
+    for name in names:
+        assert (tmp_path / "corpus" / name).read_bytes() == (built / name).read_bytes(), name
+
+
+def test_a_broken_contract_publishes_nothing(
+    source: Path, spark: SparkSession, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = corpus.assign
+
+    def leaking(*arguments: Any) -> Any:
+        split = real(*arguments)
+        return type(split)(dict.fromkeys(split.side, "test"), split.unit)
+
+    monkeypatch.setattr(corpus, "assign", leaking)
+    with pytest.raises(ContractFailed, match="expect_column_values_to_be_in_set") as failure:
+        build([str(source)], tmp_path / "corpus", spark=spark)
+    assert "split=test" in str(failure.value)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_sources_without_code_are_refused_with_the_reasons(spark: SparkSession, tmp_path: Path) -> None:
+    write(tmp_path / "in" / "a.md", "# words\n")
+    write(tmp_path / "in" / "b.py", program("python", 1))
+    with pytest.raises(BadInput, match="no file of 2 was kept") as wrong:
+        build([str(tmp_path / "in")], tmp_path / "corpus", spark=spark)
+    assert "1 classify: text, 1 licence: no_license" in str(wrong.value)
+    assert [path.name for path in tmp_path.iterdir()] == ["in"]
+
+
+def test_mistakes_in_sources_are_found_before_spark_is_asked(tmp_path: Path) -> None:
+    with pytest.raises(BadInput) as wrong:
+        build([str(tmp_path / "missing"), "pypi:nothing"], tmp_path / "corpus")
+    assert len(wrong.value.mistakes) == 2
+    with pytest.raises(BadInput, match="none given"):
+        build([], tmp_path / "corpus")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_missing_or_old_java_is_said_with_what_to_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from pipelines.spark import find_java
+
+    monkeypatch.delenv("JAVA_HOME", raising=False)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(BadInput, match="make toolchains"):
+        find_java()
+    java = tmp_path / "java"
+    java.write_text("#!/bin/sh\necho 'openjdk version \"11.0.2\"' >&2\n")
+    java.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
+    with pytest.raises(BadInput, match="is Java 11"):
+        find_java()
