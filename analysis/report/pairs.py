@@ -16,12 +16,15 @@ from analysis.report.numbers import count, percent
 from analysis.report.reading import Answer, Reading
 from analysis.report.section import Section, lacking, render
 from analysis.report.tables import Column, colour_of, name_of, source_column, table
+from parallel_mining import values
 from parallel_mining.pairs import VERDICTS
 
 MAX_CODE_CHARACTERS = 6_000
 """Longer code is cut, and the page says so: the file holds it whole."""
 MAX_CODES_CHARACTERS = 900_000
 """All code in a page together; pairs beyond it are listed without their code."""
+SHOWN_INPUTS = 5
+MAX_INPUT_CHARACTERS = 120
 
 _MEANINGS = {
     "equivalent": "proved",
@@ -165,6 +168,8 @@ def _shown(pairs: Answer) -> list[dict[str, Any]]:
                 "with_code": budget >= 0,
                 "sides": [_side(row, "left", left), _side(row, "right", right)],
                 "domain_words": _domain(row["domain"]),
+                "inputs": _inputs(row["evidence"]),
+                "toolchains": _toolchains(row["evidence"]),
                 "colour": colour_of(row["right_language"]),
             }
         )
@@ -197,3 +202,25 @@ def _domain(domain: str) -> str:
         return "; ".join(f"{', '.join(family['parameters'])} ({family['level']})" for family in families)
     except (ValueError, TypeError, KeyError):
         return domain
+
+
+def _inputs(evidence: str) -> list[str]:
+    """Return the first inputs that both sides were run on, as Python writes them; none where they cannot be read."""
+    try:
+        wires = [wire for family in json.loads(evidence)["families"] for wire in family["inputs"]]
+        arguments = [values.plain(values.decode(wire)) for wire in wires[:SHOWN_INPUTS]]
+    except (ValueError, TypeError, KeyError):
+        return []
+    return [_shortened(", ".join(map(repr, each))) for each in arguments]
+
+
+def _shortened(text: str) -> str:
+    return text if len(text) <= MAX_INPUT_CHARACTERS else f"{text[:MAX_INPUT_CHARACTERS]}…"
+
+
+def _toolchains(evidence: str) -> str:
+    try:
+        found = json.loads(evidence)
+        return f"{found['left_toolchain']} and {found['right_toolchain']}"
+    except (ValueError, TypeError, KeyError):
+        return ""

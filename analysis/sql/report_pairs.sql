@@ -19,6 +19,7 @@ select
     cases,
     agreed,
     domain,
+    evidence,
     reason
 from read_parquet('pairs/pairs.parquet')
 order by right_language, left_language, lower(left_entry), pair_id

@@ -14,6 +14,7 @@ import pyarrow.parquet as pq
 
 from analysis.allocate import allocate
 from analysis.fit import fit
+from parallel_mining import values
 from parallel_mining.pairs import PAIR_SCHEMA
 from quality.artifacts import creating
 from quality.contracts import RESULT_SCHEMA
@@ -145,7 +146,15 @@ def make_pairs(turn: Path) -> None:
                 "cases": 24 + i,
                 "agreed": 24 + i,
                 "domain": json.dumps([{"parameters": ["str", "int"], "level": "full"}]),
-                "evidence": "{}",
+                "evidence": json.dumps(
+                    {
+                        "left_toolchain": "python 3.11",
+                        "right_toolchain": HOSTILE,
+                        "families": [{"inputs": [values.encode([f"  Text {i} ", i])] * 24}],
+                    }
+                )
+                if i
+                else "{}",
             }
             rows.append(row)
         for i, (verdict, reason) in enumerate(

@@ -246,6 +246,8 @@ def test_fingerprints_are_those_of_the_manifests(turn: Path, page: Page) -> None
 
 def test_the_inputs_of_a_pair_are_named(page: Page) -> None:
     assert "str, int (full)" in page.texts["pairs"]
+    assert page.texts["pairs"].count("('  Text 5 ', 5)") == 5
+    assert "python 3.11 and " in page.texts["pairs"]
 
 
 def test_a_run_that_diverged_is_named(page: Page) -> None:
