@@ -226,7 +226,7 @@ def trip(
     settings = {
         "programs": left,
         "entries": {k: programs[k].entry for k in left},
-        "types": {k: _types(programs[k]) for k in left},
+        "types": {k: _types(programs[k], plan.types.get(k)) for k in left},
         "runs": runs,
         "case_s": limits.case_s,
         "load_s": limits.load_s,
@@ -261,9 +261,10 @@ def trip(
     return records, completed
 
 
-def _types(program: Program) -> str:
-    """Return the declared types as the supervisor's task files carry them."""
-    return f"{';'.join(map(str, program.parameters or ())) or '-'}>{program.returns or '-'}"
+def _types(program: Program, known: Sequence[str] | None) -> str:
+    """Return the types of parameters and result as the supervisor's task files carry them."""
+    takes = known if known is not None else tuple(map(str, program.parameters or ()))
+    return f"{';'.join(takes) or '-'}>{program.returns or '-'}"
 
 
 _SUPERVISOR = Path(__file__).parent / "drivers" / "supervisor.py"

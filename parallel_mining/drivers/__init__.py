@@ -67,6 +67,7 @@ class Job:
         environment: Variables for both.
         alone: A worker takes one program, not all of them.
         refused: Program number to reason, for programs that were refused before anything ran.
+        types: Program number to its parameters' types, where the driver knows more than the program declares.
     """
 
     files: Mapping[str, bytes]
@@ -75,6 +76,7 @@ class Job:
     environment: Mapping[str, str] = field(default_factory=dict[str, str])
     alone: bool = False
     refused: Mapping[int, str] = field(default_factory=dict[int, str])
+    types: Mapping[int, Sequence[str]] = field(default_factory=dict[int, Sequence[str]])
 
 
 class Driver(Protocol):
