@@ -169,7 +169,8 @@ def _workers_run(python: str) -> Iterator[None]:
 
 
 def _tail(log: Path, lines: int = 15) -> str:
-    return "\n".join(log.read_text(errors="replace").splitlines()[-lines:]) if log.is_file() else ""
+    text = log.read_text(errors="replace") if log.is_file() else ""
+    return "\n".join([line for line in text.splitlines() if line.strip() and not line.startswith("\tat ")][-lines:])
 
 
 def _cause(message: str) -> str:

@@ -94,7 +94,17 @@ def _settings(path: Path | None, given: dict[str, Any], threshold: float | None)
     try:
         return CorpusSettings.model_validate(values)
     except ValidationError as error:
+        found = error.errors()
+        # A list whose every entry is wrong is also reported as too short: say what is wrong with the entries only.
+        inner = [one for one in found if not any(_within(other["loc"], one["loc"]) for other in found)]
         raise BadInput(
-            Mistake(f"{path or 'options'}: {'.'.join(map(str, one['loc']))}", f"{one['input']!r}: {one['msg']}")
-            for one in error.errors()
+            Mistake(
+                f"{path or 'options'}: {'.'.join(map(str, one['loc']))}",
+                f"{one['input']!r}: {one['msg'].removeprefix('Value error, ')}",
+            )
+            for one in inner
         ) from error
+
+
+def _within(inner: tuple[int | str, ...], outer: tuple[int | str, ...]) -> bool:
+    return len(inner) > len(outer) and inner[: len(outer)] == outer
