@@ -28,8 +28,10 @@ def answer_section(reading: Reading) -> Section:
     shares, whole = reading.ask("report_allocation"), reading.ask("report_answer")
     rows, total = shares.records(), whole.records()[0]
     answer = reading.allocation()
-    doubts = cautions(reading.fits(), answer["params"], answer["tokens"]) if reading.has("laws") else []
-    headline, standing = verdict(rows, total["gain_low"], doubtful=bool(doubts))
+    fits = reading.fits() if reading.has("laws") else []
+    few = few_runs(fits)
+    far = bool(fits) and beyond(fits, answer["params"], answer["tokens"]) > FAR
+    headline, standing = verdict(rows, total["gain_low"], doubtful=bool(few) or far)
     body = render(
         "answer.html",
         shares=shares,
@@ -40,39 +42,41 @@ def answer_section(reading: Reading) -> Section:
         standing=standing,
         told_apart=sum(row["verdict"] in (MORE, LESS) for row in rows),
         languages=len(rows),
-        words=[*doubts, *map(_sentence, answer.get("words", ()))],
+        words=[*filter(None, [few]), *map(_sentence, answer.get("words", ()))],
         share_table=_share_table(shares),
         prediction_table=_prediction_table(shares),
     )
     return Section("answer", title, body)
 
 
-def cautions(fits: Sequence[Mapping[str, Any]], params: float, tokens: Mapping[str, float]) -> list[str]:
-    """Return why the intervals of an answer say less than they seem to: few runs, or predictions far from any run.
+def few_runs(fits: Sequence[Mapping[str, Any]]) -> str:
+    """Say that laws rest on few runs, so that their intervals are too narrow; empty where none does.
+
+    Args:
+        fits: The lines of `fits.jsonl`.
+    """
+    few = [fit for fit in fits if fit["n_runs"] < FEW_RUNS * len(fit["estimates"])]
+    if not few:
+        return ""
+    least = min(few, key=lambda fit: fit["n_runs"])
+    return (
+        f"{len(few)} of {len(fits)} laws rest on few runs (as few as {least['n_runs']} for"
+        f" {len(least['estimates'])} symbols): the true uncertainty is larger than the intervals."
+    )
+
+
+def beyond(fits: Sequence[Mapping[str, Any]], params: float, tokens: Mapping[str, float]) -> float:
+    """Return how many times further than the largest run an answer lies, in N or in D, whichever is further.
 
     Args:
         fits: The lines of `fits.jsonl`.
         params: N that was asked for.
         tokens: Language to recommended tokens.
     """
-    words: list[str] = []
-    few = [fit for fit in fits if fit["n_runs"] < FEW_RUNS * len(fit["estimates"])]
-    if few:
-        least = min(few, key=lambda fit: fit["n_runs"])
-        words.append(
-            f"{len(few)} of {len(fits)} laws rest on few runs (as few as {least['n_runs']} for"
-            f" {len(least['estimates'])} symbols): the true uncertainty is larger than the intervals."
-        )
-    factor = max(
-        (max(params / fit["ranges"]["params"][1], tokens.get(fit["group"], 0) / fit["ranges"]["tokens"][1]))
+    return max(
+        max(params / fit["ranges"]["params"][1], tokens.get(fit["group"], 0) / fit["ranges"]["tokens"][1])
         for fit in fits
     )
-    if factor > FAR:
-        words.append(
-            f"The answer lies up to {short(factor)} times beyond the largest run: it holds only if the laws go on as"
-            " they began."
-        )
-    return words
 
 
 def verdict(rows: Sequence[Mapping[str, Any]], gain_low: float | None, *, doubtful: bool = False) -> tuple[str, str]:
@@ -81,7 +85,7 @@ def verdict(rows: Sequence[Mapping[str, Any]], gain_low: float | None, *, doubtf
     Args:
         rows: One a language, with `verdict`: where the share's 95% interval lies against the uniform share.
         gain_low: Lower end of the 95% interval of the predicted loss saved over uniform shares.
-        doubtful: The intervals themselves are in doubt (`cautions`), so no more than a hint is claimed.
+        doubtful: Few runs, or an answer far from any run: the intervals are in doubt, so only a hint is claimed.
     """
     if all(row["verdict"] is None for row in rows):
         return "These shares come without intervals: how sure they are is not known.", "open"

@@ -199,7 +199,7 @@ def line_chart(drawing: Drawing, *, name: str, description: str, width: int = 34
         *(_line(line, across, up) for line in drawing.lines),
         *(_dot(dot, across, up) for dot in drawing.dots),
         Markup("</g>"),
-        _end_labels(drawing.lines, up, right, height),
+        _end_labels(drawing.lines, across, up, height),
         Markup("</svg>"),
     ]
     return Markup("").join(parts)
@@ -262,17 +262,16 @@ def _dot(dot: Dot, across: Scale, up: Scale) -> Markup:
     )
 
 
-def _end_labels(lines: Sequence[Line], up: Scale, right: float, height: int) -> Markup:
-    named = sorted((up(line.points[-1][1]), line.label) for line in lines if line.label and line.points)
+def _end_labels(lines: Sequence[Line], across: Scale, up: Scale, height: int) -> Markup:
+    named = sorted((up(line.points[-1][1]), across(line.points[-1][0]), line.label) for line in lines if line.label)
     places: list[float] = []
-    for y, _ in named:
+    for y, _, _ in named:
         places.append(max(y, places[-1] + _LABEL_GAP) if places else max(y, _MARGIN_TOP + 4))
-    over = places[-1] - (height - _MARGIN_BOTTOM) if places else 0
-    if over > 0:
+    if places and places[-1] > height - _MARGIN_BOTTOM:
         places = _pushed_up(places, height - _MARGIN_BOTTOM)
     return Markup("").join(
-        Markup('<text class="end-label" x="{}" y="{}" dy="3.5">{}</text>').format(_pixel(right + 5), _pixel(y), label)
-        for y, (_, label) in zip(places, named, strict=True)
+        Markup('<text class="end-label" x="{}" y="{}" dy="3.5">{}</text>').format(_pixel(x + 5), _pixel(y), label)
+        for y, (_, x, label) in zip(places, named, strict=True)
     )
 
 

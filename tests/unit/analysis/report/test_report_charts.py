@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from analysis.report import numbers
-from analysis.report.answer import cautions, verdict
+from analysis.report.answer import beyond, few_runs, verdict
 from analysis.report.charts import (
     Axis,
     Band,
@@ -205,10 +205,10 @@ def test_doubtful_intervals_support_nothing() -> None:
 def test_few_runs_and_far_answers_are_said() -> None:
     law = {"n_runs": 9, "estimates": dict.fromkeys("abcde", 1.0), "group": "go"}
     law |= {"ranges": {"params": [1e4, 1e6], "tokens": [1e5, 1e7]}}
-    few, far = cautions([law], 1e6, {"go": 5e7})
-    assert "as few as 9 for 5 symbols" in few
-    assert "up to 5 times beyond the largest run" in far
-    assert cautions([{**law, "n_runs": 15}], 1e6, {"go": 1e7}) == []
+    assert "as few as 9 for 5 symbols" in few_runs([law])
+    assert few_runs([{**law, "n_runs": 15}]) == ""
+    assert beyond([law], 1e6, {"go": 5e7}) == pytest.approx(5)
+    assert beyond([law], 3e6, {"go": 1e6}) == pytest.approx(3)
 
 
 def palette(scheme: str) -> tuple[list[np.ndarray], np.ndarray]:
