@@ -114,8 +114,12 @@ def _with_constants(options: dict[str, Any]) -> dict[str, Any]:
         name, _, value = piece.partition("=")
         language, _, symbol = name.partition(".")
         try:
-            constants.setdefault(language, {})[symbol] = Count().convert(value, None, None)
+            number = Count().convert(value, None, None)
         except click.BadParameter:
+            number = None
+        if language and symbol and number is not None:
+            constants.setdefault(language, {})[symbol] = number
+        else:
             mistakes.append(Mistake(f"--constant {piece}", "write LANGUAGE.NAME=VALUE, such as python.Nc=5e8"))
     if mistakes:
         raise BadInput(mistakes)
