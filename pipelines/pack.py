@@ -20,11 +20,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from pipelines.tokens import TokenSettings, ensure_tokens
-from quality.artifacts import creating, read_manifest
+from pipelines.tokens import TokenSettings, ensure_tokens, tokens_identity
+from quality.artifacts import Draft, creating, fingerprint, read_manifest
 from quality.contracts import check_all
 from quality.mistakes import BadInput, Failure, Mistake, bad_input
-from quality.progress import progress
+from quality.progress import progress, say
 from training.allocation import Allocation, read_allocation
 from training.hyperparameters import count
 from training.order import MAX_EPOCHS, Order, plan_order
@@ -180,20 +180,38 @@ def pack(
     """
     corpus, out = Path(corpus), Path(out)
     settings = settings or PackSettings()
-    if _kind(corpus) == "tokens":
-        _refuse_with_tokens(pairs=pairs, tokenizer=tokenizer, stores=stores)
-        return _pack_stores(corpus, allocation, tokens, out, settings, command)
     token_settings = token_settings or TokenSettings()
-    tokenizer = None if tokenizer is None else Path(tokenizer)
-    pairs = None if pairs is None else Path(pairs)
-    # Under its own name a stopped try's token stores are found again by the next one.
-    place = Path(stores) if stores is not None else out.with_name(f".{out.name}.tokens")
-    ensure_tokens(corpus, pairs, place, token_settings, tokenizer, command)
-    try:
-        return _pack_stores(place, allocation, tokens, out, settings, command)
-    finally:
-        if stores is None:
-            shutil.rmtree(place, ignore_errors=True)
+    ready = _kind(corpus) == "tokens"
+    if ready:
+        _refuse_with_tokens(pairs=pairs, tokenizer=tokenizer, stores=stores)
+        made_of = read_manifest(corpus, "tokens")["fingerprint"]
+    else:
+        made_of = fingerprint(tokens_identity(corpus, pairs, token_settings, tokenizer))
+    identity = {
+        "tokens": made_of,
+        "allocation": allocation.as_json(),
+        "budget": tokens,
+        "settings": settings.model_dump(include=set(PackSettings.model_fields)),
+    }
+    # Under its own name, a stopped try's token stores are found again by the next one.
+    passing = out.with_name(f".{out.name}.tokens")
+    place = corpus if ready else passing if stores is None else Path(stores)
+    with creating(out, "shards", identity, command=command) as draft:
+        try:
+            if not ready:
+                _announce(allocation, pairs)
+                ensure_tokens(corpus, pairs, place, token_settings, tokenizer, command)
+            _fill(draft, place, allocation, tokens, settings)
+        finally:
+            if place == passing:
+                shutil.rmtree(passing, ignore_errors=True)
+    return read_manifest(out, "shards")
+
+
+def _announce(allocation: Allocation, pairs: Path | str | None) -> None:
+    parallel = [source for source, share in allocation.shares.items() if share > 0 and source.startswith("pair:")]
+    if parallel and pairs is None:
+        say(f"note: {', '.join(parallel)} asked for, but no --pairs given; tokenizing to say what is feasible without")
 
 
 def _refuse_with_tokens(**options: object) -> None:
@@ -206,42 +224,32 @@ def _refuse_with_tokens(**options: object) -> None:
         raise BadInput(mistakes)
 
 
-def _pack_stores(
-    tokens_dir: Path, allocation: Allocation, tokens: int, out: Path, settings: PackSettings, command: str
-) -> dict[str, Any]:
+def _fill(draft: Draft, tokens_dir: Path, allocation: Allocation, tokens: int, settings: PackSettings) -> None:
     stores = open_stores(tokens_dir, "train")
     order = plan_order(stores, allocation, tokens, settings.sequence_length, settings.seed, settings.max_epochs)
-    identity = {
-        "tokens": read_manifest(tokens_dir, "tokens")["fingerprint"],
-        "allocation": allocation.as_json(),
-        "budget": tokens,
-        "settings": settings.model_dump(include=set(PackSettings.model_fields)),
-    }
-    with creating(out, "shards", identity, command=command) as draft:
-        shutil.copyfile(tokens_dir / TOKENIZER_FILE, draft.path / TOKENIZER_FILE)
-        for folder in sorted(tokens_dir.glob("*/validation")):
-            shutil.copytree(folder, draft.path / folder.relative_to(tokens_dir))
-        written = write_shards(order, draft.path, settings.shard_tokens)
-        manifest = ShardManifest(
-            target={source: share * tokens for source, share in allocation.shares.items()},
-            tokens=order.tokens,
-            bytes=written[1],
-            repeats=order.repeats,
-            shards=written[0],
-            tokenizer=order.tokenizer,
-            sequence_length=settings.sequence_length,
-            seed=settings.seed,
-            dtype=_dtype(order),
-        )
-        _check(draft.path, manifest)
-        draft.details.update(manifest.as_json())
-        draft.counts.update(
-            tokens=sum(manifest.tokens.values()),
-            bytes=sum(manifest.bytes.values()),
-            sequences=len(order),
-            shards=len(manifest.shards),
-        )
-    return read_manifest(out, "shards")
+    shutil.copyfile(tokens_dir / TOKENIZER_FILE, draft.path / TOKENIZER_FILE)
+    for folder in sorted(tokens_dir.glob("*/validation")):
+        shutil.copytree(folder, draft.path / folder.relative_to(tokens_dir))
+    written = write_shards(order, draft.path, settings.shard_tokens)
+    manifest = ShardManifest(
+        target={source: share * tokens for source, share in allocation.shares.items()},
+        tokens=order.tokens,
+        bytes=written[1],
+        repeats=order.repeats,
+        shards=written[0],
+        tokenizer=order.tokenizer,
+        sequence_length=settings.sequence_length,
+        seed=settings.seed,
+        dtype=_dtype(order),
+    )
+    _check(draft.path, manifest)
+    draft.details.update(manifest.as_json())
+    draft.counts.update(
+        tokens=sum(manifest.tokens.values()),
+        bytes=sum(manifest.bytes.values()),
+        sequences=len(order),
+        shards=len(manifest.shards),
+    )
 
 
 def write_shards(order: Order, folder: Path, shard_tokens: int) -> tuple[tuple[Shard, ...], dict[str, int]]:

@@ -130,7 +130,12 @@ def tokens_identity(
 
 
 def ensure_tokens(
-    corpus: Path, pairs: Path | None, out: Path, settings: TokenSettings, tokenizer: Path | None, command: str = ""
+    corpus: Path | str,
+    pairs: Path | str | None,
+    out: Path,
+    settings: TokenSettings,
+    tokenizer: Path | str | None,
+    command: str = "",
 ) -> dict[str, Any]:
     """Return the manifest of the token stores at `out`, made only if they are not there already.
 
@@ -142,6 +147,7 @@ def ensure_tokens(
         if manifest["fingerprint"] == fingerprint(tokens_identity(corpus, pairs, settings, tokenizer)):
             say(f"token stores in {out} are up to date")
             return manifest
+        say(f"token stores in {out} were made from something else; making them again")
     return tokenize_corpus(corpus, pairs, out, settings, tokenizer, command=command)
 
 

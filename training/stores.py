@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any, cast
 
@@ -152,10 +152,11 @@ def open_store(folder: Path | str, tokenizer: str | None = None, *, verify: bool
     ends, document_bytes, wrong = _documents(folder / "documents.parquet", described)
     mistakes += wrong
     tokenizer_path = folder.parent.parent / TOKENIZER_FILE
-    if not tokenizer_path.is_file():
+    beside = file_sha256(tokenizer_path) if tokenizer_path.is_file() else None
+    if beside is None:
         mistakes.append(Mistake(str(tokenizer_path), "missing; make the token stores again"))
     for expected, place in (
-        (file_sha256(tokenizer_path) if tokenizer_path.is_file() else None, str(tokenizer_path)),
+        (beside, str(tokenizer_path)),
         (tokenizer, "the tokenizer asked for"),
     ):
         if expected is not None and described["tokenizer"] != expected:
@@ -166,7 +167,7 @@ def open_store(folder: Path | str, tokenizer: str | None = None, *, verify: bool
                     " tokenize with the one that is used",
                 )
             )
-    if mistakes:
+    if mistakes or beside is None:
         raise BadInput(mistakes)
     ids = np.memmap(ids_path, dtype, mode="r") if tokens else np.zeros(0, dtype)
     return TokenStore(
@@ -177,7 +178,7 @@ def open_store(folder: Path | str, tokenizer: str | None = None, *, verify: bool
         ids,
         ends,
         document_bytes,
-        token_byte_lengths(tokenizer_path),
+        _byte_lengths(tokenizer_path, beside),
     )
 
 
@@ -246,6 +247,14 @@ def token_byte_lengths(tokenizer_path: Path) -> npt.NDArray[np.int64]:
         sizes[token["id"]] = 0 if token.get("special") else len(token["content"].encode())
     lengths = np.zeros(max(sizes, default=-1) + 1, np.int64)
     lengths[list(sizes)] = list(sizes.values())
+    return lengths
+
+
+@lru_cache(maxsize=8)
+def _byte_lengths(tokenizer_path: Path, sha256: str) -> npt.NDArray[np.int64]:  # noqa: ARG001
+    """Read a tokenizer once, not once a store; the checksum makes it another one when the file changes."""
+    lengths = token_byte_lengths(tokenizer_path)
+    lengths.setflags(write=False)
     return lengths
 
 

@@ -150,6 +150,13 @@ def test_a_parallel_share_without_pairs_says_what_is_feasible(place: Path, tmp_p
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_folder_of_others_is_not_written_over(place: Path, tmp_path: Path) -> None:
+    (tmp_path / "mine.txt").write_text("keep")
+    with pytest.raises(BadInput, match="exists and is not an artifact"):
+        pack(place / "corpus", MIX, 20_000, tmp_path, pairs=place / "pairs", token_settings=SMALL)
+    assert [path.name for path in tmp_path.iterdir()] == ["mine.txt"]
+
+
 def test_all_mistakes_come_at_once(tmp_path: Path) -> None:
     (tmp_path / "a.json").write_text('{"shares": {"python": 0.5, "cobol": 0.6}}')
     done = polymix(

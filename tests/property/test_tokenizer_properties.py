@@ -50,7 +50,7 @@ def encoder(tmp_path_factory: pytest.TempPathFactory) -> Encoder:
     return encoder
 
 
-@settings(deadline=None, max_examples=400)
+@settings(deadline=None, max_examples=250)
 @given(st.lists(texts, max_size=4))
 @example(["a\n\n  b", "a \n é\n\nb", "x\n\u3000y\nz", "\n\x1c\n", " \x1fa", "é\n \nb"])
 def test_encoding_is_the_library_s_own_and_loses_nothing(encoder: Encoder, given_texts: list[str]) -> None:
