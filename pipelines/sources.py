@@ -686,6 +686,7 @@ def read_sources(sources: Sequence[Source | str], cache: Path | None = None, *, 
         except BadInput as error:
             return list(error.mistakes)
 
+    packages.prefetch(_debian(entries), folder)
     with ThreadPoolExecutor(max_workers=parallel) as pool:
         results = pool.map(checked, entries)
         for result in progress(results, total=len(entries), description="sources", unit="source"):
@@ -701,6 +702,15 @@ def read_sources(sources: Sequence[Source | str], cache: Path | None = None, *, 
     if mistakes:
         raise BadInput(mistakes)
     return [read for read in done if read is not None]
+
+
+def _debian(sources: Sequence[Source]) -> list[tuple[str, str, str]]:
+    found: list[tuple[str, str, str]] = []
+    for source in sources:
+        prefix, _, rest = source.spec.partition(":")
+        if prefix in ("deb", "deb-src") and (parts := _PACKAGE[prefix][0].match(rest)):
+            found.append((prefix, parts.group(1), parts.group(2) or ""))
+    return found
 
 
 def _check(source: Source, cache: Path) -> SourceRead:

@@ -366,6 +366,7 @@ _MARKS: dict[str, tuple[str, ...]] = {
 _ACCEPTED_BY = {(".js", ".ts")}
 _SAMPLE_CHARACTERS = 16_000
 _MANY_MARKS = 3
+_FEW_MARKS = 2
 
 
 @cache
@@ -559,7 +560,7 @@ def _confirmed(text: str, named: str, ending: str, run: str | None) -> tuple[str
 def _guessed(text: str) -> tuple[str | None, float, str]:
     """Return the language of a text without a telling name: by marks, then by the grammars of the best two."""
     scores = sorted(((_score(text, language), language) for language in _marks_of()), reverse=True)
-    best = [language for score, language in scores[:2] if score >= _MANY_MARKS]
+    best = [language for score, language in scores[:2] if score >= _FEW_MARKS]
     if not best:
         return None, 0.8, ""
     errors = {language: _error_ratio(text, language) for language in best}
@@ -567,9 +568,9 @@ def _guessed(text: str) -> tuple[str | None, float, str]:
     chosen = best[0]
     if len(best) == 2 and not _accepted_by(*best) and errors[best[1]] < errors[best[0]]:
         chosen = best[1]
-    if errors[chosen] > 0.05:
-        return None, 0.6, ""
     marks = next(score for score, language in scores if language == chosen)
+    if errors[chosen] > (0.05 if marks >= _MANY_MARKS else 0):
+        return None, 0.6, ""
     close = len(best) == 2 and scores[0][0] - scores[1][0] <= 1
     return chosen, 0.6 if close else 0.75, f"no ending; {marks} marks, {errors[chosen]:.1%} syntax errors"
 

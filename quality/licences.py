@@ -331,17 +331,30 @@ def _identifier(name: str) -> str | None:
     return _ALIASES.get(_words(name))
 
 
-def _show(tree: Any, inside: bool = False) -> str:
+def _simple(tree: Any) -> Any:
+    """Return a tree with joined parts flattened, each once and sorted, so that equal choices read alike."""
     if isinstance(tree, str):
         return tree
     operator, parts = tree
-    text = f" {operator} ".join(sorted({_show(part, True) for part in parts}))
-    return f"({text})" if inside else text
+    flat: dict[str, Any] = {}
+    for part in map(_simple, parts):
+        inner = part[1] if not isinstance(part, str) and part[0] == operator else [part]
+        flat |= {_show(one): one for one in inner}
+    return next(iter(flat.values())) if len(flat) == 1 else (operator, [flat[key] for key in sorted(flat)])
+
+
+def _show(tree: Any) -> str:
+    if isinstance(tree, str):
+        return tree
+    operator, parts = tree
+    return f" {operator} ".join(part if isinstance(part, str) else f"({_show(part)})" for part in parts)
 
 
 def _split(tree: Any) -> tuple[str, ...]:
+    """Return the expressions that all apply."""
+    tree = _simple(tree)
     if not isinstance(tree, str) and tree[0] == "AND":
-        return combined(*(_split(part) for part in tree[1]))
+        return combined(map(_show, tree[1]))
     return (_show(tree),)
 
 

@@ -52,7 +52,7 @@ class Registry:
         registry = self
 
         class Handler(http.server.BaseHTTPRequestHandler):
-            def do_GET(self) -> None:  # noqa: N802
+            def do_GET(self) -> None:
                 registry.asked.append((self.path, self.headers.get("Authorization")))
                 code, kind, body = registry.answers.get(self.path, (404, "text/plain", b"no"))
                 self.send_response(code)
@@ -319,6 +319,29 @@ def test_debian_packages_are_downloaded_by_an_apt_of_our_own_and_never_installed
     assert not (tmp_path / "ran").exists()
 
 
+def test_many_debian_packages_are_downloaded_at_once(
+    archive: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cache = tmp_path / "cache"
+    lists = packages._private_apt(cache, "deb", "")  # pyright: ignore[reportPrivateUsage]
+    monkeypatch.setattr(packages, "_machine_apt", lambda _: lists)
+    packages.prefetch(
+        [
+            ("deb", "polymix-demo-dev", "1.0-1"),
+            ("deb", "polymix-demo-dev", "0.5-1"),
+            ("deb-src", "polymixsrc", "2.0-1"),
+            ("deb-src", "polymixsrc", "1.0-1"),
+            ("pypi", "left-alone", "1.0"),
+        ],
+        cache,
+    )
+    entries = {path.name for path in (cache / "packages").iterdir()}
+    assert entries == {"deb%3Apolymix-demo-dev=1.0-1.json", "deb-src%3Apolymixsrc=2.0-1.json"}
+    shutil.rmtree(archive)
+    assert fetch("deb", "polymix-demo-dev", "1.0-1", cache).version == "1.0-1"
+    assert fetch("deb-src", "polymixsrc", "2.0-1", cache).version == "2.0-1"
+
+
 @pytest.mark.usefixtures("archive")
 def test_a_debian_version_that_is_gone_says_which_is_there(tmp_path: Path) -> None:
     with pytest.raises(FetchError, match=r"no longer has that version .* it has 1\.0-1"):
@@ -339,7 +362,8 @@ def test_the_machine_s_apt_sources_are_read_in_both_styles(tmp_path: Path, monke
     parts.mkdir()
     (parts / "b.sources").write_text(
         "# comment\nTypes: deb\nURIs: http://b.invalid/debian\nSuites: bookworm-updates\nComponents: main\n"
-        "Signed-By:\n -----BEGIN\n .\n END-----\n\nEnabled: no\nTypes: deb\nURIs: http://off.invalid\nSuites: bookworm\n"
+        "Signed-By:\n -----BEGIN\n .\n END-----\n\nEnabled: no\nTypes: deb\n"
+        "URIs: http://off.invalid\nSuites: bookworm\n"
     )
     text = packages._own_sources("deb-src", tmp_path)  # pyright: ignore[reportPrivateUsage]
     assert text.count("Types: deb-src") == 3

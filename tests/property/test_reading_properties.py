@@ -1,0 +1,71 @@
+"""Decoding, classification, licences and paths hold for any input."""
+
+from __future__ import annotations
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from pipelines.archives import safe_path
+from quality.classify import Decoded, classify, decode
+from quality.languages import LANGUAGES
+from quality.licences import PERMISSIVE, RESTRICTED, from_header, from_metadata, from_text, license_type
+
+ENDINGS = st.sampled_from([ending for row in LANGUAGES.values() for ending in row.extensions] + ["", ".md", ".c"])
+
+
+@given(st.text(st.characters(exclude_categories=("Cs", "Cc")), max_size=200))
+def test_any_text_survives_utf8_and_utf16(text: str) -> None:
+    for codec in ("utf-8", "utf-8-sig", "utf-16"):
+        found = decode(text.encode(codec))
+        assert isinstance(found, Decoded)
+        assert found.text == text.removeprefix("\ufeff") if codec == "utf-8" else found.text == text
+
+
+@given(st.binary(max_size=400), ENDINGS)
+def test_any_bytes_get_a_verdict(data: bytes, ending: str) -> None:
+    found = classify(f"a/b{ending}", data)
+    assert found.language is None or found.language in LANGUAGES
+    assert 0 <= found.confidence <= 1
+    assert found.reason
+    assert classify(f"a/b{ending}", data) == found
+
+
+identifiers = st.sampled_from(sorted(PERMISSIVE | RESTRICTED))
+expressions = st.recursive(
+    identifiers,
+    lambda inner: st.tuples(inner, st.sampled_from(["AND", "OR"]), inner).map(lambda t: f"({t[0]} {t[1]} {t[2]})"),
+    max_leaves=6,
+)
+
+
+@given(expressions)
+@settings(max_examples=200)
+def test_an_expression_keeps_its_meaning_when_it_is_normalised(expression: str) -> None:
+    normal = from_metadata([expression])
+    assert normal
+    assert license_type(normal) == license_type([expression])
+    assert from_metadata(normal) == normal
+
+
+@given(expressions, identifiers)
+def test_adding_a_condition_never_makes_it_permissive(expression: str, more: str) -> None:
+    if license_type([expression]) == "non_permissive":
+        assert license_type([expression, more]) == "non_permissive"
+        assert license_type([f"{expression} AND {more}"]) == "non_permissive"
+
+
+@given(st.text(max_size=400))
+def test_any_text_is_searched_for_licences_without_harm(text: str) -> None:
+    for found in (from_text(text), from_header(text), from_metadata([text])):
+        assert all(isinstance(one, str) and one for one in found)
+
+
+@given(st.text(alphabet="ab./\\:\0-", max_size=20))
+def test_a_safe_path_stays_below_its_folder(name: str) -> None:
+    clean = safe_path(name)
+    if clean is not None:
+        parts = clean.split("/")
+        assert ".." not in parts
+        assert "." not in parts
+        assert "" not in parts
+        assert safe_path(clean) == clean
