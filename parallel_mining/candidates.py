@@ -138,8 +138,8 @@ def _weights(units: Sequence[Unit]) -> dict[str, float]:
         for word in unit.words:
             seen[word] = seen.get(word, 0) + 1
     total = len(units) + 1
-    # A word in over a tenth of all units selects nothing and would dominate the cost.
-    return {word: math.log(total / count) for word, count in seen.items() if count <= max(20, total // 10)}
+    # A word in over a fortieth of all units selects little and would dominate the cost.
+    return {word: math.log(total / count) for word, count in seen.items() if count <= max(50, total // 40)}
 
 
 def _vector(unit: Unit, weights: dict[str, float]) -> dict[str, float]:

@@ -8,7 +8,9 @@ Levels, from the whole type to its tamest part:
 
     full      negative and fractional numbers, any text, empty and repeated items, None where a type is optional
     plain     numbers from 0 up, ASCII text, no empty sequences
-    narrow    numbers from 1 up (floats: within 0 and 1), words of letters, short sequences
+    narrow    integers from 2 to 30, floats from 0 to 1, words of letters, sequences of at least two items
+    lexicon   as narrow, with texts that are put together from the strings that stand in the two programs: for
+              functions that understand a small language of their own, such as brackets or number words
 """
 
 from __future__ import annotations
@@ -22,7 +24,7 @@ from typing import Any, Literal
 from parallel_mining.signatures import Signature, compatible, is_float, is_integer, kind_of, shared_arities
 from parallel_mining.types import Type, parse_type
 
-Level = Literal["full", "plain", "narrow"]
+Level = Literal["full", "plain", "narrow", "lexicon"]
 LEVELS: tuple[Level, ...] = ("full", "plain", "narrow")
 
 
@@ -49,6 +51,7 @@ Shape = tuple[Type, ...]
 _NUMBER, _STR = Type("number"), Type("str")
 _NUMBERS, _STRS = Type("list", (_NUMBER,)), Type("list", (_STR,))
 _GUESSES = (_NUMBER, _STR, _NUMBERS, _STRS)
+_NESTED = Type("list", (_NUMBERS,))
 _LONG_GUESSES = (
     "number number number",
     "str str str",
@@ -79,6 +82,8 @@ def shapes(left: Signature, right: Signature) -> list[Shape]:
         open_slots = [i for i, t in enumerate(declared) if t is None]
         if len(open_slots) <= 2:
             fillings = list(itertools.product(_GUESSES, repeat=len(open_slots)))
+            if len(open_slots) == 1:
+                fillings.append((_NESTED,))
         else:
             fillings = [_stretched(text, len(open_slots)) for text in _LONG_GUESSES]
         for filling in fillings:
@@ -126,11 +131,22 @@ def _narrowness(type_: Type) -> int:
     return _ORDER.index(type_.name)
 
 
-def families(shape: Shape) -> list[Family]:
-    """Return the families of a shape, widest first."""
-    if not any(_is_open(t) for t in shape):
-        return [Family(shape, level) for level in LEVELS]
-    return [Family(tuple(_settled(t, number) for t in shape), level) for level in LEVELS for number in ("float", "int")]
+def families(shape: Shape, literals: Sequence[Any] = ()) -> list[Family]:
+    """Return the families of a shape, widest first.
+
+    Args:
+        shape: The shape.
+        literals: What stands in the programs; without two short texts among them there is no lexicon.
+    """
+    numbers = ("float", "int") if any(_is_open(t) for t in shape) else ("int",)
+    levels = LEVELS
+    if any("str" in str(t) for t in shape) and len(_lexicon(literals)) > 1:
+        levels = (*LEVELS, "lexicon")
+    return [Family(tuple(_settled(t, number) for t in shape), level) for level in levels for number in numbers]
+
+
+def _lexicon(literals: Sequence[Any]) -> list[str]:
+    return [x for x in literals if isinstance(x, str) and 0 < len(x) <= 12]
 
 
 def probe(shape: Shape) -> Family:
@@ -169,6 +185,9 @@ def cases(family: Family, count: int, seed: int, literals: Sequence[Any] = ()) -
 
 def _column(type_: Type, level: Level, count: int, seed: str, literals: Sequence[Any], slot: int) -> list[Any]:
     rng = random.Random(f"{seed}/{level}")
+    if level == "lexicon":
+        lexicon = _lexicon(literals)
+        return [_compose(type_, lexicon, rng, 1 + i // 4) for i in range(count)]
     fitting = [x for x in literals if _fits(x, type_, level)]
     edges = _edges(type_, level)
     values = [*edges, *(_draw(type_, level, rng, 1 + i) for i in range(max(count - len(edges), count // 3)))]
@@ -188,6 +207,24 @@ def _column(type_: Type, level: Level, count: int, seed: str, literals: Sequence
     return out
 
 
+def _compose(type_: Type, lexicon: Sequence[str], rng: random.Random, size: int) -> Any:
+    """Draw a value whose texts are made of a lexicon: words joined with nothing, blanks or commas, or balanced."""
+    if type_.name == "str":
+        parts = [rng.choice(lexicon) for _ in range(rng.randint(1, 1 + size))]
+        # An opening text is often told from a closing one by its place only: mirror some.
+        if rng.random() < 0.3 and len(lexicon) > 1:
+            first, second = lexicon[0], lexicon[1]
+            inner = first * rng.randint(1, 3)
+            parts = [inner, second * (len(inner) // max(1, len(first)))] * rng.randint(1, 2)
+        return rng.choice(("", " ", ", ") if size > 1 else ("", " ")).join(parts)
+    if type_.name in ("list", "set"):
+        items = [_compose(type_.of[0], lexicon, rng, size) for _ in range(rng.randint(2, 5))]
+        return set(items) if type_.name == "set" else items
+    if type_.name == "optional":
+        return _compose(type_.of[0], lexicon, rng, size)
+    return _draw(type_, "narrow", rng, size)
+
+
 def _fits(value: Any, type_: Type, level: Level) -> bool:
     if isinstance(value, str):
         if level != "full" and not value.isascii():
@@ -196,7 +233,7 @@ def _fits(value: Any, type_: Type, level: Level) -> bool:
     if level == "full":
         fits = True
     else:
-        fits = value >= 0 if level == "plain" else (value >= 1 if is_integer(type_) else 0 <= value <= 1)
+        fits = value >= 0 if level == "plain" else (2 <= value <= 30 if is_integer(type_) else 0 <= value <= 1)
     if is_integer(type_):
         return fits and isinstance(value, int) and abs(value) <= 1000
     return fits and is_float(type_) and abs(value) <= 1e6
@@ -205,12 +242,14 @@ def _fits(value: Any, type_: Type, level: Level) -> bool:
 _INT_EDGES: dict[Level, list[int]] = {
     "full": [0, 1, -1, 2, 3, -2, 5, 7, 10, -10, 12, 100],
     "plain": [0, 1, 2, 3, 4, 5, 6, 7, 10, 12, 16, 100],
-    "narrow": [1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12],
+    "narrow": [2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13],
+    "lexicon": [2, 3, 4, 5],
 }
 _FLOAT_EDGES: dict[Level, list[float]] = {
     "full": [0.0, 1.0, -1.0, 0.5, 2.0, -0.5, 2.5, 3.0, -3.75, 10.0, 0.1, 100.25],
     "plain": [0.0, 1.0, 0.5, 2.0, 1.5, 2.5, 3.0, 10.0, 0.1, 12.75, 45.0, 100.25],
     "narrow": [0.0, 1.0, 0.5, 0.25, 0.75, 0.1, 0.9, 0.99, 0.01, 0.333, 0.6, 0.42],
+    "lexicon": [0.0, 1.0, 0.5],
 }
 _STR_EDGES: dict[Level, list[str]] = {
     "full": ["", "a", "abc", "Hello, World!", "été", "a b", "straße", "  x ", "日本語", "foo_bar", "fooBar", "\n\t1"],
@@ -230,11 +269,9 @@ _STR_EDGES: dict[Level, list[str]] = {
         "sitting",
     ],
 }
-_CHARS: dict[Level, str] = {"full": "a Z0-é~Bz\t9", "plain": "a Z0-~Bz_9", "narrow": "abzAZmxqkB"}
-_WORDS = (
-    "kitten sitting apple banana level radar stats data mouse person man child index matrix octopus quiz wish box boy "
-    "hero house church analysis status HTTP url Test value name first last user order item total street river"
-).split()
+_CHARS: dict[Level, str] = {"full": "a Z0-é~Bz\t9", "plain": "a Z0-~Bz_9", "narrow": "abzAZmxqkB", "lexicon": "ab"}
+_WORDS = """kitten sitting apple banana level radar stats data mouse person man child index matrix octopus quiz wish box
+    boy hero house church analysis status HTTP url Test value name first last user order item total street river""".split()  # noqa: SIM905
 _UNICODE = "abcXYZ 019-_éßñ中あΩ"
 _ASCII = "abcdeABCXYZ 0129-_.,()"
 
@@ -258,8 +295,10 @@ def _edges(type_: Type, level: Level) -> list[Any]:
         return [*inner[:4], None, *inner[4:]] if level == "full" else inner
     if type_.name == "list":
         inner = _edges(type_.of[0], level)
-        plain = [inner[:1], inner[:2], inner[1:4], inner[:3] * 2, inner[2:7], list(reversed(inner[:4]))]
-        return [[], *plain] if level == "full" else plain
+        plain = [inner[:2], inner[1:4], inner[:3] * 2, inner[2:7], list(reversed(inner[:4]))]
+        if level == "narrow":
+            return plain
+        return [[], inner[:1], *plain] if level == "full" else [inner[:1], *plain]
     if type_.name == "set":
         inner = [e for e in _edges(type_.of[0], level) if _hashable(e)]
         return (
@@ -276,8 +315,8 @@ def _hashable(value: Any) -> bool:
 
 def _draw(type_: Type, level: Level, rng: random.Random, size: int) -> Any:
     if is_integer(type_):
-        reach = rng.choice((10, 30, 100, 400)) if level != "narrow" else rng.choice((12, 20, 30))
-        low = 1 if level == "narrow" else 0 if level == "plain" or type_.name.startswith("uint") else -reach
+        reach = rng.choice((10, 30, 60, 120)) if level != "narrow" else rng.choice((12, 20, 30))
+        low = 2 if level == "narrow" else 0 if level == "plain" or type_.name.startswith("uint") else -reach
         return rng.randint(low, min(reach, 127) if type_.name in ("int8", "uint8") else reach)
     if is_float(type_):
         if level == "narrow":
@@ -295,7 +334,7 @@ def _draw(type_: Type, level: Level, rng: random.Random, size: int) -> Any:
     if type_.name == "optional":
         return _draw(type_.of[0], level, rng, size)
     if type_.name in ("list", "set"):
-        length = rng.randint(1, min(3 + size // 2, 8))
+        length = rng.randint(2 if level == "narrow" else 1, min(3 + size // 2, 8))
         items = [_draw(type_.of[0], level, rng, size) for _ in range(length)]
         if type_.name == "set":
             return {item for item in items if _hashable(item)}

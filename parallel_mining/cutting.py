@@ -255,11 +255,13 @@ class _Cutter:
             home = self.homes.setdefault(definition.name, (module.path, definition.text))
             if home[0] != module.path and home[1] != definition.text:
                 raise Refused(f"clash: {definition.name} is defined in two of the files it needs")
+        # A method's owner is a receiver, not a scope; a class is both.
+        scope = "" if definition.kind in ("method", "impl") else definition.owner
         for use in sorted(facts.uses):
-            self.name(module, use, definition.owner)
+            self.name(module, use, scope)
         for use in sorted(facts.soft):
-            if self._known(module, use.partition("/")[0], definition.owner):
-                self.name(module, use, definition.owner)
+            if self._known(module, use.partition("/")[0], scope):
+                self.name(module, use, scope)
         text = definition.text
         changes = [(start, end, self.through(module, space, member)) for start, end, space, member in facts.through]
         for start, end, replacement in sorted([*changes, *facts.rewrites], key=lambda c: c[:2], reverse=True):
@@ -290,7 +292,8 @@ class _Cutter:
             return
         space, dot, member = name.partition(".")
         if dot and space in module.links:
-            self.target(module, Link(module.links[space].paths, name if self.syntax.SHARES_DIRECTORY else member), 0, arity)
+            inside = name if self.syntax.SHARES_DIRECTORY else member
+            self.target(Link(module.links[space].paths, inside), 0, arity)
             return
         for star in module.stars:
             if self._through_star(star, name):
@@ -322,7 +325,7 @@ class _Cutter:
                 return any(self._through_star(inner, name) for inner in other.stars)
         return False
 
-    def target(self, module: Module, link: Link, depth: int = 0, arity: str = "") -> str:
+    def target(self, link: Link, depth: int = 0, arity: str = "") -> str:
         """Write down what a link points at, and return the name it has there."""
         if depth > 8:
             raise Refused("unresolved: imports go round in a circle")
@@ -339,10 +342,10 @@ class _Cutter:
             if inside != link.name and inside in self.syntax.BUILTINS:
                 return inside
             if inside in other.links:
-                return self.target(other, other.links[inside], depth + 1)
+                return self.target(other.links[inside], depth + 1)
             for star in other.stars:
                 try:
-                    return self.target(other, Link(star.paths, link.name), depth + 1)
+                    return self.target(Link(star.paths, link.name), depth + 1)
                 except Refused:
                     continue
             raise Refused(f"unresolved: {link.name} in {path}")
@@ -353,7 +356,7 @@ class _Cutter:
         link = module.links[name]
         if link.name == "*":
             raise Refused(f"unresolved: the module {name} is used as a value")
-        target = self.target(module, link)
+        target = self.target(link)
         if target == name:
             return
         line = self.syntax.alias(name, target)
@@ -375,7 +378,7 @@ class _Cutter:
             if other is not None and "default" in other.exports:
                 self.link(module, namespace)
                 return None
-        return self.target(module, Link(link.paths, member))
+        return self.target(Link(link.paths, member))
 
     def close_over_methods(self, module: Module) -> None:
         """Write down the methods and implementations of the types that were reached, until nothing is added."""

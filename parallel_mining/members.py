@@ -36,6 +36,7 @@ class Grammar:
         parameter: Kinds of a parameter.
         many: Text that marks a parameter that takes any number of arguments.
         result: Field of a method's result type.
+        shared: What replaces `private` in the members of classes that others reach into.
         stub: The declaration of an exception type, with `{name}` and `{base}`.
         canonical: Turns a type as it is written into a canonical one.
         exceptions: Exception types that are there anyway.
@@ -55,6 +56,7 @@ class Grammar:
     parameter: frozenset[str]
     many: str
     result: str
+    shared: str
     stub: str
     canonical: Callable[[str], Type | None]
     exceptions: frozenset[str]
@@ -121,9 +123,7 @@ class MemberReader:
     def define(self, name: str, kind: Kind, node: Node, start: int, owner: str) -> Definition:
         """Define a member, analysed later."""
         text = self.source.span(start, node.end_byte)
-        definition = Definition(
-            name, kind, text, lambda: self.facts(node, start), imports=self.imports, owner=owner
-        )
+        definition = Definition(name, kind, text, lambda: self.facts(node, start), imports=self.imports, owner=owner)
         self.module.add(definition)
         return definition
 
@@ -193,9 +193,7 @@ class MemberReader:
         if reason:
             self.module.sites.append(Site(entry, definition, None, reason))
             return
-        signature = Signature(
-            tuple(parameters), Type("any") if returns in generic else self.grammar.canonical(returns)
-        )
+        signature = Signature(tuple(parameters), Type("any") if returns in generic else self.grammar.canonical(returns))
         self.module.sites.append(Site(entry, definition, signature, "", trees.trivial(_only_value(body))))
 
     def facts(self, node: Node, start: int) -> Facts:
@@ -357,16 +355,28 @@ def assembled(site: Site, pieces: Sequence[Piece], grammar: Grammar, stub_base: 
             owners.setdefault(piece.definition.owner, []).append(piece)
         else:
             loose.append(piece)
-    blocks = [
-        f"class {owner}\n{{\n" + "\n\n".join(dict.fromkeys(_indented(p.text) for p in members)) + "\n}"
-        for owner, members in owners.items()
-        if owner not in defined
-    ]
+    entry = site.entry.partition(".")[0]
+    blocks = list[str]()
+    for owner, members in owners.items():
+        if owner not in defined:
+            shared = "" if owner == entry else grammar.shared
+            body = "\n\n".join(dict.fromkeys(_indented(_opened(piece.text, shared)) for piece in members))
+            blocks.append(f"{_class_head(owner, members, grammar)}\n{{\n{body}\n}}")
     blocks += [piece.text.strip() for piece in loose]
     blocks += [grammar.stub.format(name=name, base=stub_base) for name in stubs if name not in defined]
     body = "\n\n".join(blocks)
     imports = [line for line in imports if _wanted(line, body)]
     return "\n".join(imports) + ("\n\n" if imports else "") + body + "\n"
+
+
+def _class_head(owner: str, members: Sequence[Piece], grammar: Grammar) -> str:
+    extends = grammar.language == "csharp" and any("(this " in piece.text for piece in members)
+    return f"{'static ' if extends else ''}class {owner}"
+
+
+def _opened(text: str, shared: str) -> str:
+    """Return a member that other classes may reach, where `shared` says how that is written."""
+    return re.sub(r"\bprivate\s+", shared, text, count=1) if shared else text
 
 
 def _wanted(line: str, body: str) -> bool:

@@ -1,7 +1,7 @@
 """A corpus to translation pairs, each proved by running both sides.
 
-Start at `mine`: documents -> units -> candidates -> verdicts -> pairs. It always holds that every pair's halves were run
-on the same inputs and agreed on all that were compared, that both come from permissively licensed documents, and that
+Start at `mine`: documents -> units -> candidates -> verdicts -> pairs. It always holds that every pair's halves were
+run on the same inputs and agreed on all that were compared, that both come from permissively licensed documents, and that
 every function considered and every candidate that failed is a row with its reason.
 """
 
@@ -67,11 +67,11 @@ class MiningSettings(BaseModel):
 
     pivot: str = "python"
     languages: tuple[str, ...] = tuple(LANGUAGES)
-    candidates_per_unit: int = Field(20, ge=1)
-    min_score: float = Field(0.25, ge=0.0, le=1.0)
-    pairs_per_unit: int = Field(3, ge=1)
+    candidates_per_unit: int = Field(default=20, ge=1)
+    min_score: float = Field(default=0.25, ge=0.0, le=1.0)
+    pairs_per_unit: int = Field(default=3, ge=1)
     evidence: VerdictSettings = VerdictSettings()
-    seed: int = Field(17, ge=0)
+    seed: int = Field(default=17, ge=0)
 
     @field_validator("pivot")
     @classmethod

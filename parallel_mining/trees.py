@@ -17,9 +17,8 @@ OPERATORS = frozenset(
     call_expression invocation_expression method_invocation new_expression object_creation_expression
     subscript_expression element_access_expression index_expression array_access ternary_expression
     conditional_expression if_expression match_expression macro_invocation cast_expression type_cast_expression
-    arrow_function lambda_expression function_expression closure_expression template_substitution
-    comparison boolean_expression range_expression switch_expression postfix_unary_expression prefix_unary_expression
-    """.split()
+    arrow_function lambda_expression function_expression closure_expression template_substitution comparison
+    boolean_expression range_expression switch_expression postfix_unary_expression prefix_unary_expression""".split()  # noqa: SIM905
 )
 """Node kinds that do one step of work, over all grammars."""
 

@@ -238,12 +238,12 @@ _CALL = re.compile(r"([A-Za-z_$][\w$]*)\s*\(")
 
 # Words that every program of some language is full of; they say nothing about what it does.
 _NOISE = frozenset(
-    """abstract and as async await bool boolean break case catch char class const continue def default del do double elif
-    else enum except export extends final finally float fn for from func function go goto if impl implements import in
-    instanceof int integer interface is lambda let long match mod module mut namespace new nil none not null number of
-    or package pass private protected pub public raise return select self short static str string struct super switch
-    then this throw throws to true false try type typeof undefined union unsafe use using value var virtual void where
-    while with yield the a an param returns return args arg""".split()
+    """abstract and as async await bool boolean break case catch char class const continue def default del do
+    double elif else enum except export extends final finally float fn for from func function go goto if impl
+    implements import in instanceof int integer interface is lambda let long match mod module mut namespace new
+    nil none not null number of or package pass private protected pub public raise return select self short
+    static str string struct super switch then this throw throws to true false try type typeof undefined union
+    unsafe use using value var virtual void where while with yield the a an param returns return args arg""".split()  # noqa: SIM905
 )
 
 
@@ -324,7 +324,7 @@ def infer(language_id: str, code: str, entry: str) -> tuple[Program, Signature, 
             program = Program(language_id, code, site.entry, site.signature.types, site.signature.returns)
             return program, site.signature, site.trivial
     known = ", ".join(sorted({site.entry for site in module.sites})[:8])
-    bad_input(entry, f"no such function in the {language_id} code" + (f"; it has: {known}" if known else ""))
+    return bad_input(entry, f"no such function in the {language_id} code" + (f"; it has: {known}" if known else ""))
 
 
 def definition_count(module: Module) -> int:

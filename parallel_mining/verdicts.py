@@ -43,12 +43,12 @@ class VerdictSettings(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
-    cases: int = Field(24, ge=8, le=1000)
-    fresh_cases: int = Field(24, ge=0, le=1000)
-    runs: int = Field(3, ge=1, le=20)
-    min_cases: int = Field(8, ge=1)
-    min_distinct: int = Field(3, ge=1)
-    value_share: float = Field(0.6, ge=0.0, le=1.0)
+    cases: int = Field(default=24, ge=8, le=1000)
+    fresh_cases: int = Field(default=24, ge=0, le=1000)
+    runs: int = Field(default=3, ge=1, le=20)
+    min_cases: int = Field(default=8, ge=1)
+    min_distinct: int = Field(default=3, ge=1)
+    value_share: float = Field(default=0.6, ge=0.0, le=1.0)
     tolerance: Literal["exact", "numeric", "1e-9", "1e-5"] = "1e-9"
     seed: int = 17
 
@@ -107,6 +107,7 @@ class _Scored:
     different: str
     hung: bool
     vacuous: str
+    texts: bool = False  # some result is or holds text
     rarer_truth: int = 0  # where all results are bool: how often the rarer one came
 
     def various(self, settings: VerdictSettings) -> bool:
@@ -141,7 +142,7 @@ class _Book:
         todo: list[tuple[Program, list[str], list[Case]]] = []
         for program, wanted in self.asked.items():
             new = {k: c for k, c in wanted.items() if len(self.known.get((program, k), ())) < runs}
-            if new and self.status(program) in ("", "ran"):
+            if new and self.status(program) in ("", "ran", "timeout"):
                 todo.append((program, list(new), list(new.values())))
             elif progress is not None:
                 progress(1)
@@ -212,10 +213,17 @@ def judge(
         if state.verdict is None:
             _after_probe(book, state, settings)
     for state in _undecided(states):
-        for shape in state.open:
-            for family in families(shape):
-                _ask(book, state.question, _family_cases(state.question, family, settings))
+        for family in _families(state):
+            _ask(book, state.question, _family_cases(state.question, family, settings))
     run("comparing", 1)
+    # A program that hangs on large inputs may still be compared on small ones.
+    for state in _undecided(states):
+        if any(book.status(p) == "timeout" for p in (state.question.left, state.question.right)):
+            for family in _families(state):
+                if family.level == "narrow":
+                    _ask(book, state.question, _family_cases(state.question, family, settings))
+    if book.asked:
+        run("comparing again on small inputs", 1)
     for state in _undecided(states):
         state.verdict = _unable(book, state.question)
         if state.verdict is None:
@@ -231,6 +239,10 @@ def judge(
 
 def _undecided(states: Iterable[_State]) -> list[_State]:
     return [state for state in states if state.verdict is None]
+
+
+def _families(state: _State) -> list[Family]:
+    return [family for shape in state.open for family in families(shape, state.question.literals)]
 
 
 def _ask(book: _Book, question: Question, wanted: Sequence[Case]) -> None:
@@ -299,16 +311,19 @@ def _after_probe(book: _Book, state: _State, settings: VerdictSettings) -> None:
 def _after_families(book: _Book, state: _State, settings: VerdictSettings) -> None:
     """Choose, for each shape, the widest family on which everything agreed; one shape that never agrees decides."""
     failed: tuple[int, _Scored] | None = None
+    failed_shape: Shape = ()
+    texts = False
     vacuous = ""
     arity_done: set[int] = set()
     for shape in state.open:
         scores = [
             (family, _score(book, state.question, _family_cases(state.question, family, settings), settings))
-            for family in families(shape)
+            for family in families(shape, state.question.literals)
         ]
-        best = next((family for family, scored in scores if scored.passes(settings)), None)
-        if best is not None:
+        best, proof = next(((f, scored) for f, scored in scores if scored.passes(settings)), (None, None))
+        if best is not None and proof is not None:
             state.chosen.append(best)
+            texts = texts or proof.texts
             arity_done.add(len(shape))
             continue
         informative = [
@@ -320,8 +335,8 @@ def _after_families(book: _Book, state: _State, settings: VerdictSettings) -> No
         ]
         if informative:
             worst = max(informative, key=lambda s: s.agreed / max(s.compared, 1))
-            if failed is None or len(shape) >= failed[0]:
-                failed = (len(shape), worst)
+            if failed is None or (len(shape), _textual(failed_shape)) >= (failed[0], _textual(shape)):
+                failed, failed_shape = (len(shape), worst), shape
         vacuous = vacuous or next((s.vacuous for _, s in scores if s.vacuous and s.agreed == s.compared), "")
         if not informative and not vacuous:
             hung = any(scored.hung for _, scored in scores)
@@ -329,7 +344,11 @@ def _after_families(book: _Book, state: _State, settings: VerdictSettings) -> No
             if hung:
                 vacuous = "timeout"
             elif partial is not None and failed is None and len(state.open) == 1:
-                failed = (len(shape), partial)
+                failed, failed_shape = (len(shape), partial), shape
+    # Where agreement on numbers was seen that gives no text, what the two make of text is an accident of language.
+    numeric = any(not _textual(family.types) for family in state.chosen) and not texts
+    if failed is not None and numeric and _textual(failed_shape):
+        failed = None
     # A shape with fewer arguments that fails says the defaults differ; the agreement with all arguments stands.
     if failed is not None and not any(arity > failed[0] for arity in arity_done):
         _, scored = failed
@@ -341,6 +360,10 @@ def _after_families(book: _Book, state: _State, settings: VerdictSettings) -> No
         else:
             reason = vacuous or f"results: fewer than {settings.min_distinct} distinct ones or too few cases"
             state.verdict = Judgement("insufficient", reason)
+
+
+def _textual(shape: Sequence[Any]) -> bool:
+    return any("str" in str(type_) or "char" in str(type_) for type_ in shape)
 
 
 def _final(book: _Book, state: _State, settings: VerdictSettings) -> Judgement:
@@ -410,6 +433,7 @@ def _score(book: _Book, question: Question, wanted: Sequence[Case], settings: Ve
     compared = agreed = valued = lost = 0
     needed, different = "exact", ""
     truths: list[bool] = []
+    texts = False
     left_seen: set[str] = set()
     right_seen: set[str] = set()
     echoes: dict[int, int] = {}
@@ -431,6 +455,7 @@ def _score(book: _Book, question: Question, wanted: Sequence[Case], settings: Ve
             valued += 1
             left_seen.add(values.digest(one.value))
             right_seen.add(values.digest(two.value))
+            texts = texts or _holds_text(one.value)
             if one.value.kind == "bool":
                 truths.append(bool(one.value.data))
             comparison = values.compare(one.value, two.value, allowed)
@@ -461,8 +486,13 @@ def _score(book: _Book, question: Question, wanted: Sequence[Case], settings: Ve
         different,
         lost > 0.2 * asked,
         vacuous,
+        texts,
         min(truths.count(True), truths.count(False)) if len(truths) == valued else 0,
     )
+
+
+def _holds_text(value: values.Value) -> bool:
+    return value.kind == "str" or (value.kind in ("list", "tuple", "set") and any(map(_holds_text, value.data)))
 
 
 def _show(case: Case) -> str:

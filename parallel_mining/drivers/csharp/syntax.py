@@ -17,16 +17,17 @@ _EXCEPTIONS = frozenset(
     """ApplicationException ArgumentException ArgumentNullException ArgumentOutOfRangeException ArithmeticException
     DivideByZeroException Exception FormatException IndexOutOfRangeException InvalidCastException
     InvalidOperationException KeyNotFoundException NotImplementedException NotSupportedException
-    NullReferenceException OverflowException""".split()
+    NullReferenceException OverflowException""".split()  # noqa: SIM905
 )
 _STANDARD = frozenset(
-    """Math Convert String Int16 Int32 Int64 UInt16 UInt32 UInt64 Byte SByte Double Single Decimal Boolean Char Object
-    Array List Dictionary HashSet SortedDictionary SortedSet Queue Stack LinkedList KeyValuePair IList IEnumerable
-    IEnumerator ICollection IDictionary IReadOnlyList ISet IComparable IComparer IEquatable Comparer EqualityComparer
-    StringBuilder StringComparison StringComparer CultureInfo Enumerable Tuple ValueTuple Nullable Func Action Predicate
-    Comparison BigInteger Regex Match MatchCollection Group RegexOptions BitConverter Encoding Buffer Lazy Enum Complex
-    nameof string int uint long ulong short ushort byte sbyte double float decimal bool char object var dynamic
-    StringSplitOptions MidpointRounding NumberStyles UnicodeCategory CharUnicodeInfo _ Text""".split()
+    """Math Convert String Int16 Int32 Int64 UInt16 UInt32 UInt64 Byte SByte Double Single Decimal Boolean Char
+    Object Array List Dictionary HashSet SortedDictionary SortedSet Queue Stack LinkedList KeyValuePair IList
+    IEnumerable IEnumerator ICollection IDictionary IReadOnlyList ISet IComparable IComparer IEquatable Comparer
+    EqualityComparer StringBuilder StringComparison StringComparer CultureInfo Enumerable Tuple ValueTuple
+    Nullable Func Action Predicate Comparison BigInteger Regex Match MatchCollection Group RegexOptions
+    BitConverter Encoding Buffer Lazy Enum Complex nameof string int uint long ulong short ushort byte sbyte
+    double float decimal bool char object var dynamic StringSplitOptions MidpointRounding NumberStyles
+    UnicodeCategory CharUnicodeInfo _ Text""".split()  # noqa: SIM905
 ) - {"Text"}
 DENIED = {
     **dict.fromkeys(("Thread", "Task", "Parallel", "Interlocked", "Monitor"), "threads"),
@@ -118,6 +119,7 @@ _GRAMMAR = Grammar(
     parameter=frozenset(["parameter"]),
     many="params ",
     result="returns",
+    shared="internal ",
     stub="class {name} : {base}\n{{\n}}",
     canonical=canonical,
     exceptions=_EXCEPTIONS,
@@ -140,7 +142,14 @@ def read(path: str, text: str) -> Module:
         for node, _, _ in trees.walk(source.root)
         if node.type == "using_directive"
     ]
-    kept = tuple(line for line in imports if re.fullmatch(r"using (System(\.(Collections(\.Generic)?|Linq|Text(\.RegularExpressions)?|Numerics|Globalization))?);", line))
+    kept = tuple(
+        line
+        for line in imports
+        if re.fullmatch(
+            r"using (System(\.(Collections(\.Generic)?|Linq|Text(\.RegularExpressions)?|Numerics|Globalization))?);",
+            line,
+        )
+    )
     MemberReader(module, source, _GRAMMAR, tuple(dict.fromkeys(("using System;", *kept)))).types(source.root)
     return module
 

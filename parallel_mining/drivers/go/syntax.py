@@ -18,14 +18,14 @@ TYPED = True
 
 DENIED = dict.fromkeys(("print", "println"), "input and output")
 BUILTINS = frozenset(
-    """append cap clear close complex copy delete imag len make max min new panic real recover any bool byte comparable
-    complex64 complex128 error float32 float64 int int8 int16 int32 int64 rune string uint uint8 uint16 uint32 uint64
-    uintptr true false nil iota _""".split()
+    """append cap clear close complex copy delete imag len make max min new panic real recover any bool byte
+    comparable complex64 complex128 error float32 float64 int int8 int16 int32 int64 rune string uint uint8
+    uint16 uint32 uint64 uintptr true false nil iota _""".split()  # noqa: SIM905
 )
 PURE_PACKAGES = frozenset(
     """bytes cmp container/heap container/list container/ring encoding/base32 encoding/base64 encoding/binary
     encoding/hex errors fmt hash hash/adler32 hash/crc32 hash/crc64 hash/fnv html maps math math/big math/bits
-    math/cmplx regexp slices sort strconv strings text/tabwriter unicode unicode/utf16 unicode/utf8""".split()
+    math/cmplx regexp slices sort strconv strings text/tabwriter unicode unicode/utf16 unicode/utf8""".split()  # noqa: SIM905
 )
 """Standard packages that compute and do nothing else (fmt's printing is refused by name)."""
 
@@ -39,7 +39,7 @@ _SCALARS = {
     "float64": "float",
     "any": "any",
     "interface{}": "any",
-    **{name: name for name in "int8 int16 int32 int64 uint8 uint16 uint32 uint64 float32".split()},
+    **{name: name for name in ["int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64", "float32"]},
 }
 
 
@@ -159,8 +159,12 @@ class _Reader:
         return self.source.text(name) if name is not None else ""
 
     def define(self, name: str, kind: Kind, node: Node, text: str) -> Definition:
-        facts = _facts(self.source, node, self.imports)
-        definition = Definition(name, kind, text, lambda: facts, imports=_lines(facts, self.imports))
+        def analyse() -> Facts:
+            facts = _facts(self.source, node, self.imports)
+            definition.imports = _lines(facts, self.imports)
+            return facts
+
+        definition = Definition(name, kind, text, analyse)
         self.module.add(definition)
         return definition
 
@@ -180,7 +184,9 @@ class _Reader:
                     self.module.definitions.setdefault(name, []).append(shared)
                     continue
                 comment = self.source.span(start, node.start_byte) if len(specs) == 1 else ""
-                text = self.source.span(start, node.end_byte) if whole else f"{comment}{keyword} {self.source.text(spec)}"
+                text = (
+                    self.source.span(start, node.end_byte) if whole else f"{comment}{keyword} {self.source.text(spec)}"
+                )
                 kind: Kind = "type" if keyword == "type" else "value"
                 definition = self.define(name, kind, node if whole else spec, text)
                 shared = shared or definition

@@ -18,22 +18,24 @@ _EXCEPTIONS = frozenset(
     """ArithmeticException ArrayIndexOutOfBoundsException AssertionError ClassCastException Error Exception
     IllegalArgumentException IllegalStateException IndexOutOfBoundsException NegativeArraySizeException
     NullPointerException NumberFormatException RuntimeException StringIndexOutOfBoundsException InternalError
-    UnsupportedOperationException NoSuchElementException CloneNotSupportedException""".split()
+    UnsupportedOperationException NoSuchElementException CloneNotSupportedException""".split()  # noqa: SIM905
 )
 _STANDARD = frozenset(
     """Math StrictMath String Integer Long Double Float Boolean Character Byte Short Number Object CharSequence
-    StringBuilder StringBuffer Iterable Comparable Override FunctionalInterface Void System Arrays Collections List
-    ArrayList LinkedList Map HashMap LinkedHashMap TreeMap Set HashSet LinkedHashSet TreeSet Deque ArrayDeque Queue
-    PriorityQueue Stack Vector Iterator ListIterator Objects Optional OptionalInt OptionalDouble BitSet Comparator
-    Collection Collectors Stream IntStream LongStream DoubleStream BigInteger BigDecimal MathContext RoundingMode Pattern
-    Matcher StringJoiner Locale Function BiFunction Predicate Supplier Consumer UnaryOperator BinaryOperator IntFunction
-    IntPredicate IntUnaryOperator IntBinaryOperator Entry NumberFormat Normalizer SafeVarargs Deprecated
-    SuppressWarnings EnumMap Pair var""".split()
+    StringBuilder StringBuffer Iterable Comparable Override FunctionalInterface Void System Arrays Collections
+    List ArrayList LinkedList Map HashMap LinkedHashMap TreeMap Set HashSet LinkedHashSet TreeSet Deque
+    ArrayDeque Queue PriorityQueue Stack Vector Iterator ListIterator Objects Optional OptionalInt
+    OptionalDouble BitSet Comparator Collection Collectors Stream IntStream LongStream DoubleStream BigInteger
+    BigDecimal MathContext RoundingMode Pattern Matcher StringJoiner Locale Function BiFunction Predicate
+    Supplier Consumer UnaryOperator BinaryOperator IntFunction IntPredicate IntUnaryOperator IntBinaryOperator
+    Entry NumberFormat Normalizer SafeVarargs Deprecated SuppressWarnings EnumMap Pair var""".split()  # noqa: SIM905
 ) - {"Pair"}
 DENIED = {
     **dict.fromkeys(("Thread", "Runnable", "ExecutorService", "CompletableFuture", "ThreadLocal"), "threads"),
     **dict.fromkeys(("Random", "SecureRandom", "UUID", "ThreadLocalRandom"), "random"),
-    **dict.fromkeys(("File", "Files", "Path", "Paths", "InputStream", "Reader", "Writer", "Scanner"), "input and output"),
+    **dict.fromkeys(
+        ("File", "Files", "Path", "Paths", "InputStream", "Reader", "Writer", "Scanner"), "input and output"
+    ),
     **dict.fromkeys(("Date", "Calendar", "Instant", "LocalDate", "LocalDateTime", "TimeZone"), "time"),
     **dict.fromkeys(("Class", "Method", "Field", "Runtime", "Process", "ClassLoader"), "reflection"),
 }
@@ -106,6 +108,7 @@ _GRAMMAR = Grammar(
     parameter=frozenset(["formal_parameter", "spread_parameter"]),
     many="...",
     result="type",
+    shared="protected ",
     stub="class {name} extends {base}\n{{\n}}",
     canonical=canonical,
     exceptions=_EXCEPTIONS,

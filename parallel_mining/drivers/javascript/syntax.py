@@ -8,6 +8,7 @@ from __future__ import annotations
 import posixpath
 import re
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 from tree_sitter import Node
 
@@ -29,11 +30,12 @@ DENIED = {
     **dict.fromkeys(("crypto", "console"), "reaches the host"),
 }
 BUILTINS = frozenset(
-    """Array ArrayBuffer BigInt Boolean DataView Error EvalError Float32Array Float64Array Function Infinity Int16Array
-    Int32Array Int8Array JSON Map Math NaN Number Object RangeError ReferenceError RegExp Set String Symbol SyntaxError
-    TypeError URIError Uint16Array Uint32Array Uint8Array Uint8ClampedArray BigInt64Array BigUint64Array WeakMap WeakSet
-    arguments decodeURI decodeURIComponent encodeURI encodeURIComponent escape globalThis global self isFinite isNaN
-    parseFloat parseInt undefined unescape Buffer TextEncoder TextDecoder structuredClone""".split()
+    """Array ArrayBuffer BigInt Boolean DataView Error EvalError Float32Array Float64Array Function Infinity
+    Int16Array Int32Array Int8Array JSON Map Math NaN Number Object RangeError ReferenceError RegExp Set String
+    Symbol SyntaxError TypeError URIError Uint16Array Uint32Array Uint8Array Uint8ClampedArray BigInt64Array
+    BigUint64Array WeakMap WeakSet arguments decodeURI decodeURIComponent encodeURI encodeURIComponent escape
+    globalThis global self isFinite isNaN parseFloat parseInt undefined unescape Buffer TextEncoder TextDecoder
+    structuredClone""".split()  # noqa: SIM905
 )
 
 _FUNCTIONS = frozenset(["function_declaration", "function_expression", "arrow_function", "function"])
@@ -108,9 +110,11 @@ class _Reader:
             self.export(node, start, depth)
         elif node.type == "import_statement":
             self.imported(node)
-        elif node.type == "class_declaration":
-            self.define(self.name_of(node), "type", node, start)
-        elif node.type in ("enum_declaration", "interface_declaration", "type_alias_declaration"):
+        elif node.type == "class_declaration" or node.type in (
+            "enum_declaration",
+            "interface_declaration",
+            "type_alias_declaration",
+        ):
             self.define(self.name_of(node), "type", node, start)
         elif node.type == "expression_statement" and node.named_children:
             inner = node.named_children[0]
@@ -302,7 +306,7 @@ class _Reader:
         def shifted() -> Facts:
             facts = analyse()
             through = tuple((a + shift, b + shift, n, m) for a, b, n, m in facts.through)
-            return Facts(facts.uses, facts.soft, facts.members, through, facts.refusal)
+            return replace(facts, through=through)
 
         definition.analyse = shifted
 
@@ -562,7 +566,7 @@ def _facts(source: Source, node: Node, name: str, module: Module, offset: tuple[
             covered.add(first)
         del member
     return Facts(
-        frozenset(used - bound - covered), frozenset(soft - bound), frozenset(members), tuple(through), refusal
+        frozenset(used - bound - covered), frozenset(soft - bound), frozenset(members), tuple(through), refusal=refusal
     )
 
 

@@ -29,8 +29,9 @@ BUILTINS = frozenset(name for name in dir(builtins) if name not in DENIED) | {"_
 
 PURE_MODULES = frozenset(
     """__future__ abc array base64 binascii bisect calendar cmath collections colorsys contextlib copy dataclasses
-    datetime decimal difflib enum fractions functools hashlib heapq html inspect itertools json keyword math numbers
-    operator re statistics string struct sys textwrap types typing unicodedata urllib.parse warnings zlib""".split()
+    datetime decimal difflib enum fractions functools hashlib heapq html inspect itertools json keyword math
+    numbers operator re statistics string struct sys textwrap types typing unicodedata urllib.parse warnings
+    zlib""".split()  # noqa: SIM905
 )
 """Standard modules that neither reach outside the process nor depend on the time of day, by their documentation."""
 
@@ -100,7 +101,7 @@ def _type(node: ast.expr | None) -> Type | None:
     if isinstance(node, ast.Attribute):
         return _type(ast.Name(node.attr))
     if isinstance(node, ast.Name):
-        if node.id in _SCALARS and _SCALARS[node.id]:
+        if _SCALARS.get(node.id):
             return Type(_SCALARS[node.id])
         return None
     if isinstance(node, ast.BinOp) and isinstance(node.op, ast.BitOr):
@@ -329,8 +330,17 @@ def _trivial(node: ast.FunctionDef) -> str:
         return ""
     value = body[0].value
     steps = sum(
-        isinstance(n, ast.BinOp | ast.UnaryOp | ast.BoolOp | ast.Compare | ast.Call | ast.Subscript | ast.IfExp)
-        or isinstance(n, ast.comprehension | ast.JoinedStr)
+        isinstance(
+            n,
+            ast.BinOp
+            | ast.UnaryOp
+            | ast.BoolOp
+            | ast.Compare
+            | ast.Call
+            | ast.Subscript
+            | ast.IfExp
+            | ast.comprehension,
+        )
         for n in ast.walk(value)
         if not (isinstance(n, ast.UnaryOp) and isinstance(n.operand, ast.Constant))
     )
@@ -406,10 +416,10 @@ def _facts(node: ast.stmt, module: Module, text: str) -> Facts:
     used_bare = loaded - bound - own
     covered = {t[2] for t in through}
     uses = frozenset(name for name in used_bare if name not in covered)
-    return Facts(uses, frozenset(), frozenset(members), tuple(through), refusal)
+    return Facts(uses, frozenset(), frozenset(members), tuple(through), refusal=refusal)
 
 
-def _offsets(node: ast.stmt, text: str):  # noqa: ANN202
+def _offsets(node: ast.stmt, text: str):
     lines = text.splitlines(keepends=True)
     first = (node.end_lineno or node.lineno) - len(lines) + 1
     starts = [0]

@@ -21,14 +21,15 @@ DENIED = dict.fromkeys(("println", "eprintln", "print", "eprint", "dbg"), "input
     ("include_str", "include_bytes", "include", "env", "option_env"), "reads files of the build"
 )
 BUILTINS = frozenset(
-    """_ Some None Ok Err Vec String Option Result Box Iterator IntoIterator Extend Clone Copy Debug Default Drop Eq
-    Ord PartialEq PartialOrd Fn FnMut FnOnce From Into TryFrom TryInto FromIterator ToString ToOwned AsRef AsMut Send
-    Sync Sized Unpin DoubleEndedIterator ExactSizeIterator Self self super crate std core alloc vec format panic assert
-    assert_eq assert_ne debug_assert debug_assert_eq debug_assert_ne unreachable unimplemented todo matches write
-    writeln concat stringify line file cfg drop i8 i16 i32 i64 i128 isize u8 u16 u32 u64 u128 usize f32 f64 bool char
-    str derive inline allow must_use doc test deprecated non_exhaustive repr cold track_caller warn deny""".split()
+    """_ Some None Ok Err Vec String Option Result Box Iterator IntoIterator Extend Clone Copy Debug Default Drop
+    Eq Ord PartialEq PartialOrd Fn FnMut FnOnce From Into TryFrom TryInto FromIterator ToString ToOwned AsRef
+    AsMut Send Sync Sized Unpin DoubleEndedIterator ExactSizeIterator Self self super crate std core alloc vec
+    format panic assert assert_eq assert_ne debug_assert debug_assert_eq debug_assert_ne unreachable
+    unimplemented todo matches write writeln concat stringify line file cfg drop i8 i16 i32 i64 i128 isize u8
+    u16 u32 u64 u128 usize f32 f64 bool char str derive inline allow must_use doc test deprecated non_exhaustive
+    repr cold track_caller warn deny""".split()  # noqa: SIM905
 )
-_IMPURE_MODULES = frozenset("fs net process env thread time io sync os ffi".split())
+_IMPURE_MODULES = frozenset(["fs", "net", "process", "env", "thread", "time", "io", "sync", "os", "ffi"])
 _STANDARD = frozenset(["std", "core", "alloc"])
 
 _SCALARS = {
@@ -201,10 +202,8 @@ class _Reader:
         """Return the files in which a module path may lie."""
         here = self.module.path
         base = posixpath.dirname(here)
-        if posixpath.basename(here) not in ("mod.rs", "lib.rs", "main.rs"):
-            inner = here[: -len(".rs")]
-        else:
-            inner = base
+        is_root = posixpath.basename(here) in ("mod.rs", "lib.rs", "main.rs")
+        inner = base if is_root else here[: -len(".rs")]
         head, _, _ = here.partition("src/")
         root = f"{head}src" if "src/" in here else base
         parts = list(path)
@@ -228,7 +227,9 @@ class _Reader:
         name_node = node.child_by_field_name("name")
         name = self.source.text(name_node) if name_node is not None else ""
         text = self.source.span(start, node.end_byte)
-        text = re.sub(r"(?m)^\s*#\[cfg\([^\n]*\)\]\n?|^\s*#!?\[(stable|unstable|rustc_\w+|must_use)[^\n]*\]\n?", "", text)
+        text = re.sub(
+            r"(?m)^\s*#\[cfg\([^\n]*\)\]\n?|^\s*#!?\[(stable|unstable|rustc_\w+|must_use)[^\n]*\]\n?", "", text
+        )
         text = re.sub(r"\bpub\s*\((crate|super|self|in [\w:]+)\)", "pub", text)
         if node.type == "function_item":
             definition = self.define(name, "function", node, text)
@@ -241,9 +242,11 @@ class _Reader:
             self.define(name, "function", node, text)
         elif node.type == "impl_item":
             kind = node.child_by_field_name("type")
-            owner = next(
-                (self.source.text(i) for i, _, _ in trees.walk(kind) if i.type == "type_identifier"), ""
-            ) if kind is not None else ""
+            owner = (
+                next((self.source.text(i) for i, _, _ in trees.walk(kind) if i.type == "type_identifier"), "")
+                if kind is not None
+                else ""
+            )
             definition = self.define(f"impl {node.start_byte}", "impl", node, text)
             definition.owner = owner
             body = node.child_by_field_name("body")
@@ -324,9 +327,13 @@ def _facts(source: Source, node: Node, name: str, module: Module) -> Facts:
             text = source.text(item)
             if parent in ("scoped_identifier", "scoped_type_identifier") and field == "name":
                 members.add(text)
-            elif field == "pattern" or parent.endswith("_pattern") or parent in ("closure_parameters", "lifetime"):
-                bound.add(text)
-            elif parent in ("parameters", "attribute") or (parent == "function_item" and field == "name"):
+            elif (
+                field == "pattern"
+                or parent.endswith("_pattern")
+                or parent in ("closure_parameters", "lifetime")
+                or parent in ("parameters", "attribute")
+                or (parent == "function_item" and field == "name")
+            ):
                 bound.add(text)
             elif parent in ("enum_variant", "token_tree") and text not in module.definitions:
                 bound.add(text) if parent == "enum_variant" else None
@@ -334,7 +341,11 @@ def _facts(source: Source, node: Node, name: str, module: Module) -> Facts:
                 used.add(text)
         elif kind == "type_identifier":
             text = source.text(item)
-            if parent in ("type_parameter", "type_parameters", "constrained_type_parameter") and field in ("name", "left", ""):
+            if parent in ("type_parameter", "type_parameters", "constrained_type_parameter") and field in (
+                "name",
+                "left",
+                "",
+            ):
                 bound.add(text)
             elif parent in ("scoped_type_identifier",) and field == "name":
                 members.add(text)
