@@ -275,10 +275,11 @@ def _page(rows: list[dict[str, Any]]) -> str:
 def _page_row(row: Mapping[str, Any]) -> str:
     good = row["success"]
     examples = "".join(f"<li><code>{html.escape(example)}</code></li>" for example in row["examples"])
+    why = f"<div class=why>if not: {html.escape(row['why'])}</div>" if row["why"] else ""
     unexpected = "" if row["unexpected"] is None else f"{row['unexpected']:,}"
     return (
         f"<tr{'' if good else ' class=failed'}><td class={'good' if good else 'bad'}>{'yes' if good else 'no'}"
         f"<td><code>{html.escape(row['expectation'])}</code> <code>{html.escape(row['arguments'])}</code>"
-        f"<div class=why>{html.escape(row['why'])}</div>{f'<ul>{examples}</ul>' if examples else ''}"
+        f"{why}{f'<ul>{examples}</ul>' if examples else ''}"
         f"<td class=n>{row['checked']:,}<td class=n>{unexpected}</tr>"
     )

@@ -66,14 +66,14 @@ def document_contract(languages: Sequence[str], license_types: Sequence[str], do
         expectations=(
             Expectation("expect_table_row_count_to_equal", {"value": documents}, "documents were lost or doubled"),
             *(
-                Expectation("expect_column_values_to_not_be_null", {"column": column}, "a document must be complete")
+                Expectation("expect_column_values_to_not_be_null", {"column": column}, "a document is incomplete")
                 for column in ("id", "blob_id", "text_hash", "repo_name", "path", "cluster")
             ),
-            Expectation("expect_column_values_to_be_unique", {"column": "id"}, "a document must be addressable"),
+            Expectation("expect_column_values_to_be_unique", {"column": "id"}, "two documents have one id"),
             Expectation(
                 "expect_column_values_to_match_regex",
                 {"column": "id", "regex": "^[0-9a-f]{32}$"},
-                "ids are 32 hexadecimal digits",
+                "an id is not 32 hexadecimal digits",
             ),
             Expectation("expect_column_values_to_be_unique", {"column": "blob_id"}, "an exact duplicate was kept"),
             Expectation(
