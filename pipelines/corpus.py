@@ -153,7 +153,7 @@ SOURCE_SCHEMA = pa.schema(
     ]
 )
 
-_STAGED_BYTES = 8 << 20
+_STAGED_BYTES = 4 << 20
 """Content of one staged file; below `pipelines.spark.PARTITION_BYTES`, so that each file is one task."""
 
 
@@ -168,7 +168,7 @@ def document_id(repo_name: str, path: str, blob_id: str) -> str:
 
 
 def stage(reads: Sequence[SourceRead], folder: Path) -> tuple[list[dict[str, Any]], int, int]:
-    """Write the files of sources as Parquet (`RAW_SCHEMA`) of some 8 MB of content each.
+    """Write the files of sources as Parquet (`RAW_SCHEMA`) of some 4 MB of content each.
 
     Args:
         reads: The sources.

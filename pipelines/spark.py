@@ -28,7 +28,7 @@ from quality.progress import progress
 MINIMUM_JAVA = 17
 """Source: Spark 4 documentation, "Spark runs on Java 17/21"."""
 
-PARTITION_BYTES = 16 << 20
+PARTITION_BYTES = 8 << 20
 """The most source bytes in one partition: a Python task costs about 27 ms by itself and takes in some 2 MB a second."""
 
 _LOG4J = """
