@@ -37,7 +37,9 @@ def corpus_section(reading: Reading) -> Section:
     splits = reading.ask("report_splits")
     files = sum(row["files"] for row in funnel.records())
     kept = sum(row["kept"] for row in funnel.records())
-    declared = sum(row["files"] or 0 for row in sources.records())
+    # A source counts the files it yields; what it cannot yield (links, sockets) is a reject of the stage `read`.
+    unread = sum(row["unread"] for row in funnel.records())
+    declared = sum(row["files"] or 0 for row in sources.records()) + unread
     body = render(
         "corpus.html",
         languages=languages,
@@ -50,6 +52,7 @@ def corpus_section(reading: Reading) -> Section:
         files=files,
         rejected=files - kept,
         declared=declared,
+        unread=unread,
         language_table=_language_table(languages),
         funnel_table=_funnel_table(funnel),
         stages=[(stage, words) for stage, words in STAGES.items() if sum(row[stage] for row in funnel.records())],

@@ -92,11 +92,12 @@ def make_corpus(turn: Path) -> None:
                     "length": int(rng.integers(1, 90_000)),
                     "stage": stage,
                     "reason": reason,
-                    "detail": "",
+                    "detail": "not read" if stage == "read" and i % 2 else "",
                 }
             )
         pq.write_table(pa.Table.from_pylist(rejects, REJECT_SCHEMA), draft.path / "rejects.parquet")
-        half = (total + len(rejects)) // 2
+        yielded = total + sum(row["detail"] != "not read" for row in rejects)
+        half = yielded // 2
         sources = [
             {
                 "name": name,
@@ -107,7 +108,7 @@ def make_corpus(turn: Path) -> None:
                 "files": files,
                 "bytes": 1000 * files,
             }
-            for name, files in (("one", half), (f"two {HOSTILE}", total + len(rejects) - half))
+            for name, files in (("one", half), (f"two {HOSTILE}", yielded - half))
         ]
         pq.write_table(pa.Table.from_pylist(sources), draft.path / "sources.parquet")
         write_contract(draft.path, "document")
