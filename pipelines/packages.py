@@ -589,22 +589,40 @@ def _listed(arguments: Sequence[str], options: Sequence[str], cache_folder: Path
 def _download_debs(
     missing: Sequence[tuple[str, str]], partial: Path, cache_folder: Path
 ) -> dict[tuple[str, str], list[_File]]:
-    options = _machine_apt(cache_folder)
+    _download_into(partial, missing, _machine_apt(cache_folder), cache_folder)
+    found = _debs_in(partial, missing)
+    rest = [one for one in missing if one not in found]
+    if len(rest) > 1:
+        # The machine has no lists, or old ones.
+        try:
+            _download_into(partial, rest, _private_apt(cache_folder, "deb", ""), cache_folder)
+        except FetchError:
+            return found
+        found = _debs_in(partial, missing)
+    return found
+
+
+def _download_into(
+    partial: Path, missing: Sequence[tuple[str, str]], options: Sequence[str], cache_folder: Path
+) -> None:
     there = set(_listed(["show", "-a", *(name for name, _ in missing)], options, cache_folder))
     wanted = [f"{name}={version}" for name, version in missing if (name, version) in there]
     if wanted:
         _apt(["-q", "download", *wanted], partial, options)
+
+
+def _debs_in(partial: Path, missing: Sequence[tuple[str, str]]) -> dict[tuple[str, str], list[_File]]:
     found: dict[tuple[str, str], list[_File]] = {}
     for path in sorted(partial.glob("*.deb")):
         fields = subprocess.run(
-            ["dpkg-deb", "--show", "--showformat=${Package}\n${Version}", str(path)],
+            ["dpkg-deb", "--show", "--showformat=${Package}\\n${Version}", str(path)],
             capture_output=True,
             text=True,
             check=False,
         ).stdout.splitlines()
-        if len(fields) == 2:
+        if len(fields) == 2 and (fields[0], fields[1]) in missing:
             found[fields[0], fields[1]] = [_File(path.name, path)]
-    return {key: files for key, files in found.items() if key in missing}
+    return found
 
 
 def _fetch_deb_src(
