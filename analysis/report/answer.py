@@ -99,7 +99,7 @@ def verdict(rows: Sequence[Mapping[str, Any]], gain_low: float | None, *, doubtf
         return f"These runs point to {moved}, but whether that beats uniform is open.", "partly"
     rest = "; the other shares cannot be told apart from uniform" if len(apart) < len(rows) else ""
     if doubtful:
-        return f"These runs point to {moved}{rest}, but do not prove it.", "partly"
+        return f"These runs point to {moved}, but do not prove it{rest}.", "partly"
     return f"These runs support {moved}{rest}.", "partly" if rest else "clear"
 
 
