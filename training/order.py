@@ -327,6 +327,7 @@ def shortage_report(
     if not shortage:
         return None
     limits = {source: count * sequence_length for source, count in available.items()}
+    scale = sum(Fraction(share) for share in shares.values())
     reachable = min(tokens // sequence_length * sequence_length, sum(limits.values()))
     nearest = _nearest(shares, limits, reachable)
     return {
@@ -335,7 +336,7 @@ def shortage_report(
         "max_epochs": max_epochs,
         "shortage": shortage,
         "nearest": nearest and {"tokens": reachable, "allocation": {"shares": nearest}},
-        "same_shares_tokens": min(math.floor(limits[source] / share) for source, share in shares.items()),
+        "same_shares_tokens": min(math.floor(limits[source] * scale / Fraction(shares[source])) for source in shares),
     }
 
 

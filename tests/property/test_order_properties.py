@@ -126,10 +126,10 @@ def test_what_is_infeasible_says_what_is_feasible(
     fitting = Allocation(nearest["allocation"]["shares"])
     order = plan_order(stores, fitting, nearest["tokens"], length, 0, max_epochs)
     assert len(order) * length == nearest["tokens"]
-    if report["same_shares_tokens"] >= length * 2:
-        within = report["same_shares_tokens"] - length * len(stores)
-        if within >= length:
-            plan_order(stores, allocation, within, length, 0, max_epochs)
+    same = report["same_shares_tokens"]
+    assert same < length * sequences
+    if same >= length:
+        plan_order(stores, allocation, same, length, 0, max_epochs)
 
 
 @settings(deadline=None, max_examples=100)
