@@ -15,7 +15,7 @@ from parallel_mining import sandbox
 from parallel_mining.drivers import Job, Toolchain, Unavailable, interpreter, text_of
 from parallel_mining.pairs import Program
 
-BATCH = 64
+BATCH = 128
 _REFERENCES = ("System.dll", "System.Core.dll", "System.Numerics.dll")
 _PACKAGES = "mono-mcs mono-runtime libmono-system-core4.0-cil libmono-system-numerics4.0-cil"
 

@@ -19,6 +19,8 @@ import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.*;
+import java.util.regex.Matcher;
+import java.util.regex.Pattern;
 import java.util.stream.BaseStream;
 import javax.tools.Diagnostic;
 import javax.tools.DiagnosticCollector;
@@ -31,7 +33,7 @@ import javax.tools.SimpleJavaFileObject;
 import javax.tools.ToolProvider;
 
 /**
- * Runs inside the sandbox. `Harness build` compiles each program of a batch by itself, in one compiler that stays warm, to
+ * Runs inside the sandbox. `Harness build` compiles the programs of a batch together, a package each, program k to
  * `/tmp/built/k`; `Harness TASKS` calls them by reflection. See `supervisor` for the protocol and
  * `parallel_mining.values` for the wire form.
  */
@@ -74,12 +76,22 @@ public final class Harness {
 
     // Compiling -------------------------------------------------------------------------------------------------
 
+    private static final Pattern PACKAGE = Pattern.compile("(?m)^[ \\t]*package\\s+[\\w.]+\\s*;");
+
     private static final class Source extends SimpleJavaFileObject {
+        private final int k;
         private final String text;
 
         Source(int k, String text) {
             super(URI.create("string:///Program" + k + ".java"), Kind.SOURCE);
+            this.k = k;
             this.text = text;
+        }
+
+        /** The program in a package of its own, so that no two programs of a batch have a class of the same name. */
+        Source apart() {
+            Matcher own = PACKAGE.matcher(text);
+            return new Source(k, own.find() ? own.replaceFirst("package p" + k + ";") : "package p" + k + "; " + text);
         }
 
         @Override
@@ -103,7 +115,8 @@ public final class Harness {
 
         @Override
         public JavaFileObject getJavaFileForOutput(Location l, String name, JavaFileObject.Kind kind, FileObject s) {
-            Path file = folder.resolve(name + ".class");
+            Matcher apart = Pattern.compile("p(\\d+)\\..*").matcher(name);
+            Path file = (apart.matches() ? BUILT.resolve(apart.group(1)) : folder).resolve(name + ".class");
             return new SimpleJavaFileObject(file.toUri(), kind) {
                 @Override
                 public OutputStream openOutputStream() throws java.io.IOException {
@@ -123,40 +136,78 @@ public final class Harness {
         }
     }
 
+    // One error keeps a compiler from making any class, and hides the errors of later phases: those of types behind those
+    // of syntax, those of flow behind those of types.
+    private static final int ROUNDS = 6;
+
     private static void build(OutputStream protocol) throws Exception {
         JavaCompiler compiler = ToolProvider.getSystemJavaCompiler();
         DiagnosticCollector<JavaFileObject> ignored = new DiagnosticCollector<>();
         Output output = new Output(compiler.getStandardFileManager(ignored, Locale.ROOT, StandardCharsets.UTF_8));
-        List<String> options = List.of("-proc:none", "-nowarn", "-g:none", "-Xlint:none", "-implicit:none");
-        List<Path> sources = new ArrayList<>();
+        List<Source> left = new ArrayList<>();
+        List<Source> odd = new ArrayList<>();
         try (var entries = Files.newDirectoryStream(Path.of("/job/programs"))) {
-            entries.forEach(sources::add);
-        }
-        for (Path source : sources) {
-            int k = Integer.parseInt(source.getFileName().toString().replace(".java", ""));
-            output.folder = Files.createDirectories(BUILT.resolve(String.valueOf(k)));
-            DiagnosticCollector<JavaFileObject> said = new DiagnosticCollector<>();
-            String why = "";
-            try {
-                List<Source> unit = List.of(new Source(k, Files.readString(source)));
-                if (!compiler.getTask(null, output, said, options, null, unit).call()) {
-                    StringBuilder all = new StringBuilder();
-                    for (Diagnostic<? extends JavaFileObject> one : said.getDiagnostics()) {
-                        if (one.getKind() == Diagnostic.Kind.ERROR) {
-                            all.append("line ").append(one.getLineNumber()).append(": ");
-                            all.append(one.getMessage(Locale.ROOT)).append('\n');
-                        }
-                    }
-                    why = all.length() > 0 ? all.toString() : "it does not compile";
-                }
-            } catch (Throwable error) {
-                why = "the compiler failed: " + error;
+            for (Path path : entries) {
+                int k = Integer.parseInt(path.getFileName().toString().replace(".java", ""));
+                Files.createDirectories(BUILT.resolve(String.valueOf(k)));
+                left.add(new Source(k, Files.readString(path)));
             }
-            if (!why.isEmpty()) {
-                tell(protocol, "X " + k + " " + hexed(why));
+        }
+        for (int round = 0; round < ROUNDS && !left.isEmpty(); round++) {
+            Map<Integer, String> why = compile(compiler, output, left.stream().map(Source::apart).toList());
+            if (why.isEmpty()) {
+                left.clear();
+                break;
+            }
+            for (Source source : left) {
+                if (!why.containsKey(source.k)) {
+                    continue;
+                }
+                if (PACKAGE.matcher(source.text).find()) {
+                    odd.add(source);
+                } else {
+                    tell(protocol, "X " + source.k + " " + hexed(why.get(source.k)));
+                }
+            }
+            if (why.containsKey(-1)) {
+                break;
+            }
+            left.removeIf(source -> why.containsKey(source.k));
+        }
+        // What may have failed for want of its own package, and what has no error that points at it, goes by itself.
+        odd.addAll(left);
+        for (Source source : odd) {
+            output.folder = BUILT.resolve(String.valueOf(source.k));
+            for (String why : compile(compiler, output, List.of(source)).values()) {
+                tell(protocol, "X " + source.k + " " + hexed(why));
+                break;
             }
         }
         tell(protocol, "Z");
+    }
+
+    /** Compile programs together; return what is wrong, by program (-1: with none of them). */
+    private static Map<Integer, String> compile(JavaCompiler compiler, Output output, List<Source> sources) {
+        List<String> options = List.of("-proc:none", "-nowarn", "-g:none", "-Xlint:none", "-implicit:none",
+                "-Xmaxerrs", "1000");
+        DiagnosticCollector<JavaFileObject> said = new DiagnosticCollector<>();
+        Map<Integer, String> why = new HashMap<>();
+        try {
+            if (compiler.getTask(null, output, said, options, null, sources).call()) {
+                return why;
+            }
+        } catch (Throwable error) {
+            return Map.of(-1, "the compiler failed: " + error);
+        }
+        for (Diagnostic<? extends JavaFileObject> one : said.getDiagnostics()) {
+            if (one.getKind() == Diagnostic.Kind.ERROR) {
+                Matcher name = Pattern.compile(".*Program(\\d+)\\.java")
+                        .matcher(one.getSource() == null ? "" : one.getSource().toUri().toString());
+                String told = "line " + one.getLineNumber() + ": " + one.getMessage(Locale.ROOT) + "\n";
+                why.merge(name.matches() ? Integer.parseInt(name.group(1)) : -1, told, String::concat);
+            }
+        }
+        return why.isEmpty() ? Map.of(-1, "it does not compile") : why;
     }
 
     // Loading ---------------------------------------------------------------------------------------------------

@@ -1,4 +1,4 @@
-"""How Java programs are run: each compiled by itself in one warm compiler, called by reflection in one JVM a run."""
+"""How Java programs are run: compiled together, a package each, called by reflection in one JVM a run."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from parallel_mining import sandbox
 from parallel_mining.drivers import Job, Toolchain, Unavailable, text_of
 from parallel_mining.pairs import Program
 
-BATCH = 64
+BATCH = 128
 # Started often and for a short time: the quick compiler, one collector thread, no files for other tools to look at.
 _JVM = ("-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC", "-XX:-UsePerfData", "-Xshare:auto", "-Xss4m")
 _MEMORY = ("-Xms64m", "-Xmx384m")
