@@ -12,6 +12,7 @@ there is whole, and a package that was fetched once needs no network again.
 from __future__ import annotations
 
 import base64
+import contextlib
 import hashlib
 import html.parser
 import json
@@ -24,6 +25,7 @@ import subprocess
 import sys
 import tempfile
 import threading
+import time
 import urllib.error
 import urllib.parse
 import urllib.request
@@ -39,6 +41,7 @@ from quality.progress import say
 _TIMEOUT_S = 60
 _MAX_DOWNLOAD_BYTES = 2 << 30
 _ENTRY_VERSION = 1
+_STALE_S = 24 * 3600
 
 
 class FetchError(ValueError):
@@ -116,6 +119,11 @@ def _entry(cache_folder: Path, registry: str, name: str, version: str) -> Path:
 def _make_folders(cache_folder: Path) -> None:
     for folder in ("objects", "packages", "partial"):
         (cache_folder / folder).mkdir(parents=True, exist_ok=True)
+    for left in list((cache_folder / "partial").iterdir()):
+        # What a killed run left; a day is longer than any download takes.
+        with contextlib.suppress(OSError):
+            if time.time() - left.stat().st_mtime > _STALE_S:
+                shutil.rmtree(left)
 
 
 def _kept(

@@ -7,6 +7,7 @@ import hashlib
 import http.server
 import io
 import json
+import os
 import re
 import shutil
 import subprocess
@@ -160,6 +161,15 @@ def test_a_wrong_checksum_leaves_nothing_in_the_cache(registry: Registry, tmp_pa
     with pytest.raises(FetchError, match="checksum"):
         fetch("pypi", "demo-pkg", "1.0", tmp_path)
     assert [path for path in tmp_path.rglob("*") if path.is_file()] == []
+
+
+def test_what_a_killed_run_left_is_swept_after_a_day(registry: Registry, tmp_path: Path) -> None:
+    give_pypi(registry, {"demo_pkg-1.0-py3-none-any.whl": wheel()})
+    for name in ("old", "new"):
+        (tmp_path / "partial" / name).mkdir(parents=True)
+    os.utime(tmp_path / "partial" / "old", (1, 1))
+    fetch("pypi", "demo-pkg", "1.0", tmp_path)
+    assert [path.name for path in (tmp_path / "partial").iterdir()] == ["new"]
 
 
 def test_unknown_projects_and_versions_say_what_there_is(registry: Registry, tmp_path: Path) -> None:
