@@ -13,6 +13,7 @@ import importlib.util
 import os
 import resource
 import sys
+import warnings
 from collections.abc import Iterator
 from types import ModuleType, SimpleNamespace
 from typing import Any, NoReturn
@@ -84,6 +85,8 @@ def torchtitan_importable() -> Iterator[None]:
         RuntimeError: torchtitan was imported before, and believes in a device that is not there.
     """
     with contextlib.ExitStack() as stack:
+        # What torch and torchtitan import of themselves is their affair, and nothing that our users can mend.
+        stack.enter_context(warnings.catch_warnings(action="ignore", category=DeprecationWarning))
         if importlib.util.find_spec("triton") is None and _KERNELS not in sys.modules:
             stack.enter_context(_stand_in_for_kernels())
         if not has_accelerator():

@@ -15,6 +15,7 @@ from __future__ import annotations
 import contextlib
 import copy
 import gc
+import inspect
 import json
 import logging
 import math
@@ -158,6 +159,11 @@ def train_branches(
             run.train_branches(specs, vocabulary, on_outcome)
         finally:
             run.close()
+
+
+def ignorance(vocabulary: int) -> float:
+    """Return ln V, the nats a token of a model that knows nothing; one that needs more was trained away from its data."""
+    return math.log(vocabulary)
 
 
 class Schedule:
@@ -322,6 +328,10 @@ def _start_group(layout: Layout) -> None:
 class _Run(Trainer):
     """torchtitan's Trainer with its loop's log lines and closing sleep left out and divergence noticed."""
 
+    def __init__(self, job_config: JobConfig) -> None:
+        # Without torch.distributed.elastic's `record` around it, which turns on fault handlers for the whole process.
+        inspect.unwrap(Trainer.__init__)(self, job_config)
+
     @property
     def rows(self) -> _Rows:
         return cast("_Rows", self.metrics_processor)
@@ -364,8 +374,7 @@ class _Run(Trainer):
         rows = self.rows
         last = rows.curve[-max(1, len(rows.curve) // 10) :]
         final = sum(point["loss_nats"] for point in last) / len(last)
-        # A model that knows nothing needs ln V nats a token; one that needs more was trained away from its data.
-        status = "diverged" if rows.diverged or not final <= math.log(vocabulary) else "finished"
+        status = "diverged" if rows.diverged or not final <= ignorance(vocabulary) else "finished"
         if status == "finished":
             self.validator.validate(self.model_parts, self.step)
         evaluations, rows.evaluations = tuple(rows.evaluations), []

@@ -163,6 +163,10 @@ def _mistakes(path: Path, error: ValidationError) -> list[Mistake]:
             "missing": "is missing and has no default",
         }.get(one["type"], one["msg"].removeprefix("Value error, "))
         given = one["input"]
-        shown = "" if isinstance(given, dict | list) or one["type"] in ("missing", "value_error") else f"{given!r}: "
+        shown = (
+            ""
+            if isinstance(given, dict | list) or one["type"] in ("missing", "value_error", "extra_forbidden")
+            else f"{given!r}: "
+        )
         found.append(Mistake(f"{path}: {field}" if field else str(path), shown + said))
     return found

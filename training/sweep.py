@@ -285,7 +285,9 @@ def _trunk(
             seed=seed,
             sequence_length=settings.sequence_length,
             batch_tokens=settings.batch_tokens,
-            learning_rate=learning_rate(shape.non_embedding_parameters) if isinstance(rate, str) else rate,
+            learning_rate=learning_rate(shape.non_embedding_parameters, settings.batch_tokens)
+            if isinstance(rate, str)
+            else rate,
             tokenizer=store.tokenizer,
         )
         for tokens in sorted(settings.tokens)

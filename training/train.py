@@ -150,7 +150,7 @@ def train(
         seed=seed,
         sequence_length=source.sequence_length,
         batch_tokens=source.batch_tokens,
-        learning_rate=learning_rate or rate_of_size(shape_of(size).non_embedding_parameters),
+        learning_rate=learning_rate or rate_of_size(shape_of(size).non_embedding_parameters, source.batch_tokens),
         tokenizer=source.tokenizer,
     )
     mistakes = layout_mistakes(spec, source.vocabulary, layout)

@@ -1,0 +1,70 @@
+"""Small token stores of three languages that can be learnt, made once."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+VOCABULARY = 64
+TRAIN_TOKENS, VALIDATION_TOKENS = 12_000, 2_000
+
+
+def write_store(root: Path, source: str, split: str, tokens: int, branching: int) -> None:
+    """Write a store of a Markov chain in which each id is followed by one of `branching` others."""
+    follows = np.random.default_rng(branching).integers(1, VOCABULARY, (VOCABULARY, branching))
+    random = np.random.default_rng([branching, split == "validation"])
+    ids = np.zeros(tokens, "<u2")
+    for place in range(1, tokens):
+        ids[place] = follows[ids[place - 1], random.integers(branching)] if place % 100 else 0
+    folder = root / source.replace(":", "_") / split
+    folder.mkdir(parents=True)
+    ids.tofile(folder / "tokens.bin")
+    ends = np.arange(100, tokens + 1, 100)
+    sizes = [int((np.array(part) > 0).sum()) * 2 for part in np.split(ids, ends)[: len(ends)]]
+    pq.write_table(
+        pa.table(
+            {
+                **{name: [f"{split}{n}" for n in range(len(ends))] for name in ("id", "repo_name", "path")},
+                "license_type": ["permissive"] * len(ends),
+                "start": ends - 100,
+                "end": ends,
+                "bytes": sizes,
+            }
+        ),
+        folder / "documents.parquet",
+    )
+    described = {
+        "source": source,
+        "split": split,
+        "dtype": "uint16",
+        "tokens": tokens,
+        "documents": len(ends),
+        "bytes": sum(sizes),
+        "tokenizer": hashlib.sha256((root / "tokenizer.json").read_bytes()).hexdigest(),
+        "sha256": hashlib.sha256(ids.tobytes()).hexdigest(),
+    }
+    (folder / "store.json").write_text(json.dumps(described))
+
+
+@pytest.fixture(scope="session")
+def tokens_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    root = tmp_path_factory.mktemp("tokens") / "tokens"
+    root.mkdir()
+    tokenizer = {
+        "model": {"vocab": {"<|endoftext|>": 0, **{f"{n:02d}": n for n in range(1, VOCABULARY)}}},
+        "decoder": {"type": "ByteLevel"},
+        "added_tokens": [{"id": 0, "content": "<|endoftext|>", "special": True}],
+    }
+    (root / "tokenizer.json").write_text(json.dumps(tokenizer))
+    for branching, source in ((2, "python"), (4, "go"), (8, "rust")):
+        write_store(root, source, "train", TRAIN_TOKENS, branching)
+        write_store(root, source, "validation", VALIDATION_TOKENS, branching)
+    manifest = {"kind": "tokens", "fingerprint": "toy", "identity": {}, "command": "", "counts": {}}
+    (root / "manifest.json").write_text(json.dumps(manifest))
+    return root
