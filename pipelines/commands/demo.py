@@ -16,7 +16,7 @@ import click
     "--write-study", type=click.Path(path_type=Path), help="Only write the demo's study file here, to start from."
 )
 def command(out: Path, cache: Path | None, write_study: Path | None) -> None:
-    r"""Run the whole loop on pinned real packages in seven languages, and end in a report.
+    """Run the whole loop on pinned real packages in seven languages, and end in a report.
 
     About ten minutes on two cores once everything is installed. Stopped halfway, it goes on from there; run again when
     finished, everything is skipped.

@@ -35,7 +35,7 @@ def command(
     per_unit: int,
     seed: int,
 ) -> None:
-    r"""Find functions of CORPUS that do the same in two languages, and prove it by running both.
+    """Find functions of CORPUS that do the same in two languages, and prove it by running both.
 
     CORPUS is the folder that `polymix build` made. Functions that can stand alone are cut out with what they need,
     matched across languages by their words and signatures, and run in a sandbox on the same generated inputs. A pair is

@@ -79,7 +79,7 @@ def command(
       polymix pack --corpus corpus/ --allocation allocation.json --tokens 100M --out shards/
       polymix pack --corpus corpus/ --pairs pairs/ --allocation a.json --tokens 2M --sequence-length 256 --out shards/
       polymix pack --corpus corpus/ --allocation a.json --tokens 1.5B --stores stores/ --out shards-a/
-    """  # noqa: D301
+    """
     from pipelines.console import emit
     from pipelines.pack import pack, read_request
     from training.order import Infeasible

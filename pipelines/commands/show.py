@@ -10,7 +10,7 @@ import click
 @click.command(context_settings={"help_option_names": ["-h", "--help"]})
 @click.argument("artifact", type=click.Path(path_type=Path))
 def command(artifact: Path) -> None:
-    r"""Print where an artifact came from and what it counts.
+    """Print where an artifact came from and what it counts.
 
     ARTIFACT is a folder that a verb or a turn made (it holds a manifest.json).
 

@@ -15,7 +15,7 @@ from pipelines.commands.options import SOURCE_PLACES, STORE, source_places
 @SOURCE_PLACES
 @click.option("--turn", "number", type=int, help="Which turn; the last one where it is not said.")
 def command(study: Path, store: Path, source: tuple[str, ...], number: int | None) -> None:
-    r"""Say for every stage of STUDY whether it is done, stale, partial or missing.
+    """Say for every stage of STUDY whether it is done, stale, partial or missing.
 
     Nothing is run. A stale stage names the fields in which the study differs from what the stage was made from.
 

@@ -18,7 +18,7 @@ import click
 @click.option("--workers", type=click.IntRange(min=1), help="Runs trained at once. Default: one a core.")
 @click.option("--dry-run", is_flag=True, help="Print the plan and its price, and train nothing.")
 def command(settings: Path, tokens_dir: Path, out: Path | None, workers: int | None, dry_run: bool) -> None:
-    r"""Train every size with every budget, on each language alone and on named mixtures.
+    """Train every size with every budget, on each language alone and on named mixtures.
 
     The plan is priced on this machine before anything is trained. Runs that differ by their budget alone share a trunk.
     Stopped or killed, the same command goes on with the runs that are not finished, and ends with the same result.

@@ -64,7 +64,7 @@ def command(
     tensor_parallel: int,
     **options: Any,
 ) -> None:
-    r"""Train one model and validate it on every language.
+    """Train one model and validate it on every language.
 
     Prints one JSON object: validation losses in bits per byte by language, and what was trained. In DIR: runs.parquet,
     evaluations.parquet, curves.parquet, and the model's checkpoint. Killed, the same command goes on from the last

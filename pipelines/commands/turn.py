@@ -28,7 +28,7 @@ def command(
     until: str | None,
     next_turn: bool,
 ) -> None:
-    r"""Run all stages of STUDY: corpus, pairs, tokens, shards, runs, laws, allocation, report.
+    """Run all stages of STUDY: corpus, pairs, tokens, shards, runs, laws, allocation, report.
 
     A finished stage is skipped while the study says what it was made from, and refused (exit 3, with the fields that
     differ) when it does not, until --redo names it. A stage that was stopped goes on or starts again. Nothing that is

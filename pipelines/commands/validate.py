@@ -20,7 +20,7 @@ import click
 )
 @click.option("--seed", default=17, show_default=True, type=click.IntRange(0), help="Decides the inputs.")
 def command(pairs: str, cases: int, runs: int, tolerance: str, seed: int) -> None:
-    r"""Run both halves of each pair in PAIRS on the same generated inputs, and print a verdict a line.
+    """Run both halves of each pair in PAIRS on the same generated inputs, and print a verdict a line.
 
     PAIRS is a file of JSON lines, or - for standard input:
 
