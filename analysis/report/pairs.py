@@ -23,7 +23,8 @@ MAX_CODE_CHARACTERS = 6_000
 """Longer code is cut, and the page says so: the file holds it whole."""
 MAX_CODES_CHARACTERS = 900_000
 """All code in a page together; pairs beyond it are listed without their code."""
-SHOWN_INPUTS = 5
+SHOWN_INPUTS = 4
+"""Of each family of inputs."""
 MAX_INPUT_CHARACTERS = 120
 
 _MEANINGS = {
@@ -207,8 +208,9 @@ def _domain(domain: str) -> str:
 def _inputs(evidence: str) -> list[str]:
     """Return the first inputs that both sides were run on, as Python writes them; none where they cannot be read."""
     try:
-        wires = [wire for family in json.loads(evidence)["families"] for wire in family["inputs"]]
-        arguments = [values.plain(values.decode(wire)) for wire in wires[:SHOWN_INPUTS]]
+        families = json.loads(evidence)["families"]
+        wires = [wire for family in families for wire in family["inputs"][:SHOWN_INPUTS]]
+        arguments = [values.plain(values.decode(wire)) for wire in wires]
     except (ValueError, TypeError, KeyError):
         return []
     return [_shortened(", ".join(map(repr, each))) for each in arguments]
