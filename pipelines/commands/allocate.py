@@ -79,7 +79,7 @@ def command(**options: Any) -> None:
       polymix allocate fits.jsonl --tokens 1B --params 20M --weights '{"python": 2, "go": 1, "rust": 1}'
       polymix allocate fits.jsonl --tokens 1B --params 20M --prior uniform --prior-weight 0.01
       polymix allocate paper --tokens 350B --params 1.5B --constants constants.toml
-    """ (click reads the character \b)
+    """
     from analysis.allocate import allocate
     from pipelines.console import emit
     from quality.progress import say

@@ -45,7 +45,7 @@ def command(**options: Any) -> None:
       polymix fit store/demo/0/runs --by language > fits.jsonl
       polymix fit runs.csv --params N --tokens D --loss loss_nats --drop-highest 5 --bootstrap 1000
       polymix fit runs.parquet --law monolingual --by language --where "learning_rate = 0.001"
-    """ (click reads the character \b)
+    """
     from analysis.fit import fit
     from pipelines.console import emit
     from quality.progress import say
