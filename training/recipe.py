@@ -162,7 +162,7 @@ def train_branches(
 
 
 def ignorance(vocabulary: int) -> float:
-    """Return ln V, the nats a token of a model that knows nothing; one that needs more was trained away from its data."""
+    """Return ln V, the nats a token of a model that knows nothing; one that needs more has diverged."""
     return math.log(vocabulary)
 
 

@@ -1,0 +1,49 @@
+from __future__ import annotations
+
+import pytest
+
+from quality.mistakes import BadInput
+from training.sizes import LABEL_VOCABULARY, SIZES, size
+
+UNIT = {"k": 1e3, "M": 1e6, "B": 1e9}
+
+
+@pytest.mark.parametrize("label", SIZES)
+def test_a_label_says_how_many_parameters_there_are(label: str) -> None:
+    shape = size(label)
+    named = float(label[:-1]) * UNIT[label[-1]]
+    counted = shape.total_parameters(LABEL_VOCABULARY) if label[-1] == "B" else shape.non_embedding_parameters
+    assert counted == pytest.approx(named, rel=0.1)
+    assert shape.dimension % shape.heads == 0
+    assert (shape.dimension // shape.heads) % 2 == 0  # rotary positions turn pairs
+    assert shape.feed_forward % shape.multiple_of == 0
+
+
+def test_7b_is_llama_two() -> None:
+    assert size("7B").total_parameters(32_000) == 6_738_415_616
+    assert size("7B").feed_forward == 11_008
+
+
+@pytest.mark.torch
+@pytest.mark.parametrize("label", [label for label in SIZES if SIZES[label].layers <= 20])
+def test_the_formulas_count_what_the_module_has(label: str) -> None:
+    import torch
+    from torchtitan.models.llama3 import Transformer
+
+    from training.recipe import model_arguments
+
+    shape = size(label)
+    arguments = model_arguments(shape, 1000)
+    arguments.max_seq_len = 256
+    with torch.device("meta"):
+        model = Transformer(arguments)
+    parameters, flops = arguments.get_nparams_and_flops(model, 256)
+    assert shape.total_parameters(1000) == parameters
+    assert shape.flops_per_token(1000, 256) == flops
+    embeddings = model.tok_embeddings.weight.numel() + model.output.weight.numel()
+    assert shape.non_embedding_parameters == parameters - embeddings
+
+
+def test_an_unknown_size_lists_the_known_ones() -> None:
+    with pytest.raises(BadInput, match=r"'0.5b' is not a known size; known: 25k, .*7B, 14B; did you mean 0.5B"):
+        size("0.5b")

@@ -1,0 +1,68 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pydantic import ValidationError
+
+from quality.mistakes import BadInput
+from training.layout import Layout, layout_mistakes
+from training.runs import RunSpec
+from training.settings import SweepSettings, read_sweep_settings
+
+
+def parsed(**fields: Any) -> SweepSettings:
+    return SweepSettings.model_validate_json(json.dumps({"sizes": ["4M"], "tokens": ["100M"], **fields}))
+
+
+def test_counts_may_be_texts_and_defaults_are_for_real_use() -> None:
+    settings = parsed(tokens=["100M", 200_000_000])
+    assert settings.tokens == (100_000_000, 200_000_000)
+    assert (settings.sequence_length, settings.batch_tokens, settings.learning_rate) == (2048, 524_288, "by size")
+
+
+@pytest.mark.parametrize(
+    ("fields", "said"),
+    [
+        ({"sizes": ["4M", "4M"]}, "named more than once: 4M"),
+        ({"sizes": []}, "at least 1 item"),
+        ({"languages": ["cobol"]}, "not in the registry: cobol"),
+        ({"mixtures": {"half": {"go": 0.5}}}, "half.shares: sum to 0.5, not 1"),
+        ({"batch_tokens": 3000}, "batch_tokens 3000 is not a whole number of sequences of 2048; 2048 is"),
+        ({"tokens": ["1M"]}, "fewer than 10 steps"),
+        ({"each_language": False}, "nothing to train on"),
+        ({"learning_rate": 2.0}, "is not between 0 and 1"),
+        ({"seed": -1}, "greater than or equal to 0"),
+        ({"max_epochs": 0.0}, "greater than 0"),
+    ],
+)
+def test_what_cannot_be_trained_is_refused(fields: dict[str, Any], said: str) -> None:
+    with pytest.raises(ValidationError, match=said):
+        parsed(**fields)
+
+
+def test_a_file_with_three_mistakes_lists_three(tmp_path: Path) -> None:
+    file = tmp_path / "sweep.toml"
+    file.write_text('sizes = ["4 M"]\nseeds = 0\nlayers = 2\n')
+    with pytest.raises(BadInput) as caught:
+        read_sweep_settings(file)
+    said = [str(mistake).removeprefix(f"{file}: ") for mistake in caught.value.mistakes]
+    assert [line.split(":")[0] for line in said] == ["sizes", "tokens", "seeds", "layers"]
+    with pytest.raises(BadInput, match="no such file"):
+        read_sweep_settings(tmp_path / "none.toml")
+    file.write_text("sizes = [")
+    with pytest.raises(BadInput, match="not TOML"):
+        read_sweep_settings(file)
+
+
+def test_a_layout_says_all_that_does_not_fit() -> None:
+    spec = RunSpec("25k", 1000, {}, 0, 30, 90, 0.01, "")
+    wrong = [str(mistake) for mistake in layout_mistakes(spec, 100, Layout(8, 4))]
+    assert wrong == [
+        "processes: 2 shards do not divide the 3 sequences of a batch; change batch_tokens",
+        "tensor_parallel: 4 does not divide 2 (heads of 25k)",
+        "tensor_parallel: 4 does not divide 30 (sequence_length of 25k)",
+    ]
+    assert layout_mistakes(spec, 100, Layout()) == []
