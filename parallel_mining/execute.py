@@ -154,6 +154,8 @@ def _wires(jobs: Sequence[tuple[Program, Sequence[Sequence[Any]]]]) -> list[list
 
 
 _BUILD_S = 300.0
+# The supervisor's: how many times its limit a worker gets that is not let run.
+_PATIENCE = 4
 _Job = tuple[Program, Sequence[str]]
 
 
@@ -243,8 +245,9 @@ def trip(
     files["settings.json"] = json.dumps(settings).encode()
     files["supervisor.py"] = _SUPERVISOR.read_bytes()
     python, binds = interpreter()
-    # Time for the build, and for every program to hang as often as it may.
-    wall_s = 60 + (_BUILD_S if plan.build else 0) + len(left) * (limits.load_s + (limits.hangs + 1) * limits.case_s)
+    # Time for the build, and for every program to hang as often as it may, on a machine too busy to let it run.
+    hanging_s = limits.load_s + (limits.hangs + 1) * limits.case_s
+    wall_s = 60 + (_BUILD_S if plan.build else 0) + len(left) * _PATIENCE * hanging_s
     completed = sandbox.run(
         [python, "-I", "-S", "-B", "/job/supervisor.py"],
         files=files,

@@ -34,7 +34,7 @@ from pathlib import Path
 from typing import Any
 
 SETTINGS: dict[str, Any] = json.loads(Path("/job/settings.json").read_text())
-STARTUP_S = 30.0
+STARTUP_S = 5.0
 PATIENCE = 4
 OUT_OF_MEMORY = "ran out of memory"
 TOO_LARGE = "a result that is too large"
@@ -124,7 +124,7 @@ class Process:
                 used = used_by_others()
             if waited > seconds:
                 spun = used_by_others() - (used or 0.0)
-                if spun > seconds / 2 or waited > PATIENCE * seconds:
+                if spun > 0.4 * seconds or waited > PATIENCE * seconds:
                     raise Silent
             self.read(0.05 if waited > seconds else min(seconds - waited + 0.001, 0.05))
         return self.lines.pop(0)
