@@ -422,7 +422,12 @@ class _Cgroup:
             time.sleep(0.002)
 
     def remove(self) -> None:
+        """Take it away, and what callers that were killed left beside it."""
         for folder in self.folders.values():
+            for other in folder.parent.glob("polymix-*-*"):
+                if not Path("/proc", other.name.split("-")[1]).exists():
+                    with suppress(OSError):
+                        other.rmdir()
             for _ in range(100):
                 try:
                     folder.rmdir()
