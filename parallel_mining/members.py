@@ -249,15 +249,8 @@ class MemberReader:
             elif kind in ("identifier", "type_identifier"):
                 if self.declares(item, parent, field):
                     bound.add(text(item))
-                elif not (field == "name" and parent in (grammar.invocation, grammar.access)) and field != "field":
-                    if not (parent == grammar.invocation and field == "function") and parent not in (
-                        "labeled_statement",
-                        "name_colon",
-                        "qualified_name",
-                        "break_statement",
-                        "continue_statement",
-                    ):
-                        used.add(text(item))
+                elif self.refers(parent, field):
+                    used.add(text(item))
         for name in sorted(qualified):
             head = name.partition("/")[0]
             for prefix, why in grammar.impure.items():
@@ -274,6 +267,13 @@ class MemberReader:
             stubs=frozenset(stubs),
             refusal=refusal,
         )
+
+    def refers(self, parent: str, field: str) -> bool:
+        """Say whether an identifier stands where a name is used on its own (not after a dot, not as a label)."""
+        called = parent == self.grammar.invocation and field in ("name", "function")
+        labels = ("labeled_statement", "name_colon", "qualified_name", "break_statement", "continue_statement")
+        member = field == "field" or (parent, field) == (self.grammar.access, "name")
+        return not (called or member or parent in labels)
 
     def declares(self, item: Node, parent: str, field: str) -> bool:
         """Say whether an identifier stands where a name is declared."""

@@ -1,8 +1,8 @@
 """A corpus to translation pairs, each proved by running both sides.
 
-Start at `mine`: documents -> units -> candidates -> verdicts -> pairs. It always holds that every pair's halves were
-run on the same inputs and agreed on all that were compared, that both come from permissively licensed documents, and that
-every function considered and every candidate that failed is a row with its reason.
+Start at `mine`: documents -> units -> candidates -> verdicts -> pairs. It always holds that both
+halves of a pair were run on the same inputs and agreed on all that were compared, that both come from permissively
+licensed documents, and that every function considered and every candidate that failed is a row with its reason.
 """
 
 from __future__ import annotations

@@ -101,6 +101,7 @@ def trivial(value: Node | None) -> str:
         value = value.named_children[0]
     if steps(value) > 1:
         return ""
-    if value.type in CALLS and value.named_children and value.named_children[0].type == "identifier":
+    own = value.type in CALLS and value.child_by_field_name("object") is None
+    if own and value.named_children and value.named_children[0].type == "identifier":
         return ""  # the work is done by a function that comes along
     return "one operator or call around its arguments"

@@ -1,0 +1,124 @@
+from __future__ import annotations
+
+import json
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from pydantic import ValidationError
+
+from parallel_mining.candidates import candidates
+from parallel_mining.mine import MiningSettings, mine
+from parallel_mining.units import extract
+from quality.artifacts import creating, read_manifest
+from quality.mistakes import BadInput
+
+PYTHON = """
+def levenshtein(a, b):
+    row = list(range(len(b) + 1))
+    for i, x in enumerate(a):
+        last, row[0] = row[0], i + 1
+        for j, y in enumerate(b):
+            last, row[j + 1] = row[j + 1], min(last + (x != y), row[j] + 1, row[j + 1] + 1)
+    return row[-1]
+
+
+def add(a, b):
+    return a + b
+
+
+def digit_sum(n):
+    total = 0
+    for digit in str(n):
+        total += int(digit)
+    return total
+"""
+JAVASCRIPT = """
+function levenshtein(a, b) {
+  let row = [...Array(b.length + 1).keys()];
+  for (let i = 0; i < a.length; i++) {
+    let last = row[0];
+    row[0] = i + 1;
+    for (let j = 0; j < b.length; j++) {
+      const next = Math.min(last + (a[i] === b[j] ? 0 : 1), row[j] + 1, row[j + 1] + 1);
+      last = row[j + 1];
+      row[j + 1] = next;
+    }
+  }
+  return row[b.length];
+}
+function add(a, b) { return a + b; }
+function digitSum(n) { let total = 7; for (const digit of String(n)) { total += Number(digit); } return total; }
+module.exports = { levenshtein, add, digitSum };
+"""
+
+
+def documents() -> list[dict]:
+    files = [("python", "pypi:a", "a.py", PYTHON), ("javascript", "npm:b", "b.js", JAVASCRIPT)]
+    return [
+        {
+            "id": f"{i:032x}",
+            "text": text,
+            "language": language,
+            "repo_name": repo,
+            "path": path,
+            "detected_licenses": ["MIT"],
+            "license_type": "permissive",
+            "split": "train" if i else "validation",
+        }
+        for i, (language, repo, path, text) in enumerate(files)
+    ]
+
+
+@pytest.fixture
+def corpus(tmp_path):
+    folder = tmp_path / "corpus"
+    with creating(folder, "corpus", {"test": 1}) as draft:
+        for row in documents():
+            part = draft.path / "documents" / f"language={row['language']}" / f"split={row['split']}"
+            part.mkdir(parents=True)
+            kept = {k: v for k, v in row.items() if k not in ("language", "split")}
+            pq.write_table(pa.Table.from_pylist([kept]), part / "part.parquet")
+    return folder
+
+
+def test_candidates_are_the_same_in_any_order():
+    units = extract(documents(), workers=1).units
+    one, other = candidates(units, "python"), candidates(units[::-1], "python")
+    assert [(c.left.entry, c.right.entry, c.score) for c in one] == [
+        (c.left.entry, c.right.entry, c.score) for c in other
+    ]
+    assert {(c.left.entry, c.right.entry) for c in one} >= {("levenshtein", "levenshtein"), ("digit_sum", "digitSum")}
+    assert all(c.left.language == "javascript" for c in candidates(units, "javascript"))
+
+
+@pytest.mark.toolchain
+def test_a_corpus_is_mined(corpus, tmp_path):
+    counts = mine(corpus, tmp_path / "pairs", workers=1)
+    [pair] = pq.read_table(tmp_path / "pairs" / "pairs.parquet").to_pylist()
+    assert (pair["left_entry"], pair["right_entry"]) == ("levenshtein", "levenshtein")
+    assert pair["cases"] == pair["agreed"] >= 8
+    assert pair["split"] == "validation"
+    evidence = json.loads(pair["evidence"])
+    assert evidence["runs"] == 3
+    assert evidence["families"][0]["left_outputs_sha256"]
+    rejected = {r["left_entry"]: r for r in pq.read_table(tmp_path / "pairs" / "rejected.parquet").to_pylist()}
+    assert rejected["add"]["reason"].startswith("trivial")
+    assert rejected["digit_sum"]["verdict"] == "different"
+    assert counts == read_manifest(tmp_path / "pairs", "pairs")["counts"]
+    assert counts["pairs"] == 1
+
+
+def test_settings_are_strict():
+    with pytest.raises(ValidationError, match="not in the registry"):
+        MiningSettings(pivot="cobol")
+    with pytest.raises(ValidationError):
+        MiningSettings.model_validate({"candidates": 3})
+
+
+def test_no_corpus_no_pivot(tmp_path, corpus):
+    with pytest.raises(BadInput, match="no finished corpus"):
+        mine(tmp_path, tmp_path / "out")
+    with pytest.raises(BadInput, match="pairs need documents in rust"):
+        mine(corpus, tmp_path / "out", MiningSettings(pivot="rust"))
+    assert not (tmp_path / "out").exists()

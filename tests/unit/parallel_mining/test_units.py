@@ -1,0 +1,226 @@
+from __future__ import annotations
+
+import pytest
+
+from parallel_mining.units import extract, infer, literals_of, name_parts, syntax
+from quality.languages import LANGUAGES
+from quality.mistakes import BadInput
+
+
+def rows(language: str, files: dict[str, str], repo: str = "pkg:x", license_type: str = "permissive") -> list[dict]:
+    return [
+        {
+            "id": f"{i:032x}",
+            "text": text,
+            "language": language,
+            "repo_name": repo,
+            "path": path,
+            "detected_licenses": ["MIT"],
+            "license_type": license_type,
+            "split": "train",
+        }
+        for i, (path, text) in enumerate(files.items())
+    ]
+
+
+def cut(language: str, files: dict[str, str]) -> dict[str, str]:
+    return {u.entry: u.program.code for u in extract(rows(language, files), workers=1).units}
+
+
+def reasons(language: str, files: dict[str, str]) -> dict[str, str]:
+    return {c.entry: c.reason for c in extract(rows(language, files), workers=1).considered if not c.accepted}
+
+
+def test_python_takes_helpers_constants_and_other_files_along():
+    files = {
+        "p/__init__.py": "from .a import twice\n",
+        "p/a.py": "import math\nfrom .b import BASE as B\n\ndef helper(x):\n    return x * B\n\n"
+        "def twice(x):\n    return math.floor(helper(x)) + helper(x)\n",
+        "p/b.py": "BASE = 2\nOTHER = 3\n",
+    }
+    code = cut("python", files)["twice"]
+    space: dict = {}
+    exec(compile(code, "unit", "exec"), space)
+    assert space["twice"](1.5) == 6.0
+    assert "OTHER" not in code
+
+
+def test_a_namespace_of_the_same_package_is_written_flat():
+    files = {
+        "p/__init__.py": "from .a import up\n",
+        "p/a.py": "def up(x):\n    return x + 1 + 0\n",
+        "p/c.py": "import p as pp\n\ndef g(x):\n    return pp.up(x) * 2\n",
+    }
+    code = cut("python", files)["g"]
+    space: dict = {}
+    exec(compile(code, "unit", "exec"), space)
+    assert space["g"](3) == 8
+
+
+@pytest.mark.parametrize(
+    ("body", "reason"),
+    [
+        ("def f(x):\n    return open(x).read()\n", "impure"),
+        ("import os\ndef f(x):\n    return os.getcwd() + x\n", "imports"),
+        ("def f(x):\n    return unknown(x) + 1\n", "unresolved"),
+        ("def f():\n    return 1\n", "signature"),
+        ("def f(x):\n    yield x\n", "signature"),
+        ("def f(x):\n    global y\n    y = x\n    return y\n", "impure"),
+        ("async def f(x):\n    return x\n", "impure"),
+        ("@cached\ndef f(x):\n    return x + 1\n", "decorated"),
+        ("class A:\n    def f(self, x):\n        return x\n", "method"),
+    ],
+)
+def test_what_python_turns_away_has_a_reason(body: str, reason: str):
+    found = reasons("python", {"a.py": body})
+    assert [r.partition(":")[0] for r in found.values()] == [reason]
+
+
+def test_code_without_a_permissive_licence_is_not_used():
+    documents = rows("python", {"a.py": "def f(x):\n    return x * 2 + 1\n"}, license_type="no_license")
+    found = extract(documents, workers=1)
+    assert not found.units
+    assert found.considered[0].reason == "licence: no_license"
+
+
+def test_javascript_follows_require_and_umd():
+    files = {
+        "_base.js": "function base(a) { return a + 1; }\nmodule.exports = base;\n",
+        "main.js": "var base = require('./_base');\nvar K = 3;\nfunction f(a) { return base(a) * K; }\n"
+        "module.exports = f;\n",
+        "umd.js": "(function (root, factory) { module.exports = factory(); }(this, function () {\n"
+        "function h(a) { return a * 2; }\nfunction g(a) { return h(a) + 1; }\nreturn {g: g};\n}));\n",
+    }
+    found = cut("javascript", files)
+    assert "function base" in found["f"]
+    assert "K = 3" in found["f"]
+    assert "require" not in found["f"]
+    assert "function h" in found["g"]
+
+
+def test_javascript_turns_random_and_time_away():
+    files = {"a.js": "function f(a) { return a * Math.random(); }\nfunction g(a) { return a + Date.now(); }\n"}
+    assert {k: v.partition(":")[0] for k, v in reasons("javascript", files).items()} == {"f": "impure", "g": "impure"}
+
+
+def test_typescript_types_become_canonical():
+    files = {"a.ts": "export const f = (a: readonly number[], b?: string): string | null => b ? b + a[0] : null;\n"}
+    [unit] = extract(rows("typescript", files), workers=1).units
+    assert [str(p.type) for p in unit.signature.parameters] == ["list[number]", "str"]
+    assert str(unit.signature.returns) == "optional[str]"
+    assert unit.signature.parameters[1].optional
+
+
+def test_go_takes_types_and_methods_of_its_package_along():
+    files = {
+        "s/data.go": "package s\n\ntype Floats []float64\n\nfunc (f Floats) Len() int { return len(f) }\n",
+        "s/mean.go": 'package s\n\nimport (\n\t"errors"\n\t"os"\n)\n\nfunc sum(f Floats) (t float64) {\n'
+        "\tfor _, v := range f {\n\t\tt += v\n\t}\n\treturn\n}\n\n"
+        "// Mean is the mean.\nfunc Mean(in Floats) (float64, error) {\n"
+        '\tif in.Len() == 0 {\n\t\treturn 0, errors.New("empty")\n\t}\n\treturn sum(in) / float64(in.Len()), nil\n}\n\n'
+        "func Bad(a string) string { return os.Getenv(a) + a }\n",
+    }
+    [unit] = [u for u in extract(rows("go", files), workers=1).units if u.entry == "Mean"]
+    assert [str(p.type) for p in unit.signature.parameters] == ["list[float]"]
+    assert str(unit.signature.returns) == "float"
+    assert "func (f Floats) Len()" in unit.program.code
+    assert '"os"' not in unit.program.code
+    assert reasons("go", files)["Bad"] == "imports: os"
+
+
+def test_rust_follows_use_and_implementations():
+    files = {
+        "src/lib.rs": "mod help;\nuse help::twice;\nuse std::cmp::max;\n"
+        "/// Doc.\npub fn f(a: &str, b: Vec<i64>) -> Result<usize, String> { Ok(max(twice(a.len()), b.len())) }\n",
+        "src/help.rs": "pub fn twice(a: usize) -> usize { let b = a; b + a }\n",
+    }
+    [unit] = [u for u in extract(rows("rust", files), workers=1).units if u.entry == "f"]
+    assert [str(p.type) for p in unit.signature.parameters] == ["str", "list[int64]"]
+    assert str(unit.signature.returns) == "uint64"
+    assert "pub fn twice" in unit.program.code
+    assert "use std::cmp::max;" in unit.program.code
+
+
+def test_java_takes_only_the_overload_and_the_helpers_it_needs():
+    files = {
+        "a/b/M.java": "package a.b;\nimport java.util.List;\npublic class M {\n  private static final int K = 3;\n"
+        "  public static int f(int a) { if (a < 0) { throw new MathE(Texts.NEG, a); } return g(a, K) + H.up(a); }\n"
+        "  static int g(int a, int b) { return a * b; }\n  static int g(String s) { return unknown(s); }\n"
+        "  private int state;\n  public int h(int a) { return a + state; }\n}\n",
+        "a/b/H.java": "package a.b;\nclass H { static int up(int a) { int b = a; return b + 1; } }\n",
+    }
+    found = cut("java", files)
+    assert "class H" in found["M.f"]
+    assert "class MathE extends RuntimeException" in found["M.f"]
+    assert "Texts" not in found["M.f"]
+    assert "unknown" not in found["M.f"]
+    assert "java.util.List" not in found["M.f"]
+    assert reasons("java", files)["M.h"] == "method: uses the state of its object"
+
+
+def test_csharp_joins_partial_classes():
+    files = {
+        "C.A.cs": "using System;\nnamespace N { public static partial class C {\n"
+        "  public static int F(int a) { return G(a) + K; }\n  public static int O(ref int a) { return a; } } }\n",
+        "C.B.cs": "namespace N { public static partial class C {\n  private const int K = 2;\n"
+        "  private static int G(int a) { return a * a; } } }\n",
+    }
+    code = cut("csharp", files)["C.F"]
+    assert "int G(int a)" in code
+    assert "K = 2" in code
+    assert reasons("csharp", files)["C.O"].startswith("signature")
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_every_language_has_a_whole_syntax_and_survives_nonsense(language: str):
+    found = syntax(language)
+    for name in ("read", "alias", "assemble", "canonical"):
+        assert callable(getattr(found, name))
+    assert not found.BUILTINS & set(found.DENIED)
+    assert found.canonical("Some<Thing[") is None
+    assert extract(rows(language, {"a" + LANGUAGES[language].extensions[0]: "}{ ((( '\n"}), workers=1).units == ()
+
+
+@pytest.mark.parametrize(
+    ("language", "code", "entry", "qualified"),
+    [
+        (
+            "java",
+            "class Solution { public boolean ok(List<Double> a, double b) { return true; } }",
+            "ok",
+            "Solution.ok",
+        ),
+        ("csharp", "namespace N { class P { public static bool Ok(int n) { return n > 1; } } }", "Ok", "P.Ok"),
+        ("rust", "fn ok(a: Vec<f32>) -> bool { true }", "ok", "ok"),
+        ("go", "package main\nfunc Ok(a []int) int { return len(a) }", "Ok", "Ok"),
+        ("javascript", "const ok = (a, b = 2) => a + b;", "ok", "ok"),
+    ],
+)
+def test_a_signature_is_inferred_from_code_alone(language: str, code: str, entry: str, qualified: str):
+    program, signature, _ = infer(language, code, entry)
+    assert program.entry == qualified
+    assert signature.parameters
+
+
+def test_a_function_that_is_not_there_is_named():
+    with pytest.raises(BadInput, match="no such function in the python code; it has: f"):
+        infer("python", "def f(x):\n    return x\n", "g")
+
+
+@pytest.mark.parametrize(
+    ("language", "code", "trivial"),
+    [
+        ("python", "def f(a, b):\n    return a + b\n", True),
+        ("python", "def f(a, b):\n    return a * a + b\n", False),
+        ("javascript", "function f(a) { return !a; }", True),
+        ("go", "package p\nfunc f(a int, b int) int { return a + b }", True),
+        ("java", "class A { static int f(int a) { return Math.abs(a); } }", True),
+    ],
+)
+def test_wrappers_of_one_operator_are_trivial(language: str, code: str, trivial: bool):
+    assert bool(infer(language, code, "f")[2]) is trivial
+
+
+def test_names_and_literals():
+    assert name_parts("toSnakeCase2HTTP") == ["to", "snake", "case", "2", "http"]
+    assert literals_of("x = 0x10 + 2.5; s = 'ab'; t = \"c d\"") == (16, 2.5, "ab", "c d")

@@ -1,0 +1,67 @@
+from __future__ import annotations
+
+import io
+import json
+
+import pytest
+
+from parallel_mining.validate import read_pairs, validate
+from quality.mistakes import BadInput
+
+
+def pair(pair_id: str, left: str, right: str, entry: str = "f", language: str = "javascript") -> str:
+    side = {"language": "python", "code": left, "entry": entry}
+    return json.dumps(
+        {"pair_id": pair_id, "left": side, "right": {"language": language, "code": right, "entry": entry}}
+    )
+
+
+def test_all_mistakes_are_listed_by_line(tmp_path):
+    path = tmp_path / "pairs.jsonl"
+    path.write_text('{"pair_id": "a"}\nnot json\n[]\n' + pair("b", "x", "y", language="cobol") + "\n")
+    with pytest.raises(BadInput) as caught:
+        read_pairs(path)
+    text = str(caught.value)
+    assert len(caught.value.mistakes) == 5
+    assert f"{path}:2: not JSON" in text
+    assert "'cobol' is not in the registry" in text
+
+
+def test_missing_empty_and_doubled_input(tmp_path):
+    with pytest.raises(BadInput, match="no such file"):
+        read_pairs(tmp_path / "none.jsonl")
+    with pytest.raises(BadInput, match="holds no pairs"):
+        read_pairs(io.StringIO("\n"))
+    with pytest.raises(BadInput, match="stands on line 1 too"):
+        read_pairs(io.StringIO(pair("a", "x", "y") + "\n" + pair("a", "x", "y")))
+
+
+@pytest.mark.toolchain
+def test_verdicts_on_known_pairs():
+    gcd = "def f(a, b):\n    while b:\n        a, b = b, a % b\n    return abs(a)\n"
+    lines = [
+        pair("same", gcd, "function f(a, b) { while (b) { [a, b] = [b, a % b]; } return Math.abs(a); }"),
+        pair("sum", gcd, "function f(a, b) { return a + b; }"),
+        pair("no-op", "def f(a):\n    x = a\n    return x\n", "function f(a) { const b = a; return b; }"),
+        pair("constant", "def f(a):\n    b = 1\n    return b\n", "function f(a) { const b = 1; return b; }"),
+        pair("wobbly", "def f(a: int):\n    return (a, {'x', 'y', 'z'}.pop())\n", "function f(a) { return [a, 'x']; }"),
+        pair("syntax", "def f(a):\n    return a * 2 + 1\n", "function f(a) { return a * ; }"),
+        pair("absent", "def g(a):\n    return a * 2 + 1\n", "function f(a) { return a * 2 + 1; }"),
+        pair(
+            "hangs",
+            "def f(a: int):\n    while True:\n        a += 1\n    return a\n",
+            "function f(a) { return a + 1; }",
+        ),
+    ]
+    found = {row["pair_id"]: row for row in validate(io.StringIO("\n".join(lines)))}
+    assert found["same"]["verdict"] == "equivalent"
+    assert found["same"]["cases"] == found["same"]["agreed"] >= 8
+    assert found["same"]["domain"]
+    assert found["sum"]["verdict"] == "different"
+    assert found["no-op"]["verdict"] == "insufficient"
+    assert found["no-op"]["reason"].startswith("echo")
+    assert found["constant"]["verdict"] == "insufficient"
+    assert found["wobbly"]["verdict"] in ("different", "nondeterministic")
+    assert found["syntax"]["verdict"] == "broken"
+    assert found["absent"]["verdict"] == "broken"
+    assert found["hangs"]["verdict"] == "timeout"
