@@ -26,7 +26,7 @@ def command(paths: tuple[str, ...]) -> None:
       polymix classify src/
       polymix classify a.ts b.ts lib/vendor/c.go
       polymix classify . | jq -r 'select(.kind == "generated") | .path'
-    """ (click reads the character \b)
+    """
     from pipelines.classify import classify
     from pipelines.console import emit
 

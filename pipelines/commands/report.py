@@ -24,7 +24,7 @@ def command(store: str, out: str) -> None:
       mkdir mine && polymix build src/ --out mine/corpus && polymix report mine --out corpus.html
 
     Prints one JSON object: the turn it read, the file, its size, and which artifacts were there.
-    """ (click reads the character \b)
+    """
     from analysis.report.page import report
     from analysis.report.reading import find_turn, reading
 
