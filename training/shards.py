@@ -49,6 +49,7 @@ MIX_SCHEMA = pa.schema(
         pa.field("target", pa.float64(), nullable=False),  # share x tokens asked for
         pa.field("tokens", pa.int64(), nullable=False),  # counted in the shards
         pa.field("bytes", pa.int64(), nullable=False),  # UTF-8 bytes behind them
+        pa.field("bytes_per_token", pa.float64()),  # null where a share is less than one sequence
         pa.field("repeats", pa.float64(), nullable=False),  # epochs over the source
         pa.field("off_by", pa.float64(), nullable=False),  # sequences above (or below) the target
     ]
@@ -75,7 +76,11 @@ MIX_CONTRACT = Contract(
             {"column": "off_by", "min_value": -1, "max_value": 1, "strict_min": True, "strict_max": True},
             "the mix is not the one asked for",
         ),
-        Expectation("expect_column_values_to_be_between", {"column": "bytes", "min_value": 1}, "tokens without text"),
+        Expectation(
+            "expect_column_values_to_be_between",
+            {"column": "bytes_per_token", "min_value": 0, "strict_min": True},
+            "tokens without text",
+        ),
     ),
 )
 
@@ -133,6 +138,7 @@ class ShardManifest:
                 "target": self.target[source],
                 "tokens": self.tokens.get(source, 0),
                 "bytes": self.bytes.get(source, 0),
+                "bytes_per_token": self.bytes.get(source, 0) / self.tokens[source] if self.tokens.get(source) else None,
                 "repeats": self.repeats.get(source, 0.0),
                 "off_by": (self.tokens.get(source, 0) - self.target[source]) / self.sequence_length,
             }

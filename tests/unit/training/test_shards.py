@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import pickle
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -110,3 +111,22 @@ def test_the_contract_holds_the_mix_to_its_target(shards: Path) -> None:
     (failed,) = [row for row in rows if not row["success"]]
     assert "off_by" in failed["arguments"]
     assert failed["unexpected"] == 2
+
+
+def test_a_share_of_less_than_a_sequence_is_no_breach(shards: Path) -> None:
+    manifest = read_shard_manifest(shards)
+    less = replace(
+        manifest,
+        target={**manifest.target, "rust": 0.4},
+        tokens={**manifest.tokens, "rust": 0},
+        bytes={**manifest.bytes, "rust": 0},
+    )
+    assert all(row["success"] for row in run_contract(MIX_CONTRACT, less.mix()).to_pylist())
+
+
+def test_tokens_without_text_are_a_breach(shards: Path) -> None:
+    manifest = read_shard_manifest(shards)
+    source = next(iter(manifest.target))
+    empty = replace(manifest, bytes={**manifest.bytes, source: 0})
+    failed = [row for row in run_contract(MIX_CONTRACT, empty.mix()).to_pylist() if not row["success"]]
+    assert [row["why"] for row in failed] == ["tokens without text"]
