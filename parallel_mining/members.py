@@ -24,7 +24,6 @@ class Grammar:
     """The names that a grammar gives to what both languages have.
 
     Args:
-        language: The language id.
         classes: Kinds of type declarations with members.
         nested: Kinds of declarations that are taken whole.
         method: Kind of a method.
@@ -35,6 +34,8 @@ class Grammar:
         access_member: Field of `b` in it.
         parameter: Kinds of a parameter.
         many: Text that marks a parameter that takes any number of arguments.
+        default: Text that marks a parameter that may be left out, or "".
+        extension: Text that marks a method whose class must be static, or "".
         result: Field of a method's result type.
         shared: What replaces `private` in the members of classes that others reach into.
         stub: The declaration of an exception type, with `{name}` and `{base}`.
@@ -44,7 +45,6 @@ class Grammar:
         standard: Names whose members are there anyway.
     """
 
-    language: str
     classes: frozenset[str]
     nested: frozenset[str]
     method: str
@@ -55,6 +55,8 @@ class Grammar:
     access_member: str
     parameter: frozenset[str]
     many: str
+    default: str
+    extension: str
     result: str
     shared: str
     stub: str
@@ -168,7 +170,7 @@ class MemberReader:
             type_ = Type("any") if written in generic else self.grammar.canonical(written)
             if type_ is None:
                 reason = reason or f"signature: takes {written[:40]}"
-            has_default = self.grammar.language == "csharp" and "=" in self.source.text(item)
+            has_default = bool(self.grammar.default) and self.grammar.default in self.source.text(item)
             parameters.append(Parameter(self.name(item), type_, has_default))
         definition = self.define(f"{owner}.{name}", "function", node, start, owner)
         definition.arity = len(parameters)
@@ -370,7 +372,7 @@ def assembled(site: Site, pieces: Sequence[Piece], grammar: Grammar, stub_base: 
 
 
 def _class_head(owner: str, members: Sequence[Piece], grammar: Grammar) -> str:
-    extends = grammar.language == "csharp" and any("(this " in piece.text for piece in members)
+    extends = bool(grammar.extension) and any(grammar.extension in piece.text for piece in members)
     return f"{'static ' if extends else ''}class {owner}"
 
 

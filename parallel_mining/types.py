@@ -2,7 +2,7 @@
 
 The text form is a small grammar, used in files and in drivers:
 
-    bool  int  int32  int64  uint32  uint64  float32  float  str  char  null  any
+    bool  int  int8  int16  int32  int64  uint8  uint16  uint32  uint64  float32  float  number  str  char  null  any
     list[T]  set[T]  dict[K,V]  optional[T]  tuple[T,...]
 
 `int` has no width (Python's); `float` is IEEE binary64. JavaScript's and TypeScript's `number` is `number`: a binary64
@@ -82,3 +82,16 @@ def _parse(text: str) -> tuple[Type, str]:
     if name != "tuple" and len(inside) != wanted:
         raise ValueError(f"{text!r}: {name} takes {wanted} types, not {len(inside)}")
     return Type(name, tuple(inside)), rest
+
+
+def split_outside(text: str, mark: str = ",") -> list[str]:
+    """Split a type as it is written at the marks that stand in no brackets; parts are stripped, empty ones left out."""
+    parts, depth, current = [], 0, ""
+    for character in text:
+        depth += (character in "<([{") - (character in ">)]}")
+        if character == mark and depth == 0:
+            parts.append(current)
+            current = ""
+        else:
+            current += character
+    return [part.strip() for part in [*parts, current] if part.strip()]

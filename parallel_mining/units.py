@@ -215,7 +215,7 @@ def _unit(files: Files, module: Module, site: Site, language_id: str, origin: Or
             unknown = next(p.name for p in signature.parameters if p.type is None)
             return None, f"signature: the type of {unknown} has no canonical form"
     program = Program(language_id, code, site.entry, signature.types, signature.returns)
-    words, literals = _features(site, code, language_id)
+    words, literals = _features(site, code)
     unit_id = unit_digest(language_id, origin, site.entry, code)
     return Unit(unit_id, program, signature, origin, words, literals, trivial), ""
 
@@ -252,7 +252,7 @@ def name_parts(name: str) -> list[str]:
     return [part.lower() for part in _PART.findall(name)]
 
 
-def _features(site: Site, code: str, language_id: str) -> tuple[dict[str, int], tuple[int | float | str, ...]]:
+def _features(site: Site, code: str) -> tuple[dict[str, int], tuple[int | float | str, ...]]:
     words: dict[str, int] = {}
 
     def count(word: str) -> None:
@@ -271,7 +271,6 @@ def _features(site: Site, code: str, language_id: str) -> tuple[dict[str, int], 
     for word in _CALL.findall(own):
         if word.lower() not in _NOISE:
             count("call:" + "".join(name_parts(word)))
-    del language_id
     literals = literals_of(code)
     for literal in literals:
         if literal not in (0, 1, 2, -1, ""):

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from quality.languages import LANGUAGES
 from quality.syntax import Syntax
 
 REASONS = {
@@ -74,9 +75,10 @@ class Limits(BaseModel):
     max_errors: float = Field(default=0.05, ge=0, le=1)
 
 
-DEFAULT_LIMITS: Mapping[str, Limits] = {"csharp": Limits(max_errors=1.0)}
-"""Where a language's limits differ by default. In C# one cast between pointers lets the grammar give up on the whole of
-a good file, so errors say nothing there; what is no C# at all is told by its classification."""
+DEFAULT_LIMITS: Mapping[str, Limits] = {
+    row.id: Limits(max_errors=1.0) for row in LANGUAGES.values() if row.grammar_gives_up
+}
+"""Where a language's limits differ by default: a file in another language is told by its classification there."""
 
 
 @dataclass(frozen=True)

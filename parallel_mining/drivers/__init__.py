@@ -6,6 +6,9 @@ language registry and by nothing else, so a new language is a registry row and a
 - `toolchain() -> Toolchain | Unavailable`: what this machine has for it;
 - `BATCH: int`: how many programs share one trip into the sandbox;
 - `job(programs, tools) -> Job`: the files and the settings that `supervisor` needs inside the sandbox.
+
+Beside it stand `syntax`, which reads the language's files (see `parallel_mining.cutting.Syntax`), and `samples`, the
+programs by which the contract suite of all languages tries it (see `parallel_mining.drivers.samples`).
 """
 
 from __future__ import annotations

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from parallel_mining import trees
 from parallel_mining.cutting import Module, Piece, Site
 from parallel_mining.members import Grammar, MemberReader, assembled
-from parallel_mining.types import Type
+from parallel_mining.types import Type, split_outside
 
 SHARES_DIRECTORY = True
 TYPED = True
@@ -65,7 +65,7 @@ def canonical(annotation: str) -> Type | None:
     """Return the canonical type of a C# type such as `IList<int>`, or None where it has none."""
     text = annotation.strip()
     if text.startswith("(") and text.endswith(")"):
-        of = [canonical(part.split()[0] if part.split() else "") for part in _split(text[1:-1])]
+        of = [canonical(part.split()[0] if part.split() else "") for part in split_outside(text[1:-1])]
         known = tuple(t for t in of if t is not None)
         return Type("tuple", known) if known and len(known) == len(of) else None
     if text.endswith("?"):
@@ -80,7 +80,7 @@ def canonical(annotation: str) -> Type | None:
     if text.endswith(">"):
         head, _, inside = text[:-1].partition("<")
         head = head.rpartition(".")[2].strip()
-        of = [canonical(part) for part in _split(inside)]
+        of = [canonical(part) for part in split_outside(inside)]
         known = tuple(t for t in of if t is not None)
         if len(known) != len(of):
             return None
@@ -94,20 +94,7 @@ def canonical(annotation: str) -> Type | None:
     return None
 
 
-def _split(text: str) -> list[str]:
-    parts, depth, current = [], 0, ""
-    for character in text:
-        depth += (character in "<([") - (character in ">)]")
-        if character == "," and depth == 0:
-            parts.append(current)
-            current = ""
-        else:
-            current += character
-    return [part.strip() for part in [*parts, current] if part.strip()]
-
-
 _GRAMMAR = Grammar(
-    language="csharp",
     classes=frozenset(["class_declaration", "struct_declaration"]),
     nested=frozenset(["enum_declaration", "interface_declaration", "record_declaration", "delegate_declaration"]),
     method="method_declaration",
@@ -118,6 +105,8 @@ _GRAMMAR = Grammar(
     access_member="name",
     parameter=frozenset(["parameter"]),
     many="params ",
+    default="=",
+    extension="(this ",
     result="returns",
     shared="internal ",
     stub="class {name} : {base}\n{{\n}}",

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from parallel_mining import trees
 from parallel_mining.cutting import Link, Module, Piece, Site
 from parallel_mining.members import Grammar, MemberReader, assembled
-from parallel_mining.types import Type
+from parallel_mining.types import Type, split_outside
 
 SHARES_DIRECTORY = True
 TYPED = True
@@ -70,7 +70,7 @@ def canonical(annotation: str) -> Type | None:
     if text.endswith(">"):
         head, _, inside = text[:-1].partition("<")
         head = head.rpartition(".")[2].strip()
-        of = [canonical(re.sub(r"^\?\s*(extends|super)\s+", "", part)) for part in split_types(inside)]
+        of = [canonical(re.sub(r"^\?\s*(extends|super)\s+", "", part)) for part in split_outside(inside)]
         known = tuple(t for t in of if t is not None)
         if len(known) != len(of):
             return None
@@ -82,21 +82,7 @@ def canonical(annotation: str) -> Type | None:
     return None
 
 
-def split_types(text: str) -> list[str]:
-    """Split type arguments at their outermost commas."""
-    parts, depth, current = [], 0, ""
-    for character in text:
-        depth += (character in "<([") - (character in ">)]")
-        if character == "," and depth == 0:
-            parts.append(current)
-            current = ""
-        else:
-            current += character
-    return [part.strip() for part in [*parts, current] if part.strip()]
-
-
 _GRAMMAR = Grammar(
-    language="java",
     classes=frozenset(["class_declaration"]),
     nested=frozenset(["enum_declaration", "interface_declaration", "record_declaration"]),
     method="method_declaration",
@@ -107,6 +93,8 @@ _GRAMMAR = Grammar(
     access_member="field",
     parameter=frozenset(["formal_parameter", "spread_parameter"]),
     many="...",
+    default="",
+    extension="",
     result="type",
     shared="protected ",
     stub="class {name} extends {base}\n{{\n}}",

@@ -12,7 +12,7 @@ from parallel_mining import trees
 from parallel_mining.cutting import Definition, Facts, Kind, Link, Module, Piece, Site
 from parallel_mining.signatures import MAX_PARAMETERS, Parameter, Signature
 from parallel_mining.trees import Source
-from parallel_mining.types import Type
+from parallel_mining.types import Type, split_outside
 
 SHARES_DIRECTORY = False
 TYPED = True
@@ -103,13 +103,13 @@ def _canonical(text: str, generic: frozenset[str]) -> Type | None:
         inner = _canonical(text[1:-1].partition(";")[0], generic)
         return inner and (Type("list", (inner,)) if ";" not in text else None)
     if text.startswith("(") and text.endswith(")"):
-        of = [_canonical(part, generic) for part in _split(text[1:-1])]
+        of = [_canonical(part, generic) for part in split_outside(text[1:-1])]
         known = tuple(t for t in of if t is not None)
         return Type("tuple", known) if len(known) == len(of) else None
     if text.endswith(">"):
         head, _, inside = text[:-1].partition("<")
         head = head.rpartition("::")[2].strip()
-        of = [_canonical(part, generic) for part in _split(inside)]
+        of = [_canonical(part, generic) for part in split_outside(inside)]
         if head == "Result" and of:
             return of[0]
         if head in ("Box", "Rc", "Cow") and of:
@@ -122,18 +122,6 @@ def _canonical(text: str, generic: frozenset[str]) -> Type | None:
         if head in _MAPS and len(known) == 2:
             return Type("dict", known)
     return None
-
-
-def _split(text: str) -> list[str]:
-    parts, depth, current = [], 0, ""
-    for character in text:
-        depth += (character in "<([") - (character in ">)]")
-        if character == "," and depth == 0:
-            parts.append(current)
-            current = ""
-        else:
-            current += character
-    return [part.strip() for part in [*parts, current] if part.strip()]
 
 
 def _start(children: Sequence[Node], index: int) -> tuple[int, list[Node]]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from parallel_mining.cutting import Module
 from parallel_mining.drivers.javascript import syntax as javascript
 from parallel_mining.drivers.javascript.syntax import BUILTINS, DENIED, SHARES_DIRECTORY, TYPED, alias, assemble
-from parallel_mining.types import Type
+from parallel_mining.types import Type, split_outside
 
 __all__ = ["BUILTINS", "DENIED", "SHARES_DIRECTORY", "TYPED", "alias", "assemble", "canonical", "read"]
 
@@ -30,7 +30,7 @@ def canonical(annotation: str) -> Type | None:
         text = text[1:-1].strip()
     if text in _SCALARS:
         return Type(_SCALARS[text])
-    parts = _split(text, "|")
+    parts = split_outside(text, "|")
     if len(parts) > 1:
         rest = [p for p in parts if p not in ("null", "undefined")]
         found = {canonical(p) for p in rest}
@@ -42,11 +42,11 @@ def canonical(annotation: str) -> Type | None:
         inner = canonical(text[:-2])
         return inner and Type("list", (inner,))
     if text.startswith("[") and text.endswith("]"):
-        of = tuple(canonical(p) for p in _split(text[1:-1], ","))
+        of = tuple(canonical(p) for p in split_outside(text[1:-1]))
         return Type("tuple", tuple(t for t in of if t is not None)) if of and None not in of else None
     if text.endswith(">"):
         head, _, inside = text[:-1].partition("<")
-        of = [canonical(p) for p in _split(inside, ",")]
+        of = [canonical(p) for p in split_outside(inside)]
         known = [t for t in of if t is not None]
         if len(known) != len(of):
             return None
@@ -56,16 +56,3 @@ def canonical(annotation: str) -> Type | None:
         if name == "dict" and len(known) == 2 and head == "Record":
             return Type("dict", (known[0], known[1]))
     return None
-
-
-def _split(text: str, mark: str) -> list[str]:
-    parts, depth, current = [], 0, ""
-    for character in text:
-        depth += character in "<([{"
-        depth -= character in ">)]}"
-        if character == mark and depth == 0:
-            parts.append(current.strip())
-            current = ""
-        else:
-            current += character
-    return [part for part in [*parts, current.strip()] if part]
