@@ -23,10 +23,11 @@ case ",$EXTRAS," in
 *,train,*)
     # First and alone, so that the caller's choice of build decides, then held fast.
     # shellcheck disable=SC2086
-    "${pip[@]}" install -q $TORCH
+    "${pip[@]}" install $TORCH
     .venv/bin/python -c 'from importlib.metadata import version; print("torch==" + version("torch"))' >.venv/torch.txt
     ;;
 *) : >.venv/torch.txt ;;
 esac
-"${pip[@]}" install -q --progress-bar off -c setup/constraints.txt -c .venv/torch.txt -e ".[$EXTRAS]"
+"${pip[@]}" install -c setup/constraints.txt -c .venv/torch.txt -e ".[$EXTRAS]" |
+    { grep --line-buffered -vE '^(Requirement already|  )' || true; }
 echo "$wanted" >.venv/.wanted

@@ -47,4 +47,6 @@ fi
 echo "== toolchains: ${missing[*]}" >&2
 export DEBIAN_FRONTEND=noninteractive
 "${run[@]}" apt-get update -qq
-"${run[@]}" apt-get install -y -qq --no-install-recommends -o Dpkg::Use-Pty=0 "${missing[@]}" >/dev/null
+# Only what shows progress; pipefail keeps apt-get's own exit code.
+"${run[@]}" apt-get install -y -q --no-install-recommends -o Dpkg::Use-Pty=0 "${missing[@]}" |
+    { grep --line-buffered -E '^(Need to get|Fetched|Setting up)' || true; } >&2
