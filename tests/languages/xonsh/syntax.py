@@ -1,0 +1,14 @@
+"""How xonsh is read: as Python."""
+
+from parallel_mining.drivers.python.syntax import (
+    BUILTINS,
+    DENIED,
+    SHARES_DIRECTORY,
+    TYPED,
+    alias,
+    assemble,
+    canonical,
+    read,
+)
+
+__all__ = ["BUILTINS", "DENIED", "SHARES_DIRECTORY", "TYPED", "alias", "assemble", "canonical", "read"]
