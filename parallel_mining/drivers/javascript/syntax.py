@@ -498,11 +498,6 @@ def _only_value(body: Node | None) -> Node | None:
     return None
 
 
-_PATTERNS = frozenset(
-    ["array_pattern", "object_pattern", "rest_pattern", "pair_pattern", "assignment_pattern", "formal_parameters"]
-)
-
-
 def _facts(source: Source, node: Node, name: str, module: Module, offset: tuple[int, int]) -> Facts:
     start, prefix = offset
     used: set[str] = set()

@@ -8,7 +8,6 @@ from __future__ import annotations
 import ast
 import builtins
 import posixpath
-import re
 import warnings
 from collections.abc import Iterator, Sequence
 
@@ -436,6 +435,3 @@ def _offsets(node: ast.stmt, text: str):
         return offset(item.lineno, item.col_offset), offset(item.end_lineno or item.lineno, item.end_col_offset or 0)
 
     return span
-
-
-IDENTIFIER = re.compile(r"[A-Za-z_]\w*")
