@@ -252,6 +252,24 @@ def name_parts(name: str) -> list[str]:
     return [part.lower() for part in _PART.findall(name)]
 
 
+# Words before or behind a name that say how it is asked for or typed, not what it does: `get_x`, `XInt64`.
+_VERBS = frozenset(["to", "get", "compute", "calculate", "calc", "find"])
+_KINDS = frozenset("distance similarity string int uint long short byte float double 8 16 32 64".split())  # noqa: SIM905
+
+
+def folded(name: str) -> str:
+    """Return what stays of an identifier without case, separators and words that only say how it is asked for or typed.
+
+    `to_snake_case` and `snakeCase` are `snakecase`; `LastIndexOfInt32` and `last_index_of` are `lastindexof`.
+    """
+    parts = name_parts(name)
+    while len(parts) > 1 and parts[0] in _VERBS:
+        del parts[0]
+    while len(parts) > 1 and parts[-1] in _KINDS:
+        del parts[-1]
+    return "".join(parts)
+
+
 def _features(site: Site, code: str) -> tuple[dict[str, int], tuple[int | float | str, ...]]:
     words: dict[str, int] = {}
 
@@ -260,7 +278,7 @@ def _features(site: Site, code: str) -> tuple[dict[str, int], tuple[int | float 
 
     bare = site.entry.rpartition(".")[2].rpartition("::")[2]
     parts = name_parts(bare)
-    count("fold:" + "".join(parts))
+    count("fold:" + folded(bare))
     for part in parts:
         count(f"name:{part}")
     own = site.definition.text
@@ -339,6 +357,7 @@ __all__ = [
     "Origin",
     "Unit",
     "extract",
+    "folded",
     "infer",
     "literals_of",
     "name_parts",

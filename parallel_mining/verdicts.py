@@ -5,12 +5,14 @@ rounds, each for what the one before left open: a few tame inputs of every shape
 of the shapes that both took; and, for what agreed, fresh inputs and the literals of both programs, several times over.
 
 What always holds: equivalence is said of a recorded family of inputs; every compared case agreed; enough cases gave
-values, and different ones; results were the same in every run.
+values, and different ones; results were the same in every run. A result that the other side's declared integer cannot
+hold is not compared: the agreement is on what both can say.
 """
 
 from __future__ import annotations
 
 import hashlib
+import math
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
@@ -22,6 +24,7 @@ from parallel_mining.cases import Family, Shape, cases, families, probe, shapes
 from parallel_mining.execute import Execution, ExecutionLimits, Outcome, execute
 from parallel_mining.pairs import Program, Verdict
 from parallel_mining.signatures import Signature
+from parallel_mining.types import Type
 from quality.artifacts import canonical_json
 
 Case = tuple[Any, ...]
@@ -108,6 +111,8 @@ class _Scored:
     hung: bool
     vacuous: str
     texts: bool = False  # some result is or holds text
+    fractional: bool = False  # some result is a number that is not whole
+    contradicts: bool = False  # on some case both gave values, and different ones
     rarer_truth: int = 0  # where all results are bool: how often the rarer one came
 
     def various(self, settings: VerdictSettings) -> bool:
@@ -320,7 +325,10 @@ def _after_families(book: _Book, state: _State, settings: VerdictSettings) -> No
             (family, _score(book, state.question, _family_cases(state.question, family, settings), settings))
             for family in families(shape, state.question.literals)
         ]
-        best, proof = next(((f, scored) for f, scored in scores if scored.passes(settings)), (None, None))
+        best, proof = next(
+            ((f, s) for f, s in scores if s.passes(settings) and not _contradicted(f, s, scores, settings)),
+            (None, None),
+        )
         if best is not None and proof is not None:
             state.chosen.append(best)
             texts = texts or proof.texts
@@ -360,6 +368,28 @@ def _after_families(book: _Book, state: _State, settings: VerdictSettings) -> No
         else:
             reason = vacuous or f"results: fewer than {settings.min_distinct} distinct ones or too few cases"
             state.verdict = Judgement("insufficient", reason)
+
+
+def _contradicted(
+    family: Family, proof: _Scored, scores: Sequence[tuple[Family, _Scored]], settings: VerdictSettings
+) -> bool:
+    """Say whether what holds on a family is an accident of its inputs.
+
+    Agreement on texts made of the programs' own strings counts for functions that take no others, and agreement on
+    integers for functions that count: two easing curves with other constants agree on all integers.
+    """
+    for other, scored in scores:
+        if scored.valued < settings.value_share * max(scored.compared, 1) or scored.agreed == scored.compared:
+            continue
+        if family.level == "lexicon" and other.level == "narrow" and scored.contradicts:
+            return True
+        if proof.fractional and _floats(other) > _floats(family) and other.level == family.level:
+            return 2 * scored.agreed < scored.compared
+    return False
+
+
+def _floats(family: Family) -> int:
+    return sum("float" in str(type_) for type_ in family.types)
 
 
 def _textual(shape: Sequence[Any]) -> bool:
@@ -433,7 +463,7 @@ def _score(book: _Book, question: Question, wanted: Sequence[Case], settings: Ve
     compared = agreed = valued = lost = 0
     needed, different = "exact", ""
     truths: list[bool] = []
-    texts = False
+    texts = fractional = contradicts = False
     left_seen: set[str] = set()
     right_seen: set[str] = set()
     echoes: dict[int, int] = {}
@@ -450,12 +480,15 @@ def _score(book: _Book, question: Question, wanted: Sequence[Case], settings: Ve
             continue
         if "unrepresentable" in statuses:
             continue
+        if _beyond(one.value, question.right.returns) or _beyond(two.value, question.left.returns):
+            continue
         compared += 1
         if one.value is not None and two.value is not None:
             valued += 1
             left_seen.add(values.digest(one.value))
             right_seen.add(values.digest(two.value))
             texts = texts or _holds_text(one.value)
+            fractional = fractional or _is_fractional(one.value)
             if one.value.kind == "bool":
                 truths.append(bool(one.value.data))
             comparison = values.compare(one.value, two.value, allowed)
@@ -465,8 +498,9 @@ def _score(book: _Book, question: Question, wanted: Sequence[Case], settings: Ve
                 for i, argument in enumerate(case):
                     if values.compare(values.of(argument), one.value, "numeric").equal:
                         echoes[i] = echoes.get(i, 0) + 1
-            elif not different:
-                different = f"{_show(case)}: {comparison.reason}"
+            else:
+                contradicts = True
+                different = different or f"{_show(case)}: {comparison.reason}"
         elif statuses <= {"exception", "crash"}:
             agreed += 1
         elif not different:
@@ -487,8 +521,28 @@ def _score(book: _Book, question: Question, wanted: Sequence[Case], settings: Ve
         lost > 0.2 * asked,
         vacuous,
         texts,
+        fractional,
+        contradicts,
         min(truths.count(True), truths.count(False)) if len(truths) == valued else 0,
     )
+
+
+def _is_fractional(value: values.Value) -> bool:
+    return value.kind in ("float", "number") and math.isfinite(value.data) and value.data != math.floor(value.data)
+
+
+def _beyond(value: values.Value | None, declared: Type | None) -> bool:
+    """Say whether a value is an integer that a declared type of fixed width cannot hold."""
+    if value is None or value.kind != "int" or declared is None:
+        return False
+    width = _WIDTHS.get(declared.name)
+    if width is None:
+        return False
+    low, high = (0, 2**width) if declared.name.startswith("u") else (-(2 ** (width - 1)), 2 ** (width - 1))
+    return not low <= value.data < high
+
+
+_WIDTHS = {f"{sign}int{width}": width for sign in ("", "u") for width in (8, 16, 32, 64)}
 
 
 def _holds_text(value: values.Value) -> bool:

@@ -124,7 +124,10 @@ def read(path: str, text: str) -> Module:
         path: Its path below the repository; partial classes are looked for in its folder.
         text: Its source.
     """
-    source = trees.parse("csharp", text)
+    seen = _QUALIFIED.sub("", preprocessed(text))
+    source = trees.parse("csharp", seen)
+    if source.root.has_error:
+        source = trees.parse("csharp", _without_unsafe(seen))
     module = Module(path)
     imports = [
         re.sub(r"\s+", " ", source.text(node)).strip()
@@ -141,6 +144,103 @@ def read(path: str, text: str) -> Module:
     )
     MemberReader(module, source, _GRAMMAR, tuple(dict.fromkeys(("using System;", *kept)))).types(source.root)
     return module
+
+
+_QUALIFIED = re.compile(rf"(?<![\w.])(?:global::)?System\.(?=(?:{'|'.join(sorted(_STANDARD))})\b\s*[.<(\[])")
+_DIRECTIVE = re.compile(r"\s*#\s*([a-z]+)(.*)")
+_SYMBOL = re.compile(r"[A-Za-z_]\w*|&&|\|\||[!()]")
+
+
+def preprocessed(text: str) -> str:
+    """Return a file as a compiler sees it to which no symbol is given, with its lines where they were.
+
+    A directive between members or inside a body breaks the parse of all that stands around it.
+
+    Args:
+        text: The source; a condition that cannot be read counts as false.
+    """
+    if "#" not in text:
+        return text
+    lines: list[str] = []
+    defined: set[str] = set()
+    branches: list[tuple[bool, bool]] = []  # of each open `#if`: is this branch seen, was one seen
+    for line in text.splitlines(keepends=True):
+        directive = _DIRECTIVE.match(line)
+        seen = all(now for now, _ in branches)
+        if directive is None:
+            lines.append(line if seen else "\n")
+            continue
+        lines.append("\n")
+        word, rest = directive.group(1), directive.group(2).partition("//")[0].strip()
+        if word == "if":
+            holds = _holds(rest, defined)
+            branches.append((holds, holds))
+        elif word in ("elif", "else") and branches:
+            _, done = branches.pop()
+            holds = not done and (word == "else" or _holds(rest, defined))
+            branches.append((holds, done or holds))
+        elif word == "endif" and branches:
+            branches.pop()
+        elif word == "define" and seen:
+            defined.add(rest)
+        elif word == "undef" and seen:
+            defined.discard(rest)
+    return "".join(lines)
+
+
+_UNSAFE = re.compile(r"\bunsafe\b(?![^;{}]*\b(?:class|struct|interface|enum)\b)[^;{}]*\{")
+
+
+def _without_unsafe(text: str) -> str:
+    """Return a file whose unsafe blocks only name what no unit has.
+
+    The grammar takes `*(p + 1)` for a declaration, and then loses every class around it.
+    """
+    parts: list[str] = []
+    done = 0
+    for match in _UNSAFE.finditer(text):
+        if match.start() < done:
+            continue
+        depth, end = 1, match.end()
+        while depth and end < len(text):
+            depth += (text[end] == "{") - (text[end] == "}")
+            end += 1
+        parts += [text[done : match.end()], " return __unsafe; }"]
+        done = end
+    return "".join([*parts, text[done:]])
+
+
+def _holds(condition: str, defined: set[str]) -> bool:
+    """Say whether the condition of an `#if` holds."""
+    tokens = _SYMBOL.findall(condition)
+    if "".join(tokens) != re.sub(r"\s", "", condition):
+        return False
+
+    def either() -> bool:
+        value = both()
+        while tokens[:1] == ["||"]:
+            del tokens[0]
+            value = both() or value
+        return value
+
+    def both() -> bool:
+        value = one()
+        while tokens[:1] == ["&&"]:
+            del tokens[0]
+            value = one() and value
+        return value
+
+    def one() -> bool:
+        token = tokens.pop(0) if tokens else ""
+        if token == "!":
+            return not one()
+        if token == "(":
+            value = either()
+            return value if tokens and tokens.pop(0) == ")" else False
+        return token == "true" or token in defined
+
+    value = either()
+    return value and not tokens
 
 
 def alias(name: str, target: str) -> str:

@@ -151,7 +151,7 @@ class _Reader:
             return
         for path, name in self.leaves(argument, []):
             if path and path[0] in _STANDARD:
-                full = "::".join(path)
+                full = "::".join(("std", *path[1:]))  # a program with `std` needs no `extern crate` for the others
                 if len(path) > 1 and path[1] in _IMPURE_MODULES:
                     self.module.denied[name] = f"impure: uses {full}"
                     continue
