@@ -15,7 +15,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from training.sweep import LOG
-from training.train import TrainTask, is_first, run_task
+from training.task import TrainTask, is_first, run_task
 from training.workers import end_with
 
 TASK_FILE = "task.json"
