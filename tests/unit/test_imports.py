@@ -59,3 +59,22 @@ def test_every_module_opens_with_a_docstring() -> None:
         if not ast.get_docstring(ast.parse(path.read_text()))
     ]
     assert not bare
+
+
+def test_no_modules_import_each_other_in_a_circle() -> None:
+    names = {".".join(p.relative_to(ROOT).with_suffix("").parts): p for k in ORDER for p in (ROOT / k).rglob("*.py")}
+    modules = {name.removesuffix(".__init__"): path for name, path in names.items()}
+    needs: dict[str, set[str]] = {}
+    for module, path in modules.items():
+        needs[module] = set()
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.Import):
+                needs[module] |= {alias.name for alias in node.names}
+            elif isinstance(node, ast.ImportFrom):
+                inside = {f"{node.module}.{alias.name}" for alias in node.names} & modules.keys()
+                needs[module] |= inside or {str(node.module)}
+        needs[module] &= modules.keys()
+    # Whoever imports nothing that is left is in no circle.
+    while free := {module for module, used in needs.items() if not used & needs.keys()}:
+        needs = {module: used for module, used in needs.items() if module not in free}
+    assert not needs
