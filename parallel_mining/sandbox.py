@@ -293,6 +293,10 @@ def _bubblewrap(
             command += ["--symlink", str(path.readlink()), str(path)]
         elif path.exists():
             command += ["--ro-bind", str(path), str(path)]
+    command += ["--proc", "/proc", "--dev", "/dev", "--remount-ro", "/dev"]
+    command += ["--perms", "1777", "--size", str(16 << 20), "--tmpfs", "/dev/shm"]
+    command += ["--perms", "1777", "--size", str(limits.scratch_bytes), "--tmpfs", "/tmp"]
+    # After /tmp, which would hide what is to be shown from below it (a checkout that lies there).
     shown = [path for path in ("/etc/ld.so.cache", "/etc/alternatives", *binds) if Path(path).exists()]
     # Bubblewrap makes missing folders closed to others, so that nobody could pass through them.
     above = {str(folder) for path in shown for folder in Path(path).parents if folder != Path("/")}
@@ -300,9 +304,6 @@ def _bubblewrap(
         command += ["--perms", "0755", "--dir", folder]
     for path in shown:
         command += ["--ro-bind", path, path]
-    command += ["--proc", "/proc", "--dev", "/dev", "--remount-ro", "/dev"]
-    command += ["--perms", "1777", "--size", str(16 << 20), "--tmpfs", "/dev/shm"]
-    command += ["--perms", "1777", "--size", str(limits.scratch_bytes), "--tmpfs", "/tmp"]
     command += ["--ro-bind", str(job), "/job", "--remount-ro", "/", "--chdir", "/tmp", "--seccomp", str(seccomp)]
     variables = {"PATH": "/usr/bin:/bin", "HOME": "/tmp", "TMPDIR": "/tmp", "LANG": "C.UTF-8", **environment}
     for name, value in variables.items():

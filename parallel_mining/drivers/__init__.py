@@ -22,6 +22,7 @@ from functools import cache
 from pathlib import Path
 from typing import Protocol, cast
 
+from parallel_mining import sandbox
 from parallel_mining.pairs import Program
 from quality.languages import language
 
@@ -113,7 +114,20 @@ def available(language_id: str) -> Toolchain | Unavailable:
     Raises:
         BadInput: No such language.
     """
-    return driver(language_id).toolchain()
+    found = driver(language_id).toolchain()
+    if isinstance(found, Unavailable) or sandbox.ready():
+        return found
+    # Found here is not usable there: a tool may lie where only this user can look.
+    script = 'for tool; do test -x "$tool" || echo "$tool"; done'
+    seen = sandbox.run(["/bin/sh", "-c", script, "sh", *found.tools.values()], binds=found.binds)
+    hidden = seen.stdout.decode(errors="replace").split() if seen.rc == 0 else sorted(found.tools.values())
+    if not hidden:
+        return found
+    return Unavailable(
+        language_id,
+        f"programs in the sandbox cannot use {', '.join(hidden)}",
+        "install it, or this checkout, in a folder that every user may read",
+    )
 
 
 def interpreter() -> tuple[str, tuple[str, ...]]:

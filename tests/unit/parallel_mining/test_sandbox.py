@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
 
@@ -246,6 +247,17 @@ def test_files_stay_in_their_folder(name: str) -> None:
 def test_a_bind_must_exist(bind: str) -> None:
     with pytest.raises(ValueError, match="absolute path that exists"):
         shell("true", binds=[bind])
+
+
+@needs_sandbox
+def test_what_is_bound_from_below_tmp_is_shown_and_cannot_be_written() -> None:
+    with tempfile.TemporaryDirectory(dir="/tmp") as folder:
+        Path(folder).chmod(0o755)
+        (Path(folder) / "tool").write_text("shown")
+        done = shell(f"cat {folder}/tool; echo x > /tmp/own && cat /tmp/own; echo y > {folder}/tool", binds=[folder])
+        assert done.stdout == b"shownx\n"
+        assert done.rc != 0
+        assert (Path(folder) / "tool").read_text() == "shown"
 
 
 def test_a_machine_without_bubblewrap_runs_nothing(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
