@@ -88,7 +88,7 @@ def polymix() -> None:
 def main(arguments: list[str] | None = None) -> NoReturn:
     """Run the command line and exit with its code."""
     try:
-        polymix.main(args=arguments, standalone_mode=False)
+        polymix.main(args=arguments, prog_name="polymix", standalone_mode=False)
     except click.ClickException as error:
         error.show()
         sys.exit(2)

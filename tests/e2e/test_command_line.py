@@ -74,7 +74,7 @@ def test_a_missing_library_is_said_with_the_extra_that_has_it(tmp_path: Path) ->
         ["mine", "nowhere", "--out", "{out}"],
         ["validate", "nowhere.jsonl"],
         ["pack", "--corpus", "nowhere", "--allocation", "nowhere.json", "--tokens", "1M", "--out", "{out}"],
-        ["sweep", "nowhere.toml", "--out", "{out}"],
+        ["sweep", "nowhere.toml", "--tokens-dir", "nowhere", "--out", "{out}"],
         ["fit", "nowhere.csv", "--law", "chinchilla"],
         ["allocate", "nowhere.jsonl", "--tokens", "1000000", "--params", "1000000"],
         ["report", "nowhere", "--out", "{out}.html"],
