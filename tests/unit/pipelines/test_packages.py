@@ -22,6 +22,7 @@ import pytest
 
 from pipelines import packages
 from pipelines.packages import FetchError, fetch
+from pipelines.registries import debian, npm, pypi
 from pipelines.sources import Source, read_source
 
 
@@ -76,8 +77,8 @@ class Registry:
 @pytest.fixture
 def registry(monkeypatch: pytest.MonkeyPatch) -> Iterator[Registry]:
     one = Registry()
-    packages.pip_settings.cache_clear()
-    packages.npm_setting.cache_clear()
+    pypi.pip_settings.cache_clear()
+    npm.npm_setting.cache_clear()
     for name in ("PIP_EXTRA_INDEX_URL", "PIP_FIND_LINKS", "NETRC"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("PIP_CONFIG_FILE", "/dev/null")
@@ -86,8 +87,8 @@ def registry(monkeypatch: pytest.MonkeyPatch) -> Iterator[Registry]:
     yield one
     one.server.shutdown()
     one.server.server_close()
-    packages.pip_settings.cache_clear()
-    packages.npm_setting.cache_clear()
+    pypi.pip_settings.cache_clear()
+    npm.npm_setting.cache_clear()
 
 
 # --- PyPI -------------------------------------------------------------------------------------------------------------
@@ -184,7 +185,7 @@ def test_a_password_in_the_index_address_is_sent_and_never_shown(
     registry: Registry, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("PIP_INDEX_URL", registry.url.replace("http://", "http://me:s%20cret@") + "/simple")
-    packages.pip_settings.cache_clear()
+    pypi.pip_settings.cache_clear()
     registry.give("/simple/demo-pkg/", "no", code=403)
     with pytest.raises(FetchError) as error:
         fetch("pypi", "demo-pkg", "1.0", tmp_path)
@@ -198,7 +199,7 @@ def test_find_links_folders_count(registry: Registry, tmp_path: Path, monkeypatc
     links.mkdir()
     (links / "demo_pkg-1.0-py3-none-any.whl").write_bytes(wheel())
     monkeypatch.setenv("PIP_FIND_LINKS", str(links))
-    packages.pip_settings.cache_clear()
+    pypi.pip_settings.cache_clear()
     assert fetch("pypi", "demo-pkg", "1.0", tmp_path / "cache").files[0].read_bytes() == wheel()
     assert [path for path, _ in registry.asked] == ["/simple/demo-pkg/"]
 
@@ -220,7 +221,7 @@ def sri(body: bytes) -> str:
 
 @pytest.mark.parametrize("name", ["plain", "@scope/name"])
 def test_an_npm_package(registry: Registry, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
-    monkeypatch.setattr(packages, "_npm_client", lambda: None)  # the environment alone names the registry
+    monkeypatch.setattr(npm, "_npm_client", lambda: None)  # the environment alone names the registry
     body = tarball({"package/index.js": "module.exports = 1\n", "package/package.json": '{"license": "Apache-2.0"}'})
     give_npm(registry, name, body, integrity=sri(body))
     read = read_source(Source(spec=f"npm:{name}@1.0.0"), tmp_path)
@@ -230,17 +231,17 @@ def test_an_npm_package(registry: Registry, tmp_path: Path, monkeypatch: pytest.
 
 
 def test_npm_s_own_client_says_where_its_registry_is(registry: Registry, monkeypatch: pytest.MonkeyPatch) -> None:
-    if packages._npm_client() is None:  # pyright: ignore[reportPrivateUsage]
+    if npm._npm_client() is None:  # pyright: ignore[reportPrivateUsage]
         pytest.skip("no npm client here")
     monkeypatch.setenv("npm_config_@scope:registry", "http://scoped.invalid/")
-    assert packages.npm_setting("registry").rstrip("/") == registry.url
-    assert packages.npm_setting("@scope:registry") == "http://scoped.invalid/"
+    assert npm.npm_setting("registry").rstrip("/") == registry.url
+    assert npm.npm_setting("@scope:registry") == "http://scoped.invalid/"
 
 
 def test_a_tarball_that_is_not_what_the_registry_states_is_refused(
     registry: Registry, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(packages, "_npm_client", lambda: None)
+    monkeypatch.setattr(npm, "_npm_client", lambda: None)
     body = tarball({"package/index.js": "1\n"})
     for dist in ({"integrity": sri(b"other")}, {"shasum": "0" * 40}, {}):
         give_npm(registry, "plain", body, **dist)
@@ -251,14 +252,14 @@ def test_a_tarball_that_is_not_what_the_registry_states_is_refused(
 
 
 def test_unknown_npm_packages_and_versions(registry: Registry, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(packages, "_npm_client", lambda: None)
+    monkeypatch.setattr(npm, "_npm_client", lambda: None)
     give_npm(registry, "plain", b"", integrity=sri(b""))
     with pytest.raises(FetchError, match=r"no version 9\.9\.9; it has 1\.0\.0, 1\.1\.0"):
         fetch("npm", "plain", "9.9.9", tmp_path)
     with pytest.raises(FetchError, match="has no package 'nothing'"):
         fetch("npm", "nothing", "1.0.0", tmp_path)
     monkeypatch.delenv("npm_config_registry")
-    packages.npm_setting.cache_clear()
+    npm.npm_setting.cache_clear()
     with pytest.raises(FetchError, match="NPM_CONFIG_REGISTRY"):
         fetch("npm", "plain", "1.0.0", tmp_path)
 
@@ -308,8 +309,8 @@ def archive(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         f"Checksums-Sha256:\n {sums(orig)} {orig.name}\n {sums(dsc)} {dsc.name}\n"
     )
     stanza = "Types: {}\nURIs: file:{}\nSuites: ./\nTrusted: yes\n"
-    monkeypatch.setattr(packages, "_own_sources", lambda kind: stanza.format(kind, root))
-    monkeypatch.setattr(packages, "_refreshed", set())
+    monkeypatch.setattr(debian, "_own_sources", lambda kind: stanza.format(kind, root))
+    monkeypatch.setattr(debian, "_refreshed", set())
     # The machine's own lists take apt seconds to read and have nothing to do with this.
     (tmp_path / "apt.conf").write_text(f'Dir::State::lists "{tmp_path / "nolists"}";\n')
     monkeypatch.setenv("APT_CONFIG", str(tmp_path / "apt.conf"))
@@ -333,8 +334,8 @@ def test_many_debian_packages_are_downloaded_at_once(
     archive: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     cache = tmp_path / "cache"
-    lists = packages._private_apt(cache, "deb", "")  # pyright: ignore[reportPrivateUsage]
-    monkeypatch.setattr(packages, "_machine_apt", lambda _: lists)
+    lists = debian._private_apt(cache, "deb", "")  # pyright: ignore[reportPrivateUsage]
+    monkeypatch.setattr(debian, "_machine_apt", lambda _: lists)
     packages.prefetch(
         [
             ("deb", "polymix-demo-dev", "1.0-1"),
@@ -363,7 +364,7 @@ def test_a_debian_version_that_is_gone_says_which_is_there(tmp_path: Path) -> No
 
 
 def test_the_machine_s_apt_sources_are_read_in_both_styles(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(packages, "_codename", lambda: "bookworm")
+    monkeypatch.setattr(debian, "_codename", lambda: "bookworm")
     (tmp_path / "sources.list").write_text(
         "# comment\ndeb [arch=amd64 signed-by=/k.gpg] http://a.invalid/debian bookworm main contrib # why\n"
         "deb-src http://a.invalid/debian bookworm main\ndeb http://vendor.invalid/apt nodistro main\n"
@@ -375,7 +376,7 @@ def test_the_machine_s_apt_sources_are_read_in_both_styles(tmp_path: Path, monke
         "Signed-By:\n -----BEGIN\n .\n END-----\n\nEnabled: no\nTypes: deb\n"
         "URIs: http://off.invalid\nSuites: bookworm\n"
     )
-    text = packages._own_sources("deb-src", tmp_path)  # pyright: ignore[reportPrivateUsage]
+    text = debian._own_sources("deb-src", tmp_path)  # pyright: ignore[reportPrivateUsage]
     assert text.count("Types: deb-src") == 3
     assert "vendor.invalid" not in text
     assert "off.invalid" not in text
@@ -385,7 +386,11 @@ def test_the_machine_s_apt_sources_are_read_in_both_styles(tmp_path: Path, monke
     assert "Components: main contrib\n" in text
 
 
+FETCHING = ("packages.py", "sources.py", "archives.py")
+
+
 def test_no_registry_s_address_stands_in_the_code() -> None:
-    for module in ("packages", "sources", "archives"):
-        text = (Path(packages.__file__).parent / f"{module}.py").read_text()
+    folder = Path(packages.__file__).parent
+    for path in (*sorted((folder / "registries").glob("*.py")), *map(folder.joinpath, FETCHING)):
+        text = path.read_text()
         assert re.findall(r"https?://[\w.-]+\.\w+", text) == []
