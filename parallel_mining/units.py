@@ -344,11 +344,6 @@ def infer(language_id: str, code: str, entry: str) -> tuple[Program, Signature, 
     return bad_input(entry, f"no such function in the {language_id} code" + (f"; it has: {known}" if known else ""))
 
 
-def definition_count(module: Module) -> int:
-    """Return how many definitions a file has."""
-    return sum(len(found) for found in module.definitions.values())
-
-
 __all__ = [
     "UNIT_SCHEMA",
     "Considered",
