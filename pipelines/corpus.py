@@ -41,7 +41,7 @@ from pipelines.dedup import (
     survivors,
 )
 from pipelines.sources import Source, SourceRead, read_sources
-from quality.artifacts import creating, read_manifest
+from quality.artifacts import check_place, creating, read_manifest
 from quality.classify import classify, decode
 from quality.contracts import check
 from quality.documents import (
@@ -717,6 +717,7 @@ def build(
     settings = settings or CorpusSettings()
     if not sources:
         bad_input("sources", "none given; name a folder, an archive, a table or a package")
+    check_place(out, "corpus")
     if spark is None:
         from pipelines.spark import find_java
 

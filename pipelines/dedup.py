@@ -31,7 +31,7 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
 
-from quality.artifacts import creating, file_sha256
+from quality.artifacts import check_place, creating, file_sha256
 from quality.filters import normalised_hash
 from quality.mistakes import BadInput, Mistake, bad_input
 from quality.progress import progress, say
@@ -484,6 +484,7 @@ def dedup(
     """
     path = Path(table)
     config = config or NearDuplicates()
+    check_place(out, "dedup")
     rows = read_texts(path)
     say(f"read {rows.num_rows:,} texts, {rows['text'].nbytes / 1e6:,.1f} MB")
     identity = {

@@ -130,6 +130,23 @@ def locked(turn: Path) -> Iterator[None]:
         yield
 
 
+def check_stages(stages: Sequence[Stage], redo: Sequence[str], until: str | None) -> None:
+    """Check the stages that a caller names.
+
+    Raises:
+        BadInput: An unknown kind in `redo` or `until`.
+    """
+    kinds = [stage.kind for stage in stages]
+    wrong = [
+        Mistake(option, f"{kind!r} is not a stage; stages: {', '.join(kinds)}")
+        for option, named in (("--redo", redo), ("--until", [until] if until else []))
+        for kind in named
+        if kind not in kinds
+    ]
+    if wrong:
+        raise BadInput(wrong)
+
+
 def advance(
     stages: Sequence[Stage], turn: Path, *, redo: Sequence[str] = (), until: str | None = None
 ) -> list[tuple[str, str, float]]:
@@ -148,21 +165,13 @@ def advance(
         Stale: A finished stage was made from something else and is not in `redo` (nothing is run or changed).
         BadInput: An unknown kind in `redo` or `until`.
     """
-    kinds = [stage.kind for stage in stages]
-    wrong = [
-        Mistake(option, f"{kind!r} is not a stage; stages: {', '.join(kinds)}")
-        for option, named in (("--redo", redo), ("--until", [until] if until else []))
-        for kind in named
-        if kind not in kinds
-    ]
-    if wrong:
-        raise BadInput(wrong)
+    check_stages(stages, redo, until)
     again = set(redo)
     for stage in stages:
         if again & set(stage.inputs):
             again.add(stage.kind)
     if until is not None:
-        stages = stages[: kinds.index(until) + 1]
+        stages = stages[: [stage.kind for stage in stages].index(until) + 1]
     with locked(turn):
         _refuse_stale(stages, turn, again)
         done: list[tuple[str, str, float]] = []

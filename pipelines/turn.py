@@ -16,9 +16,9 @@ from pathlib import Path
 from typing import Any
 
 from pipelines.sources import Source
-from pipelines.stages import Stage, advance, states_of
+from pipelines.stages import Stage, advance, check_stages, states_of
 from pipelines.study import Study, read_study
-from quality.artifacts import creating, read_manifest
+from quality.artifacts import creating, make_folder, read_manifest
 from quality.mistakes import BadInput, Mistake, bad_input
 from quality.progress import say
 from training.allocation import Allocation, read_allocation, uniform
@@ -84,8 +84,9 @@ def turn(
         f"polymix turn {study} --store {store}",
     )
     _refuse_missing_toolchains(read, place)
-    place.turn.mkdir(parents=True, exist_ok=True)
     stages = stages_of(read, place)
+    check_stages(stages, redo, until)
+    make_folder(place.turn)
     if number and not redo:
         _take_over(stages, place.turn, turn_folder(store, read, number - 1))
     done = advance(stages, place.turn, redo=redo, until=until)

@@ -10,17 +10,18 @@ An identity is a JSON value that holds everything the result depends on; its `fi
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import json
 import os
 import shutil
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, cast
 
-from quality.mistakes import bad_input
+from quality.mistakes import BadInput, bad_input
 
 MANIFEST = "manifest.json"
 _IDENTITY = ".identity.json"
@@ -71,6 +72,61 @@ class Draft:
     details: dict[str, Any] = field(default_factory=dict[str, Any])
 
 
+def check_writable(path: Path | str) -> None:
+    """Check that a file or folder can be made at `path`, without touching anything.
+
+    Raises:
+        BadInput: What lies above it is not a folder, or cannot be written to.
+    """
+    above = next(parent for parent in Path(path).absolute().parents if os.path.lexists(parent))
+    if not above.is_dir():
+        bad_input(path, f"cannot be made: {above} is not a folder; name another place")
+    if not os.access(above, os.W_OK | os.X_OK):
+        bad_input(path, f"cannot be made: {above} cannot be written to; name another place")
+
+
+def make_folder(folder: Path) -> None:
+    """Make a folder and those above it, where they are not there yet.
+
+    Raises:
+        BadInput: It cannot be made, or a file has its name.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        bad_input(folder, f"cannot be made: {error.strerror}; name another place")
+
+
+def check_place(folder: Path | str, kind: str) -> None:
+    """Check that an artifact can be made at `folder`, without touching it; long work asks before it starts.
+
+    Args:
+        folder: The final path.
+        kind: The kind that is to be made.
+
+    Raises:
+        BadInput: Something else is there, also an artifact of another kind, or no folder can be made there.
+    """
+    folder = Path(folder)
+    if (folder / MANIFEST).is_file():
+        found = _kind_of(folder)
+        if found is not None and found != kind:
+            bad_input(
+                folder, f"holds a {found!r}, which a {kind!r} would replace; name a new folder or remove this one"
+            )
+    elif os.path.lexists(folder) and not (folder.is_dir() and not any(folder.iterdir())):
+        bad_input(folder, "exists and is not an artifact of polymix; name a new folder or remove this one")
+    check_writable(folder)
+
+
+def _kind_of(folder: Path) -> str | None:
+    """Return what a finished artifact is, or None where its manifest is damaged and does not say."""
+    try:
+        return read_manifest(folder)["kind"]
+    except BadInput:
+        return None
+
+
 @contextmanager
 def creating(
     folder: Path | str,
@@ -93,27 +149,60 @@ def creating(
         The draft: write files below `draft.path`, fill `draft.counts` and `draft.details`.
 
     Raises:
-        BadInput: `folder` exists and is not an artifact (nothing is overwritten).
+        BadInput: `folder` exists and is not an artifact of this kind (nothing else is overwritten), it cannot be made,
+            or another process is making it.
     """
     folder = Path(folder)
-    if folder.exists() and not (folder / MANIFEST).is_file() and (not folder.is_dir() or any(folder.iterdir())):
-        bad_input(folder, "exists and is not an artifact of polymix; name a new folder or remove this one")
-    folder.parent.mkdir(parents=True, exist_ok=True)
+    check_place(folder, kind)
     draft_path = folder.with_name(f".{folder.name}.draft")
     own = canonical_json({"kind": kind, "identity": identity})
     remembered = draft_path / _IDENTITY
-    if not (resume and remembered.is_file() and remembered.read_text() == own):
-        shutil.rmtree(draft_path, ignore_errors=True)
-        draft_path.mkdir()
-        write_atomically(remembered, own)
-    draft = Draft(draft_path)
+    with ExitStack() as held:
+        try:
+            make_folder(folder.parent)
+            if draft_path.is_dir():
+                held.enter_context(_held(draft_path, folder))
+            if not (resume and remembered.is_file() and remembered.read_text() == own):
+                shutil.rmtree(draft_path, ignore_errors=True)
+                draft_path.mkdir()
+                held.enter_context(_held(draft_path, folder))
+                write_atomically(remembered, own)
+        except OSError as error:
+            bad_input(folder, f"cannot be made: {error.strerror}; name another place")
+        draft = Draft(draft_path)
+        try:
+            yield draft
+        except BaseException:
+            if not resume:
+                shutil.rmtree(draft_path, ignore_errors=True)
+            raise
+        _publish(draft, folder, kind, identity, command)
+
+
+@contextmanager
+def _held(draft: Path, folder: Path) -> Iterator[None]:
+    """Hold a draft for this process, so that a second one does not take it away."""
+    descriptor = os.open(draft, os.O_RDONLY | os.O_DIRECTORY)
     try:
-        yield draft
-    except BaseException:
-        if not resume:
-            shutil.rmtree(draft_path, ignore_errors=True)
-        raise
-    remembered.unlink()
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            bad_input(folder, "another polymix process is making this; wait for it, end it, or name another folder")
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def _remove(folder: Path) -> None:
+    """Remove a folder, or the link that stands for one in another place (which stays)."""
+    if folder.is_symlink():
+        folder.unlink()
+    elif folder.exists():
+        shutil.rmtree(folder)
+
+
+def _publish(draft: Draft, folder: Path, kind: str, identity: Mapping[str, Any], command: str) -> None:
+    (draft.path / _IDENTITY).unlink()
     manifest = {
         "kind": kind,
         "fingerprint": fingerprint(identity),
@@ -122,15 +211,15 @@ def creating(
         "counts": draft.counts,
         **draft.details,
     }
-    write_atomically(draft_path / MANIFEST, json.dumps(manifest, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
+    write_atomically(draft.path / MANIFEST, json.dumps(manifest, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
     if folder.exists():
         old = folder.with_name(f".{folder.name}.old")
-        shutil.rmtree(old, ignore_errors=True)
+        _remove(old)
         folder.rename(old)
-        draft_path.rename(folder)
-        shutil.rmtree(old)
+        draft.path.rename(folder)
+        _remove(old)
     else:
-        draft_path.rename(folder)
+        draft.path.rename(folder)
 
 
 def read_manifest(folder: Path | str, kind: str | None = None) -> dict[str, Any]:
@@ -146,13 +235,17 @@ def read_manifest(folder: Path | str, kind: str | None = None) -> dict[str, Any]
     path = Path(folder) / MANIFEST
     if not path.is_file():
         bad_input(folder, f"no finished {kind or 'artifact'} here ({MANIFEST} is missing); run the step that makes it")
+    again = f"the file was damaged after it was written: remove {folder} and make it again"
     try:
-        manifest = json.loads(path.read_text())
-    except json.JSONDecodeError as error:
-        bad_input(path, f"not JSON ({error}); the file was damaged after it was written: make the artifact again")
+        manifest = json.loads(path.read_text(encoding="utf-8"))
+    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+        bad_input(path, f"not JSON ({error}); {again}")
     if not isinstance(manifest, dict):
-        bad_input(path, "not a manifest: a JSON object is expected")
+        bad_input(path, f"not a JSON object; {again}")
     found = cast(dict[str, Any], manifest)
-    if kind is not None and found.get("kind") != kind:
-        bad_input(path, f"holds a {found.get('kind')!r}, but a {kind!r} is needed here")
+    if kind is not None and found.get("kind", kind) != kind:
+        bad_input(path, f"holds a {found['kind']!r}, but a {kind!r} is needed here")
+    missing = [key for key in ("kind", "fingerprint") if not isinstance(found.get(key), str)]
+    if missing:
+        bad_input(path, f"has no {', '.join(missing)}; {again}")
     return found

@@ -23,7 +23,7 @@ from analysis.report.provenance import provenance_section
 from analysis.report.reading import Reading, reading
 from analysis.report.section import render
 from analysis.report.training import training_section
-from quality.artifacts import write_atomically
+from quality.artifacts import check_writable, make_folder, write_atomically
 from quality.mistakes import bad_input
 
 SECTIONS = (answer_section, corpus_section, pairs_section, training_section, laws_section, provenance_section)
@@ -45,12 +45,10 @@ def report(store: Path | str, out: Path | str) -> Path:
     out = Path(out)
     if out.is_dir():
         bad_input(out, "is a folder; name the HTML file to write, such as report.html")
-    above = next(folder for folder in out.absolute().parents if folder.exists())
-    if not above.is_dir():
-        bad_input(out, f"cannot be made: {above} is a file")
+    check_writable(out)
     with reading(store) as turn:
         page = render_page(turn)
-    out.parent.mkdir(parents=True, exist_ok=True)
+    make_folder(out.parent)
     write_atomically(out, page)
     return out
 

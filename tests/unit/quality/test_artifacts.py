@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from quality.artifacts import MANIFEST, creating, fingerprint, read_manifest
+from quality.artifacts import MANIFEST, check_place, creating, fingerprint, read_manifest
 from quality.mistakes import BadInput
 
 
@@ -78,11 +78,65 @@ def test_a_kill_leaves_nothing_that_looks_finished(tmp_path: Path) -> None:
         assert not (draft.path / "data").exists()
 
 
+def test_an_artifact_of_another_kind_is_never_replaced(tmp_path: Path) -> None:
+    with creating(tmp_path / "a", "corpus", {}) as draft:
+        (draft.path / "data").write_text("precious")
+    with pytest.raises(BadInput, match="holds a 'corpus', which a 'shards' would replace"):
+        check_place(tmp_path / "a", "shards")
+    with pytest.raises(BadInput, match="name a new folder"), creating(tmp_path / "a", "shards", {}):
+        pass
+    assert (tmp_path / "a" / "data").read_text() == "precious"
+
+
+def test_an_artifact_with_a_damaged_manifest_can_be_made_again(tmp_path: Path) -> None:
+    (tmp_path / "a").mkdir()
+    (tmp_path / "a" / MANIFEST).write_bytes(b"\xff{")
+    with creating(tmp_path / "a", "a", {}):
+        pass
+    assert read_manifest(tmp_path / "a", "a")["fingerprint"] == fingerprint({})
+
+
+def test_a_link_to_an_artifact_is_replaced_and_what_it_names_stays(tmp_path: Path) -> None:
+    with creating(tmp_path / "first", "a", {"turn": 0}):
+        pass
+    (tmp_path / "second").symlink_to("first")
+    with creating(tmp_path / "second", "a", {"turn": 1}):
+        pass
+    assert read_manifest(tmp_path / "first")["identity"] == {"turn": 0}
+    assert read_manifest(tmp_path / "second")["identity"] == {"turn": 1}
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["first", "second"]
+
+
+def test_a_place_below_a_file_is_refused_before_anything_is_made(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("x")
+    for below in ("file", "file/a", "file/a/b"):
+        with pytest.raises(BadInput, match="name"), creating(tmp_path / below, "a", {}):
+            pass
+    assert [p.name for p in tmp_path.iterdir()] == ["file"]
+
+
+@pytest.mark.parametrize("resume", [False, True])
+def test_two_processes_do_not_make_one_artifact(tmp_path: Path, resume: bool) -> None:
+    with creating(tmp_path / "a", "a", {}, resume=resume) as draft:
+        (draft.path / "data").write_text("x")
+        with pytest.raises(BadInput, match="another polymix process"), creating(tmp_path / "a", "a", {}, resume=resume):
+            pass
+    assert (tmp_path / "a" / "data").read_text() == "x"
+
+
 @pytest.mark.parametrize(
-    ("content", "message"), [(None, "no finished"), ("{", "not JSON"), ('{"kind": "b"}', "holds a 'b'")]
+    ("content", "message"),
+    [
+        (None, "no finished"),
+        (b"{", "not JSON"),
+        (b"\xff\xfe", "not JSON"),
+        (b"[]", "not a JSON object"),
+        (b"{}", "has no kind, fingerprint"),
+        (b'{"kind": "b"}', "holds a 'b'"),
+    ],
 )
-def test_what_is_not_a_finished_artifact_is_said(tmp_path: Path, content: str | None, message: str) -> None:
+def test_what_is_not_a_finished_artifact_is_said(tmp_path: Path, content: bytes | None, message: str) -> None:
     if content is not None:
-        (tmp_path / MANIFEST).write_text(content)
+        (tmp_path / MANIFEST).write_bytes(content)
     with pytest.raises(BadInput, match=message):
         read_manifest(tmp_path, "a")
