@@ -11,9 +11,12 @@ import math
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cache
 
+from parallel_mining.pairs import Program
 from parallel_mining.signatures import call_compatible
 from parallel_mining.units import Unit
+from quality.languages import language
 
 # How much a word of each field weighs. The name dominates: hiding function names costs a quarter of recall at rank 1
 # when functions with the same purpose are matched across languages by such words.
@@ -120,16 +123,27 @@ def distinct_units(units: Sequence[Unit]) -> list[Unit]:
         ),
     )
     for unit in order:
-        best.setdefault((unit.language, f"{unit.entry} {code_hash(unit.program.code)}"), unit)
+        best.setdefault((unit.language, f"{unit.entry} {code_hash(unit.program)}"), unit)
     return sorted(best.values(), key=lambda u: (u.language, u.origin.repo_name, u.origin.path, u.entry, u.unit_id))
 
 
-_COMMENT = re.compile(r"/\*.*?\*/|//[^\n]*|(?m:^\s*#[^\n!\[]*$)", re.DOTALL)
+def code_hash(program: Program) -> str:
+    """Return a hash of a program's code that does not depend on blanks, comments or docstrings."""
+    code = _comments(program.language).sub(lambda found: found["text"] or "", program.code)
+    return hashlib.sha256("".join(code.split()).encode(errors="replace")).hexdigest()
 
 
-def code_hash(code: str) -> str:
-    """Return a hash of code that does not depend on blanks or comments."""
-    return hashlib.sha256("".join(_COMMENT.sub("", code).split()).encode(errors="replace")).hexdigest()
+@cache
+def _comments(language_id: str) -> re.Pattern[str]:
+    """Match a language's comments; and its strings, as `text`, for what stands in them is no comment."""
+    row = language(language_id)
+    marks = [rf"{re.escape(row.line_comment)}[^\n]*"]
+    for opening, closing in row.block_comments:
+        # What opens and closes alike is a string, and a comment only where a line starts with it.
+        line_start = r"(?m:^[ \t]*)" if opening == closing else ""
+        marks.append(f"{line_start}{re.escape(opening)}.*?{re.escape(closing)}")
+    strings = r""""(?:[^"\\\n]|\\.)*"|'(?:[^'\\\n]|\\.)*'"""
+    return re.compile(rf"{'|'.join(reversed(marks))}|(?P<text>{strings})", re.DOTALL)
 
 
 def _weights(units: Sequence[Unit]) -> dict[str, float]:

@@ -249,7 +249,7 @@ def _select(
         surplus = ""
         if judgement.verdict == "equivalent":
             keys = ((left.unit_id, right.language), (right.unit_id, left.language))
-            code = (left.entry, code_hash(left.program.code), right.entry, code_hash(right.program.code))
+            code = (left.entry, code_hash(left.program), right.entry, code_hash(right.program))
             if code in codes:
                 surplus = "surplus: the same two functions are a pair already"
             elif any(taken[key] >= settings.pairs_per_unit for key in keys):
