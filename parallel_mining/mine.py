@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
@@ -22,9 +23,9 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator
 from parallel_mining.candidates import Candidate, candidates, code_hash
 from parallel_mining.execute import ExecutionLimits, Toolchain, available
 from parallel_mining.pairs import PAIR_CONTRACT, PAIR_SCHEMA
-from parallel_mining.units import UNIT_SCHEMA, Extraction, Unit, extract
+from parallel_mining.units import UNIT_SCHEMA, Extraction, Unit, extract, folded
 from parallel_mining.verdicts import Judgement, Question, VerdictSettings, judge
-from quality.artifacts import canonical_json, creating, read_manifest
+from quality.artifacts import canonical_json, check_place, creating, read_manifest
 from quality.contracts import check
 from quality.languages import LANGUAGES
 from quality.mistakes import bad_input
@@ -50,6 +51,10 @@ REJECTED_SCHEMA = pa.schema(
 _COLUMNS = ["id", "text", "language", "repo_name", "path", "detected_licenses", "license_type", "split"]
 
 
+SURPLUS = "surplus"
+"""Cause of a rejected candidate that was proved: verdict `equivalent`, but the two say nothing that a pair does not."""
+
+
 class MiningSettings(BaseModel):
     """Which pairs are looked for, and how much proof they need.
 
@@ -58,7 +63,7 @@ class MiningSettings(BaseModel):
         languages: The languages to pair it with (the pivot among them or not).
         candidates_per_unit: How many units of a language are tried for one of the pivot, and the other way round.
         min_score: Similarity of words below which units are not tried.
-        pairs_per_unit: In how many pairs with one language a unit may stand.
+        pairs_per_unit: In how many pairs with one language a function may stand.
         evidence: What a verdict needs.
         seed: Decides the inputs.
     """
@@ -118,6 +123,7 @@ def mine(
     """
     settings = settings or MiningSettings()
     manifest = read_manifest(corpus, "corpus")
+    check_place(out, "pairs")
     documents = _documents(Path(corpus), settings)
     toolchains = _toolchains(settings)
     identity = {
@@ -139,12 +145,12 @@ def mine(
             f"{len(found)} candidate pairs"
         )
         judgements = _judged(found, settings, limits)
-        pairs, rejected = _select(found, judgements, settings)
+        pairs, rejected = select(found, judgements, settings)
         _write(draft.path / "units.parquet", [vars(row) for row in extraction.considered], UNIT_SCHEMA)
         _write(draft.path / "rejected.parquet", rejected, REJECTED_SCHEMA)
         _write(draft.path / "pairs.parquet", pairs, PAIR_SCHEMA)
         check(PAIR_CONTRACT, pq.read_table(draft.path / "pairs.parquet"), draft.path)
-        draft.counts.update(_counts(extraction, found, judgements, pairs))
+        draft.counts.update(_counts(extraction, found, judgements, pairs, rejected))
         say(f"pairs: {len(pairs)} proved; " + _by_language(pairs))
         return dict(draft.counts)
 
@@ -158,7 +164,12 @@ def _documents(corpus: Path, settings: MiningSettings) -> list[dict[str, Any]]:
     folder = corpus / "documents"
     if not folder.is_dir():
         bad_input(folder, "the corpus has no documents folder; build it again with `polymix build`")
-    table = pads.dataset(folder, format="parquet", partitioning="hive").to_table(columns=_COLUMNS)
+    try:
+        table = pads.dataset(folder, format="parquet", partitioning="hive").to_table(columns=_COLUMNS)
+    except (OSError, pa.ArrowException) as error:
+        bad_input(folder, f"the corpus is damaged ({error}); remove {corpus} and build it again with `polymix build`")
+    if any(column.null_count for column in table.select(["language", "repo_name", "path", "id", "text"]).columns):
+        bad_input(folder, f"the corpus is damaged (documents lack values); remove {corpus} and build it again")
     wanted = {settings.pivot, *settings.languages}
     rows = [row for row in table.to_pylist() if row["language"] in wanted]
     languages = {row["language"] for row in rows}
@@ -221,13 +232,27 @@ def pair_id_of(left: Unit, right: Unit) -> str:
     return hashlib.sha256(f"{left.unit_id} {right.unit_id}".encode()).hexdigest()[:32]
 
 
-def _select(
+Function = tuple[str, str, str]
+"""A function as a reader counts them: language, repository, and its folded name."""
+
+
+def function_of(unit: Unit) -> Function:
+    """Return which function a unit is: builds of one package and overloads for other types are the same one."""
+    return unit.language, unit.origin.repo_name, folded(re.split(r"\.|::", unit.entry)[-1])
+
+
+def select(
     found: Sequence[Candidate], judgements: Sequence[Judgement], settings: MiningSettings
 ) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+    """Return the rows of the pairs to keep, and of the candidates that failed or say nothing that a kept pair does not.
+
+    The best candidates come first; see `function_of` for when two of them are about the same function.
+    """
     pairs: list[dict[str, Any]] = []
     rejected: list[dict[str, Any]] = []
-    taken: Counter[tuple[str, str]] = Counter()
-    codes: set[tuple[str, str, str, str]] = set()
+    taken: Counter[tuple[Function, str]] = Counter()
+    known: set[tuple[Function, Function]] = set()
+    codes: set[tuple[str, str]] = set()
     for candidate, judgement in sorted(
         zip(found, judgements, strict=True), key=lambda item: (-item[0].score, pair_id_of(item[0].left, item[0].right))
     ):
@@ -248,14 +273,16 @@ def _select(
         }
         surplus = ""
         if judgement.verdict == "equivalent":
-            keys = ((left.unit_id, right.language), (right.unit_id, left.language))
-            code = (left.entry, code_hash(left.program), right.entry, code_hash(right.program))
-            if code in codes:
-                surplus = "surplus: the same two functions are a pair already"
+            one, two = function_of(left), function_of(right)
+            keys = ((one, right.language), (two, left.language))
+            code = (code_hash(left.program), code_hash(right.program))
+            if code in codes or (one, two) in known:
+                surplus = f"{SURPLUS}: the same two functions are a pair already"
             elif any(taken[key] >= settings.pairs_per_unit for key in keys):
-                surplus = f"surplus: one of them stands in {settings.pairs_per_unit} pairs with the language already"
+                surplus = f"{SURPLUS}: one of them stands in {settings.pairs_per_unit} pairs with the language already"
             else:
                 codes.add(code)
+                known.add((one, two))
                 taken.update(keys)
         if judgement.verdict != "equivalent" or surplus:
             rejected.append({**row, "reason": surplus or judgement.reason})
@@ -292,11 +319,22 @@ def cause(reason: str) -> str:
     return reason.partition(":")[0]
 
 
+def _functions(pairs: Sequence[Mapping[str, Any]]) -> dict[str, int]:
+    """Count the distinct functions that stand in pairs, by language: those of one name in one repository are one."""
+    found = {
+        (row[f"{side}_language"], row[f"{side}_repo"], folded(re.split(r"\.|::", row[f"{side}_entry"])[-1]))
+        for row in pairs
+        for side in ("left", "right")
+    }
+    return dict(sorted(Counter(language for language, _, _ in found).items()))
+
+
 def _counts(
     extraction: Extraction,
     found: Sequence[Candidate],
     judgements: Sequence[Judgement],
     pairs: Sequence[Mapping[str, Any]],
+    rejected: Sequence[Mapping[str, Any]],
 ) -> dict[str, Any]:
     units: dict[str, Any] = {}
     for row in extraction.considered:
@@ -316,6 +354,10 @@ def _counts(
         "candidates": dict(sorted(Counter(c.right.language for c in found).items())),
         "verdicts": verdicts,
         "pairs": len(pairs),
+        "proved_not_kept": dict(
+            sorted(Counter(row["right_language"] for row in rejected if row["verdict"] == "equivalent").items())
+        ),
+        "functions": _functions(pairs),
         "pairs_by_language": dict(sorted(Counter(row["right_language"] for row in pairs).items())),
         "pairs_by_split": dict(sorted(Counter(row["split"] for row in pairs).items())),
     }

@@ -22,6 +22,8 @@ OPERATORS = frozenset(
 )
 """Node kinds that do one step of work, over all grammars."""
 
+INDEXING = frozenset(["subscript_expression", "element_access_expression", "index_expression", "array_access"])
+
 CALLS = frozenset(["call_expression", "invocation_expression", "method_invocation"])
 
 
@@ -89,8 +91,11 @@ def _shares_row(children: Sequence[Node], index: int) -> bool:
 
 
 def steps(node: Node) -> int:
-    """Count the steps of work below a node: operators, calls, indexing, branches."""
-    return sum(item.type in OPERATORS for item, _, _ in walk(node))
+    """Count the steps of work below a node: operators, calls, indexing with what computes the index, branches."""
+    return sum(
+        item.type in OPERATORS and not (item.type == "binary_expression" and parent in INDEXING)
+        for item, parent, _ in walk(node)
+    )
 
 
 def trivial(value: Node | None) -> str:

@@ -323,28 +323,42 @@ def _own(node: ast.AST) -> Iterator[ast.AST]:
             yield from _own(child)
 
 
+_STEPS = (
+    ast.BinOp,
+    ast.UnaryOp,
+    ast.BoolOp,
+    ast.Compare,
+    ast.Call,
+    ast.Subscript,
+    ast.IfExp,
+    ast.comprehension,
+)
+_CONVERSIONS = frozenset(["str", "bool", "float", "list", "tuple", "iter", "next", "cast"])
+
+
+def _idle(step: ast.AST, given: set[str]) -> bool:
+    """Say whether a step does no work of its own: a conversion, a constant, or a comparison of a result with one."""
+    if isinstance(step, ast.Call) and isinstance(step.func, ast.Name) and step.func.id in _CONVERSIONS:
+        return True
+    if isinstance(step, ast.Compare) and isinstance(step.left, _STEPS):
+        return all(isinstance(other, ast.Constant) for other in step.comparators)
+    constant = isinstance(step, ast.BinOp | ast.UnaryOp)
+    return constant and not any(
+        isinstance(n, ast.Call) or (isinstance(n, ast.Name) and n.id in given) for n in ast.walk(step)
+    )
+
+
 def _trivial(node: ast.FunctionDef) -> str:
     body = [s for s in node.body if not (isinstance(s, ast.Expr) and isinstance(s.value, ast.Constant))]
     if len(body) != 1 or not isinstance(body[0], ast.Return) or body[0].value is None:
         return ""
     value = body[0].value
-    steps = sum(
-        isinstance(
-            n,
-            ast.BinOp
-            | ast.UnaryOp
-            | ast.BoolOp
-            | ast.Compare
-            | ast.Call
-            | ast.Subscript
-            | ast.IfExp
-            | ast.comprehension,
-        )
-        for n in ast.walk(value)
-        if not (isinstance(n, ast.UnaryOp) and isinstance(n.operand, ast.Constant))
-    )
+    given = {a.arg for a in (*node.args.posonlyargs, *node.args.args, *node.args.kwonlyargs)}
+    steps = sum(isinstance(n, _STEPS) and not _idle(n, given) for n in ast.walk(value))
     if steps > 1:
         return ""
+    while isinstance(value, ast.Call) and _idle(value, given) and value.args:
+        value = value.args[-1]
     return "" if isinstance(value, ast.Call) and _calls_own(value) else "one operator or call around its arguments"
 
 

@@ -1,15 +1,21 @@
 from __future__ import annotations
 
 import json
+import signal
+import subprocess
+import sys
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from pydantic import ValidationError
 
-from parallel_mining.candidates import candidates
-from parallel_mining.mine import MiningSettings, mine
-from parallel_mining.units import extract
+from parallel_mining.candidates import Candidate, candidates
+from parallel_mining.mine import SURPLUS, MiningSettings, cause, mine, select
+from parallel_mining.pairs import Program
+from parallel_mining.signatures import Parameter, Signature
+from parallel_mining.units import Origin, Unit, extract
+from parallel_mining.verdicts import Judgement
 from quality.artifacts import creating, read_manifest
 from quality.mistakes import BadInput
 
@@ -107,6 +113,59 @@ def test_a_corpus_is_mined(corpus, tmp_path):
     assert rejected["digit_sum"]["verdict"] == "different"
     assert counts == read_manifest(tmp_path / "pairs", "pairs")["counts"]
     assert counts["pairs"] == 1
+
+
+FILES = ("pairs.parquet", "rejected.parquet", "units.parquet")
+
+
+@pytest.mark.toolchain
+def test_mining_is_repeatable_and_a_kill_leaves_nothing_finished(corpus, tmp_path):
+    out, other = tmp_path / "pairs", tmp_path / "other"
+    arguments = [sys.executable, "-m", "pipelines.cli", "mine", str(corpus), "--out", str(out)]
+    running = subprocess.Popen(arguments, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True)
+    assert running.stderr is not None
+    for line in running.stderr:
+        if line.startswith("units:"):
+            break
+    else:
+        pytest.fail("it ended before it could be killed")
+    running.kill()
+    assert running.wait(timeout=60) == -signal.SIGKILL
+    running.stderr.close()
+    with pytest.raises(BadInput, match="no finished pairs"):
+        read_manifest(out, "pairs")
+    mine(corpus, out, workers=2)
+    mine(corpus, other, workers=1)
+    for name in FILES:
+        assert (out / name).read_bytes() == (other / name).read_bytes()
+    assert read_manifest(out, "pairs")["fingerprint"] == read_manifest(other, "pairs")["fingerprint"]
+
+
+def unit_of(language: str, repo: str, path: str, entry: str, code: str) -> Unit:
+    return Unit(
+        f"{language} {repo} {path} {entry} {code}",
+        Program(language, code, entry),
+        Signature((Parameter("a"),)),
+        Origin("d", repo, path),
+        {},
+        (),
+    )
+
+
+def test_overloads_and_other_builds_of_a_package_are_one_function():
+    left = unit_of("python", "pypi:a", "a.py", "last_index_of", "1")
+    rights = [
+        unit_of("go", "deb:funk", "typesafe.go", "LastIndexOfInt32", "2"),
+        unit_of("go", "deb:funk", "typesafe.go", "LastIndexOfInt64", "3"),
+        unit_of("go", "deb:funk", "dist/typesafe.go", "LastIndexOf", "4"),
+        unit_of("go", "deb:copy", "other.go", "IndexLast", " 4 // copied"),
+        unit_of("go", "deb:own", "own.go", "LastIndex", "5"),
+    ]
+    found = [Candidate(left, right, 0.9 - i / 10) for i, right in enumerate(rights)]
+    pairs, rejected = select(found, [Judgement("equivalent", "all cases agree")] * len(found), MiningSettings())
+    assert {row["right_entry"] for row in pairs} == {"LastIndexOfInt32", "IndexLast", "LastIndex"}
+    assert {row["right_entry"] for row in rejected} == {"LastIndexOfInt64", "LastIndexOf"}
+    assert all((row["verdict"], cause(row["reason"])) == ("equivalent", SURPLUS) for row in rejected)
 
 
 def test_settings_are_strict():

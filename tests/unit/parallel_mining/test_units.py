@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from parallel_mining.units import extract, infer, literals_of, name_parts, syntax
+from parallel_mining.units import extract, folded, infer, literals_of, name_parts, syntax
 from quality.languages import LANGUAGES
 from quality.mistakes import BadInput
 
@@ -224,3 +224,56 @@ def test_wrappers_of_one_operator_are_trivial(language: str, code: str, trivial:
 def test_names_and_literals():
     assert name_parts("toSnakeCase2HTTP") == ["to", "snake", "case", "2", "http"]
     assert literals_of("x = 0x10 + 2.5; s = 'ab'; t = \"c d\"") == (16, 2.5, "ab", "c d")
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("to_snake_case", "snakeCase"),
+        ("levenshtein_distance", "levenshtein"),
+        ("last_index_of", "LastIndexOfInt64"),
+        ("_gcd", "GCDUint32"),
+    ],
+)
+def test_names_fold_to_what_they_do(one: str, other: str):
+    assert folded(one) == folded(other)
+    assert folded("to_string") == "string"
+    assert folded("easeInOut") != folded("easeOut")
+
+
+@pytest.mark.parametrize(
+    "body",
+    ["x % 2 == 0", "str(x).lower()", "next(iter(x))", "bool(x > 1)", "cast(float, x * (math.pi / 180))"],
+)
+def test_conversions_and_constants_are_no_work(body: str):
+    assert infer("python", f"import math\nfrom typing import cast\n\ndef f(x):\n    return {body}\n", "f")[2]
+
+
+def test_csharp_is_read_past_directives_and_unsafe_code():
+    text = """
+namespace N {
+    public static class M {
+#region Roots
+#if NET_1 || (FAST && !SLOW)
+        public static int Old(int n) { return n + 1; }
+#elif !NET_1
+        public static int New(int n) { return (int)System.Math.Sqrt(n + 1); }
+#else
+        public static int Never(int n) { return n; }
+#endif
+        public static float Fast(float x) { unsafe { int i = *(int*)&x; return *(float*)(&i + 1); } }
+#endregion
+        public static long Factorial(int n) { long result = 1; for (; n > 1; n--) result *= n; return result; }
+    }
+}
+"""
+    code = cut("csharp", {"m.cs": text})
+    assert set(code) == {"M.New", "M.Factorial"}
+    assert "#" not in code["M.Factorial"]
+    assert "System.Math" not in code["M.New"]
+    assert reasons("csharp", {"m.cs": text})["M.Fast"].startswith("unresolved")
+
+
+def test_rust_takes_what_lies_in_alloc_from_std():
+    text = 'use alloc::string::String;\n\npub fn twice(s: &str) -> String {\n    format!("{}{}", s, s)\n}\n'
+    assert "use std::string::String;" in cut("rust", {"src/lib.rs": text})["twice"]

@@ -4,8 +4,11 @@ import io
 import json
 
 import pytest
+from click.testing import CliRunner
 
+from parallel_mining.drivers import Unavailable
 from parallel_mining.validate import read_pairs, validate
+from pipelines.commands.validate import command
 from quality.mistakes import BadInput
 
 
@@ -65,3 +68,54 @@ def test_verdicts_on_known_pairs():
     assert found["syntax"]["verdict"] == "broken"
     assert found["absent"]["verdict"] == "broken"
     assert found["hangs"]["verdict"] == "timeout"
+
+
+@pytest.mark.toolchain
+def test_what_differs_between_runs_is_nondeterministic():
+    """Its jitter is within the tolerance, so that a single run agrees on every case."""
+    wobbly = "import random\n\ndef f(a: int) -> float:\n    return a * 3 + 1 + random.random() * 1e-11\n"
+    [row] = validate(io.StringIO(pair("wobbly", wobbly, "function f(a) { return a * 3 + 1; }")))
+    assert row["verdict"] == "nondeterministic"
+    assert row["reason"].startswith("left: results differ between runs on (")
+
+
+@pytest.mark.toolchain
+def test_accidents_of_inputs_are_no_agreement():
+    """Curves with other constants agree on integers, and a swap of a letter's case on texts of one case."""
+    lines = [
+        pair(
+            "curve",
+            "def f(n):\n    whole = n // 1\n    return n * 0.5 + (n - whole)\n",
+            "function f(n) { const half = n / 2; return half; }",
+        ),
+        pair(
+            "case",
+            "def f(c: str) -> str:\n    return c.upper() if c.islower() else c.lower()\n\nLETTERS = ('ab', 'XY')\n",
+            "const swap = (x) => (x === x.toUpperCase() ? x.toLowerCase() : x.toUpperCase());\n"
+            "function f(c) { return [...c].map(swap).join(''); }",
+        ),
+        pair(
+            "overflow",
+            "def f(n: int) -> int:\n    p = 1\n    for i in range(2, n + 1):\n        p *= i\n    return p\n",
+            "class A { static long f(int n) { long p = 1; for (int i = 2; i <= n; i++) { p *= i; } return p; } }",
+            language="java",
+        ),
+    ]
+    found = {row["pair_id"]: row for row in validate(io.StringIO("\n".join(lines)))}
+    assert found["curve"]["verdict"] == "different"
+    assert found["case"]["verdict"] == "different"
+    assert found["overflow"]["verdict"] == "equivalent"
+
+
+def test_a_missing_toolchain_is_unsupported_and_no_failure(tmp_path, monkeypatch):
+    def none(language: str) -> Unavailable:
+        return Unavailable(language, "no `go` on the path", "apt install golang-go")
+
+    monkeypatch.setattr("parallel_mining.validate.available", none)
+    path = tmp_path / "pairs.jsonl"
+    path.write_text(pair("a", "def f(a):\n    return a * 2 + 1\n", "func f(a int) int { return 1 }", language="go"))
+    result = CliRunner().invoke(command, [str(path)])
+    assert result.exit_code == 0
+    row = json.loads(result.stdout)
+    assert row["verdict"] == "unsupported"
+    assert "apt install golang-go" in row["reason"]
