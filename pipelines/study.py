@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import json
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal, cast
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
+from analysis.laws import LAWS
 from parallel_mining.mine import MiningSettings
 from pipelines.corpus import CorpusSettings
 from pipelines.pack import PackSettings
@@ -22,7 +23,8 @@ from pipelines.sources import Source
 from pipelines.tokens import TokenSettings
 from quality.languages import LANGUAGES
 from quality.mistakes import BadInput, Mistake, bad_input
-from training.settings import SweepSettings
+from training.allocation import Allocation
+from training.settings import Count, SweepSettings
 
 
 class ShardSettings(PackSettings):
@@ -35,9 +37,17 @@ class ShardSettings(PackSettings):
             each; 0 for none. Held fixed: the laws say nothing of it yet.
     """
 
-    tokens: int = Field(ge=1)
+    tokens: Count
     shares: Mapping[str, float] = Field(default_factory=dict[str, float])
     pair_share: float = Field(default=0.0, ge=0, lt=1)
+
+    @field_validator("shares")
+    @classmethod
+    def _shares_of_sources(cls, value: Mapping[str, float]) -> Mapping[str, float]:
+        try:
+            return Allocation(value).shares if value else value
+        except BadInput as error:
+            raise ValueError("; ".join(str(mistake) for mistake in error.mistakes)) from error
 
 
 class FitSettings(BaseModel):
@@ -59,6 +69,13 @@ class FitSettings(BaseModel):
     bootstrap: int = Field(default=200, ge=0)
     seed: int = Field(default=0, ge=0)
 
+    @field_validator("law")
+    @classmethod
+    def _known_law(cls, value: str) -> str:
+        if value not in LAWS:
+            raise ValueError(f"{value!r} is not a law; known: {', '.join(LAWS)}")
+        return value
+
 
 class AllocationSettings(BaseModel):
     """The budget that is to be allocated to the languages.
@@ -72,9 +89,9 @@ class AllocationSettings(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
-    tokens: int = Field(ge=1)
-    params: int = Field(ge=1)
-    max_epochs: float = Field(default=4.0, gt=0)
+    tokens: Count
+    params: Count
+    max_epochs: float = Field(default=4.0, gt=0, allow_inf_nan=False)
     weights: Mapping[str, float] = Field(default_factory=dict[str, float])
 
 
@@ -120,6 +137,11 @@ class Study(BaseModel):
         ]
         if self.pivot not in self.languages:
             wrong.append(f"the pivot {self.pivot!r} is not one of the study's languages")
+        weights = set(self.allocation.weights)
+        if weights and weights != set(self.languages):
+            wrong.append(
+                f"allocation.weights names {', '.join(sorted(weights))}; name each of the study's languages, or none"
+            )
         names = [source.label for source in self.sources]
         wrong += [f"two sources are called {name!r}" for name in sorted({n for n in names if names.count(n) > 1})]
         if wrong:
@@ -147,7 +169,7 @@ def read_study(path: Path | str) -> Study:
         # By way of JSON, because strict mode takes an array for a tuple there.
         return Study.model_validate_json(json.dumps(_completed(raw), default=str))
     except ValidationError as error:
-        raise BadInput(Mistake(f"{path}: {_field(e['loc'])}", _words(e)) for e in error.errors()) from error
+        raise BadInput(Mistake(f"{path}: {_field(e['loc'])}", _words(e)) for e in _once(error.errors(), raw)) from error
 
 
 def _completed(raw: Mapping[str, Any]) -> dict[str, Any]:
@@ -163,6 +185,31 @@ def _completed(raw: Mapping[str, Any]) -> dict[str, Any]:
     return completed
 
 
+def _once(errors: Sequence[Any], raw: Mapping[str, Any]) -> list[Any]:
+    """Leave out what only repeats another mistake.
+
+    A study-wide value that stages share is wrong in each of them, and a list of which every entry is wrong is also
+    reported as too short.
+    """
+    found: list[Any] = []
+    said: set[str] = set()
+    for error in errors:
+        place = error["loc"]
+        if error["type"] == "too_short" and any(
+            other["loc"][: len(place)] == place and len(other["loc"]) > len(place) for other in errors
+        ):
+            continue
+        if len(place) == 2 and place[0] in STAGE_TABLES and place[1] in raw:
+            own: Any = raw.get(str(place[0]))
+            if not (isinstance(own, dict) and place[1] in own):
+                if place[1] in said:
+                    continue
+                error = {**error, "loc": place[1:]}
+        said.add(_field(error["loc"]))
+        found.append(error)
+    return found
+
+
 def _field(location: tuple[str | int, ...]) -> str:
     text = ""
     for part in location:
@@ -174,6 +221,8 @@ def _words(error: Any) -> str:
     kind, message = error["type"], str(error["msg"]).removeprefix("Value error, ")
     if kind == "extra_forbidden":
         return "there is no such setting; remove it or mend its spelling"
+    if kind == "string_pattern_mismatch" and error["loc"] == ("name",):
+        return f"{error['input']!r}: small letters, digits and . _ - only, with a letter or a digit first"
     if kind == "missing":
         return "is missing and has no default"
     given = error.get("input")

@@ -86,6 +86,7 @@ def turn(
     _refuse_missing_toolchains(read, place)
     stages = stages_of(read, place)
     check_stages(stages, redo, until)
+    _placed(read.sources, place.sources)
     make_folder(place.turn)
     if number and not redo:
         _take_over(stages, place.turn, turn_folder(store, read, number - 1))
