@@ -254,7 +254,7 @@ def name_parts(name: str) -> list[str]:
 
 # Words before or behind a name that say how it is asked for or typed, not what it does: `get_x`, `XInt64`.
 _VERBS = frozenset(["to", "get", "compute", "calculate", "calc", "find"])
-_KINDS = frozenset("distance similarity string int uint long short byte float double 8 16 32 64".split())  # noqa: SIM905
+_KINDS = frozenset("distance similarity string bool char u int uint long short byte float double 8 16 32 64".split())  # noqa: SIM905
 
 
 def folded(name: str) -> str:

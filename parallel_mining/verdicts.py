@@ -383,8 +383,9 @@ def _contradicted(
             continue
         if family.level == "lexicon" and other.level == "narrow" and scored.contradicts:
             return True
-        if proof.fractional and _floats(other) > _floats(family) and other.level == family.level:
-            return 2 * scored.agreed < scored.compared
+        wider = other.level == family.level and _floats(other) > _floats(family)
+        if proof.fractional and wider and (scored.contradicts or 2 * scored.agreed < scored.compared):
+            return True
     return False
 
 

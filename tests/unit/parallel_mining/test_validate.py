@@ -89,6 +89,11 @@ def test_accidents_of_inputs_are_no_agreement():
             "function f(n) { const half = n / 2; return half; }",
         ),
         pair(
+            "bounce",
+            "def f(n):\n    if n < 0.9:\n        return n * 0.5\n    return n - 2.65 if n < 1 else n\n",
+            "function f(n) { if (n < 0.9) { return n * 0.5; } return n < 1 ? n - 2.625 : n; }",
+        ),
+        pair(
             "case",
             "def f(c: str) -> str:\n    return c.upper() if c.islower() else c.lower()\n\nLETTERS = ('ab', 'XY')\n",
             "const swap = (x) => (x === x.toUpperCase() ? x.toLowerCase() : x.toUpperCase());\n"
@@ -103,6 +108,7 @@ def test_accidents_of_inputs_are_no_agreement():
     ]
     found = {row["pair_id"]: row for row in validate(io.StringIO("\n".join(lines)))}
     assert found["curve"]["verdict"] == "different"
+    assert found["bounce"]["verdict"] == "different"
     assert found["case"]["verdict"] == "different"
     assert found["overflow"]["verdict"] == "equivalent"
 
