@@ -26,6 +26,7 @@ import numpy as np
 from analysis import laws, published
 from analysis.fit import LEVEL, draws_of
 from analysis.laws import Floats, Law
+from quality.languages import LANGUAGES
 from quality.mistakes import BadInput, Mistake, bad_input
 from training.allocation import source_mistake
 
@@ -35,6 +36,8 @@ REPETITION_DECAY = 15.39
 """R*: how fast repeated tokens lose their value. Source: Muennighoff et al., arXiv 2305.16264."""
 MAX_EPOCHS = 4.0
 """Up to here repeated tokens are nearly as good as new ones. Source: Muennighoff et al., arXiv 2305.16264."""
+FAR = 1.05
+"""Beyond this multiple of the largest run an answer extrapolates (a judgement: the multiple is said)."""
 LEAST_SHARE = 1e-9
 """No language gets less than this fraction; a power law has no value at 0."""
 _FIT_KEYS = ("law", "unit", "group", "estimates", "draws", "ranges")
@@ -317,7 +320,7 @@ def _answer(
     if problem.prior_weight == 0 and not np.allclose(even[0], problem.budget / len(languages), rtol=1e-9):
         words.append("an even division exceeds some supplies: `uniform` stands for the nearest division that does not")
     words += [
-        f"{name} is used up: {problem.max_epochs:g} epochs of it are in the mix"
+        f"{_name(name)} is used up: {problem.max_epochs:g} epochs of it are in the mix"
         for name in _used_up(problem, whole, languages)
     ]
     drawn = _draws(problem, fits, rng)
@@ -379,13 +382,13 @@ def _uncertainty(
     if len(same) == len(by_language):
         words.append("no language's share can be told apart from uniform: these laws do not support any other division")
     elif same:
-        words.append(f"cannot be told apart from uniform: {', '.join(same)}")
+        words.append(f"cannot be told apart from uniform: {_names(same)}")
     better = float((gain > 0).mean())
     low, high = result["intervals"]["gain"]
     if low <= 0 <= high:
         words.append(
-            f"whether this beats uniform is open: the gain's interval [{low:.3g}, {high:.3g}] holds 0; it is better in"
-            f" {better:.0%} of the draws"
+            f"whether this beats uniform is open: it saves {low:.3g} to {high:.3g} {result['unit']} (95% interval),"
+            f" more than nothing in {better:.0%} of the draws"
         )
     else:
         words.append(f"better than uniform in {better:.0%} of the draws, by {low:.3g} to {high:.3g} {result['unit']}")
@@ -449,16 +452,16 @@ def _used_up(problem: Problem, whole: Any, languages: Sequence[str]) -> list[str
 
 def _words_on_fits(fits: Sequence[Mapping[str, Any]]) -> list[str]:
     words: list[str] = []
-    open_ = [f"{one['group']} ({', '.join(one['unidentified'])})" for one in fits if one.get("unidentified")]
+    open_ = [f"{_name(one['group'])} ({', '.join(one['unidentified'])})" for one in fits if one.get("unidentified")]
     if open_:
-        words.append(f"the runs do not determine these symbols: {'; '.join(open_)}")
+        words.append(f"the runs do not determine these parameters of the laws: {'; '.join(open_)}")
     failed = [str(one["group"]) for one in fits if one.get("converged") is False]
     if failed:
-        words.append(f"the fits of {', '.join(failed)} did not converge")
+        words.append(f"the {'fit' if len(failed) == 1 else 'fits'} of {_names(failed)} did not converge")
     held = [one["heldout"]["mean_relative_error"] for one in fits if one.get("heldout")]
     if held:
         words.append(
-            f"on the largest runs, left out, the laws are off by {max(held):.1%} at worst (mean of a language)"
+            f"fitted without the largest runs, the laws miss those by {max(held):.1%} on average in the worst language"
         )
     return words
 
@@ -469,24 +472,33 @@ def _words_on_range(
     words: list[str] = []
     ends = [one["ranges"]["params"] for one in fits]
     smallest, largest = min(end[0] for end in ends), max(end[1] for end in ends)
-    if problem.params > largest:
-        words.append(
-            f"extrapolating in N: {problem.params:.3g} is {problem.params / largest:.3g} times the largest model fitted"
-        )
-    elif problem.params < smallest:
-        words.append(f"extrapolating in N: {problem.params:.3g} is below the smallest model fitted, {smallest:.3g}")
+    asked = f"{problem.params:,.0f} parameters are"
+    if problem.params > FAR * largest:
+        words.append(f"extrapolating in N: {asked} {problem.params / largest:.3g} times the largest model fitted")
+    elif problem.params * FAR < smallest:
+        words.append(f"extrapolating in N: {asked} below the smallest model fitted, {smallest:,.0f}")
     effective = effective_tokens(tokens, problem.unique)[0]
     beyond = [
-        f"{name} {effective[k] / fits[k]['ranges']['tokens'][1]:.3g} times"
+        f"{_name(name)} {effective[k] / fits[k]['ranges']['tokens'][1]:.3g} times"
         for k, name in enumerate(languages)
-        if effective[k] > fits[k]["ranges"]["tokens"][1]
+        if effective[k] > FAR * fits[k]["ranges"]["tokens"][1]
     ]
     if beyond:
         words.append(f"extrapolating in D, beyond the longest run fitted: {', '.join(beyond)}")
-    below = [name for k, name in enumerate(languages) if effective[k] < fits[k]["ranges"]["tokens"][0]]
+    below = [name for k, name in enumerate(languages) if effective[k] * FAR < fits[k]["ranges"]["tokens"][0]]
     if below:
-        words.append(f"extrapolating in D, below the shortest run fitted: {', '.join(below)}")
+        words.append(f"extrapolating in D, below the shortest run fitted: {_names(below)}")
     return words
+
+
+def _name(language: object) -> str:
+    """Return the name people read for a language, or for any other group as it is."""
+    row = LANGUAGES.get(str(language))
+    return row.name if row else str(language)
+
+
+def _names(languages: Sequence[object]) -> str:
+    return ", ".join(map(_name, languages))
 
 
 def _check_supply(problem: Problem, languages: Sequence[str]) -> None:

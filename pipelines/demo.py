@@ -4,27 +4,32 @@ from __future__ import annotations
 
 import json
 import shutil
+import textwrap
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
 from pipelines.turn import turn
-from quality.artifacts import read_manifest, write_atomically
+from quality.artifacts import check_writable, make_folder, read_manifest, write_atomically
 from quality.languages import LANGUAGES
 
 STUDY = files("pipelines") / "demo.toml"
+WIDTH = 100
+"""Columns of the summary."""
 
 
 def write_demo_study(path: Path) -> None:
     """Write the demo's study file, to start one's own from.
 
     Raises:
-        BadInput: The file exists.
+        BadInput: The file exists, or its folder is missing or cannot be written to.
     """
     from quality.mistakes import bad_input
 
     if path.exists():
         bad_input(path, "exists; name a new file")
+    check_writable(path)
+    make_folder(path.parent)
     write_atomically(path, STUDY.read_bytes())
 
 
@@ -38,7 +43,7 @@ def demo(out: Path, *, cache: Path | None = None) -> str:
     Returns:
         The summary, as text.
     """
-    out.mkdir(parents=True, exist_ok=True)
+    make_folder(out)
     study = out / "study.toml"
     write_atomically(study, STUDY.read_bytes())
     stages = turn(study, out / "store", cache=cache)
@@ -59,6 +64,7 @@ def summary(folder: Path, stages: list[dict[str, Any]], report: Path) -> str:
     corpus, pairs, runs = (read_manifest(folder / kind)["counts"] for kind in ("corpus", "pairs", "runs"))
     answer = json.loads((folder / "allocation" / "allocation.json").read_text())
     tried = sum(pairs["candidates"].values())
+    pivot = (read_manifest(folder / "pairs")["identity"].get("settings") or {}).get("pivot")
     lines = [
         "",
         f"corpus  {corpus['documents']:,} documents, {corpus['bytes'] / 1e6:.1f} MB, of {corpus['files_seen']:,} files",
@@ -71,10 +77,18 @@ def summary(folder: Path, stages: list[dict[str, Any]], report: Path) -> str:
     for language, share in answer["shares"].items():
         own = corpus["languages"][language]
         low, high = answer["intervals"]["shares"][language]
-        proved = pairs["pairs_by_language"].get(language, 0)
+        proved = "pivot" if language == pivot else pairs["pairs_by_language"].get(language, 0)
         lines.append(
             f"{LANGUAGES[language].name:12} {own['documents']:>9,} {own['bytes'] / 1e6:>6.1f}"
             f" {proved:>6} {uniform:>8.1%} {share:>12.1%}   {low:.1%} to {high:.1%}"
         )
-    lines += ["", *answer.get("words", []), "", "  ".join(f"{s['stage']} {s['seconds']:.0f} s" for s in stages)]
+    lines += ["", f"{answer['gain']:+.3g} {answer['unit'].replace('_', ' ')} saved over uniform, as predicted"]
+    for words in answer.get("words", ()):
+        lines += _wrapped(words.replace("bits_per_byte", "bits per byte"), first="- ", rest="  ")
+    lines += ["", *_wrapped("  ".join(f"{s['stage']} {s['seconds']:.0f}\N{NO-BREAK SPACE}s" for s in stages))]
     return "\n".join([*lines, f"report: {report}"])
+
+
+def _wrapped(text: str, *, first: str = "", rest: str = "") -> list[str]:
+    lines = textwrap.wrap(text, WIDTH, initial_indent=first, subsequent_indent=rest, break_on_hyphens=False)
+    return [line.replace("\N{NO-BREAK SPACE}", " ") for line in lines]

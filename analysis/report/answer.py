@@ -7,15 +7,14 @@ from typing import Any
 
 from markupsafe import Markup
 
+from analysis.allocate import FAR
 from analysis.fit import FEW_RUNS
 from analysis.report.charts import Interval, bar_axis, bar_scale, interval_bar
-from analysis.report.numbers import loss, percent, short, signed, whole_percent
+from analysis.report.numbers import difference, loss, percent, short, whole_percent
 from analysis.report.reading import Answer, Reading
 from analysis.report.section import Section, lacking, render
 from analysis.report.tables import Column, colour_of, name_of, source_column, table
 
-FAR = 1.05
-"""Beyond this multiple of the largest run an answer is called an extrapolation (a judgement: the factor is said)."""
 MORE, LESS = "more than uniform", "less than uniform"
 
 
@@ -60,8 +59,9 @@ def few_runs(fits: Sequence[Mapping[str, Any]]) -> str:
         return ""
     least = min(few, key=lambda fit: fit["n_runs"])
     return (
-        f"{len(few)} of {len(fits)} laws rest on few runs (as few as {least['n_runs']} for"
-        f" {len(least['estimates'])} symbols): the true uncertainty is larger than the intervals."
+        f"{'All' if len(few) == len(fits) else f'{len(few)} of'} {len(fits)} laws rest on few runs (as few as"
+        f" {least['n_runs']} for {len(least['estimates'])} parameters): the true uncertainty is larger than the"
+        " intervals."
     )
 
 
@@ -151,7 +151,7 @@ def _prediction_table(shares: Answer) -> Markup:
         Column("predicted_low", "95% from", loss, numeric=True),
         Column("predicted_high", "to", loss, numeric=True),
         Column("uniform_predicted", "Uniform", loss, numeric=True),
-        Column("gain", "Saved", signed, numeric=True, explain="uniform minus recommended: positive is better"),
+        Column("gain", "Saved", difference, numeric=True, explain="uniform minus recommended: positive is better"),
         Column("epochs", "Epochs", loss, numeric=True, explain="times the language's unique tokens are seen"),
     ]
     shown = columns if any(row["epochs"] is not None for row in shares.records()) else columns[:-1]

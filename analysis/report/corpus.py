@@ -1,17 +1,18 @@
-"""The corpus in a report: documents by language, where every file went, and what was checked of the tables."""
+"""The corpus in a report: documents by language, and where every file went."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from markupsafe import Markup
+from markupsafe import Markup, escape
 
 from analysis.report.charts import stacked_bar
 from analysis.report.numbers import count, size
 from analysis.report.reading import Answer, Reading
 from analysis.report.section import Section, lacking, render
 from analysis.report.tables import OUTSIDE, Column, colour_of, name_of, source_column, table
+from quality.filters import REASONS
 
 # Stage -> what happened there, in the order in which files pass them.
 STAGES: dict[str, str] = {
@@ -23,6 +24,20 @@ STAGES: dict[str, str] = {
     "exact": "exact duplicate",
     "near": "near duplicate",
     "other": "another stage",
+}
+# Reason of a reject -> what it means, where the word alone does not say it.
+_REASONS: dict[str, str] = {
+    **REASONS,
+    "symlink": "a link to another file",
+    "text": "prose, such as documentation and licences",
+    "data": "data or settings",
+    "declaration": "types without code, such as .d.ts and .pyi",
+    "binary": "no text",
+    "generated": "written by a program",
+    "minified": "made small by a program",
+    "other_language": "a language that is not in the registry",
+    "same_bytes": "the same bytes as a file that was kept or removed before",
+    "near": "nearly the same as a document that was kept",
 }
 
 
@@ -127,12 +142,20 @@ def _reject_table(rejects: Answer) -> Markup:
     )
     columns = [
         Column("stage", "Stage"),
-        Column("reason", "Reason"),
+        Column("reason", "Reason", cell=_reason),
         Column("files", "Files", count, numeric=True, total=True),
         Column("bytes", "Bytes", size, numeric=True, total=True),
-        *(Column(name, name_of(name).capitalize(), count, numeric=True, total=True) for name in order),
+        *(
+            Column(name, "Outside" if name == OUTSIDE else name_of(name), count, numeric=True, total=True)
+            for name in order
+        ),
     ]
     return table(_named(ordered, order), columns, caption="Rejected files by stage, reason and language")
+
+
+def _reason(row: Mapping[str, Any]) -> Markup:
+    words = _REASONS.get(row["reason"])
+    return Markup("{}<br><small>{}</small>").format(row["reason"], words) if words else escape(row["reason"])
 
 
 def _named(rows: Sequence[dict[str, Any]], languages: Sequence[str]) -> list[dict[str, Any]]:
@@ -140,16 +163,18 @@ def _named(rows: Sequence[dict[str, Any]], languages: Sequence[str]) -> list[dic
 
 
 def _source_table(sources: Answer) -> Markup:
+    rows = sources.records()
+    said = all(str(row["spec"]).startswith(str(row["name"])) for row in rows)
     columns = [
         Column("name", "Source"),
-        Column("spec", "Taken from"),
+        *([] if said else [Column("spec", "Taken from")]),
         Column("revision_id", "Version"),
         Column("licenses", "Licences"),
         Column("files", "Files", count, numeric=True, total=True),
         Column("bytes", "Bytes", size, numeric=True, total=True),
         Column("sha256", "SHA-256", cell=lambda row: _digest(row["sha256"])),
     ]
-    return table(sources.records(), columns, query="report_sources", caption="Sources, one row each")
+    return table(rows, columns, query="report_sources", caption="Sources, one row each")
 
 
 def _digest(value: Any) -> Markup:

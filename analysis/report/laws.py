@@ -10,6 +10,7 @@ from markupsafe import Markup
 from numpy.typing import ArrayLike
 
 from analysis import laws
+from analysis.allocate import FAR
 from analysis.fit import predict
 from analysis.laws import Floats
 from analysis.report.charts import Axis, Band, Dot, Drawing, Line, line_chart
@@ -51,6 +52,8 @@ def laws_section(reading: Reading) -> Section:
         target=target,
         warnings=_warnings(lines),
         parameter_table=_parameter_table(fits, lines),
+        parameters=len(fits.rows),
+        unidentified=sum(len(fit.get("unidentified", ())) for fit in lines),
         quality_table=_quality_table(quality),
         draws=max((len(fit["draws"]) for fit in lines), default=0),
         unstable=[name_of(group_of(fit)) for fit in lines if not fit["converged"]],
@@ -204,9 +207,9 @@ def _beyond(fit: Mapping[str, Any], aim: tuple[float, float] | None) -> str:
     words: list[str] = []
     for value, column, noun in ((aim[0], "params", "parameters"), (aim[1], "tokens", "tokens")):
         low, high = fit["ranges"][column]
-        if value > 1.001 * high:
+        if value > FAR * high:
             words.append(f"{short(value / high)} times the most {noun} measured")
-        elif value < 0.999 * low:
+        elif value * FAR < low:
             words.append(f"{short(low / value)} times below the fewest {noun} measured")
     return " and ".join(words)
 
@@ -243,16 +246,23 @@ def width_of(row: Mapping[str, Any]) -> str:
 
 
 def _quality_table(quality: Answer) -> Markup:
+    rows = quality.records()
+    rules = {row["heldout_rule"] for row in rows}
+    caption = "How well each law fits"
+    if len(rules) == 1 and rows[0]["heldout_rule"]:
+        caption += f"; held out: {rows[0]['heldout_rule']}"
     columns = [
         source_column(),
-        Column("law", "Law"),
+        *([Column("law", "Law")] if len({row["law"] for row in rows}) > 1 else []),
         Column("n_runs", "Runs", count, numeric=True),
         Column("objective", "Objective", scientific, numeric=True, explain="summed Huber loss of the log residuals"),
         Column("residual", "Typical error", percent, numeric=True, explain="root mean square of the log residuals"),
-        Column("heldout_mean", "Held-out error", percent, numeric=True, explain="mean relative error, see beside"),
+        Column(
+            "heldout_mean", "Held-out error", percent, numeric=True, explain="mean relative error of those left out"
+        ),
         Column("heldout_largest", "Largest", percent, numeric=True, explain="largest relative held-out error"),
-        Column("heldout_rule", "Held out"),
+        *([Column("heldout_rule", "Held out")] if len(rules) > 1 else []),
         Column("draws", "Draws", count, numeric=True, explain="bootstrap resamples"),
         Column("converged", "Converged", lambda value: "yes" if value else "no"),
     ]
-    return table(quality.records(), columns, query="report_fit_quality", caption="How well each law fits")
+    return table(rows, columns, query="report_fit_quality", caption=caption)

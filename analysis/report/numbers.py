@@ -75,11 +75,20 @@ def signed(value: float | None) -> str:
     return f"{sign}{scientific(value)}" if abs(value) < 1e-3 else f"{value:+.3g}".replace("-", MINUS)
 
 
+def difference(value: float | None) -> str:
+    """Write a difference of losses with its sign, to four decimals, so that a column of them lines up: `+0.0123`."""
+    if value is None or not math.isfinite(value) or abs(value) >= 1000:
+        return signed(value)
+    return f"{value:+.4f}".replace("-", MINUS)
+
+
 def scientific(value: float | None) -> str:
     """Write a very large or small number: in powers of ten; others to four figures."""
     if value is None or not math.isfinite(value):
         return NOTHING if value is None or math.isnan(value) else ("∞" if value > 0 else f"{MINUS}∞")
-    if value == 0 or 1e-3 <= abs(value) < 1e5:
+    if 1e4 <= abs(value) < 1e5:
+        return f"{value:,.0f}".replace("-", MINUS)
+    if value == 0 or 1e-3 <= abs(value) < 1e4:
         return f"{value:.4g}".replace("-", MINUS)
     mantissa, exponent = f"{value:.2e}".split("e")
     raised = str(int(exponent)).translate(str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹"))

@@ -43,6 +43,13 @@ if (list) {
     }
     count.textContent = `${shown} of ${pairs.length}`;
   };
+  for (const same of list.querySelectorAll(".same")) {
+    same.closest("details").addEventListener("toggle", () => {
+      const code = document.getElementById(same.dataset.code).cloneNode(true);
+      code.removeAttribute("id");
+      same.replaceWith(code);
+    }, { once: true });
+  }
   language.addEventListener("change", filter);
   text.addEventListener("input", filter);
   document.querySelector(".filters").hidden = false;

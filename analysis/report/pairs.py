@@ -6,7 +6,7 @@ The codes were written by strangers: they reach the page as escaped text only, c
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from markupsafe import Markup
@@ -22,19 +22,41 @@ from parallel_mining.pairs import VERDICTS
 MAX_CODE_CHARACTERS = 6_000
 """Longer code is cut, and the page says so: the file holds it whole."""
 MAX_CODES_CHARACTERS = 900_000
-"""All code in a page together; pairs beyond it are listed without their code."""
+"""All code in a page together, the same code counted once; pairs beyond it are listed without their code."""
 SHOWN_INPUTS = 4
 """Of each family of inputs."""
 MAX_INPUT_CHARACTERS = 120
 
 _MEANINGS = {
     "equivalent": "proved",
+    "surplus": "agree, not needed",
     "different": "gave different results",
     "insufficient": "too little evidence",
     "nondeterministic": "not deterministic",
     "timeout": "ran too long",
-    "broken": "did not compile or run",
-    "unsupported": "no toolchain or type support",
+    "broken": "failed to run",
+    "unsupported": "not supported",
+}
+# The word before the colon of a reason -> what it means.
+_CAUSES = {
+    "result": "one input is enough: the results differ, or one side raises",
+    "inputs": "no family of inputs that both sides take",
+    "trivial": "one operator or call around its arguments",
+    "constant": "every result is the same",
+    "results": "too few distinct results, or too few cases",
+    "echo": "the result is an argument unchanged",
+    "surplus": "the functions, or one of them often enough, stand in pairs already",
+    "left": "the first side cannot be compiled, run or called",
+    "right": "the second side cannot be compiled, run or called",
+    "signature": "parameters or result have no counterpart in the other languages",
+    "method": "abstract, or needs the state of an object",
+    "unresolved": "uses a name whose definition was not found",
+    "impure": "does more than return a result, or depends on more than its arguments",
+    "imports": "needs a library that is not in the corpus",
+    "decorated": "a decorator changes what it does",
+    "too long": "too long, with all that it needs",
+    "clash": "what it needs defines one name twice",
+    "duplicate": "stands in its file twice",
 }
 
 
@@ -49,12 +71,14 @@ def pairs_section(reading: Reading) -> Section:
     units, unit_reasons = reading.ask("report_units"), reading.ask("report_unit_reasons")
     candidates = sum(row["candidates"] for row in verdicts.records())
     shown = _shown(pairs)
-    unknown = sorted({row["verdict"] for row in verdicts.records()} - set(VERDICTS))
-    present = [v for v in (*VERDICTS, *unknown) if any(row["verdict"] == v for row in verdicts.records())]
+    known = list(dict.fromkeys(("equivalent", "surplus", *VERDICTS)))
+    unknown = sorted({row["verdict"] for row in verdicts.records()} - set(known))
+    present = [v for v in (*known, *unknown) if any(row["verdict"] == v for row in verdicts.records())]
     body = render(
         "pairs.html",
         proved=len(pairs.rows),
         candidates=candidates,
+        surplus=sum(row["candidates"] for row in verdicts.records() if row["verdict"] == "surplus"),
         functions=sum(row["functions"] for row in units.records()),
         accepted=sum(row["accepted"] for row in units.records()),
         languages=languages,
@@ -78,8 +102,7 @@ def pairs_section(reading: Reading) -> Section:
 
 def _language_table(languages: Answer) -> Markup:
     columns = [
-        source_column("left_language", "From"),
-        source_column("right_language", "To"),
+        *_sides(languages.records()),
         Column("pairs", "Proved pairs", count, numeric=True, total=True),
         Column("train", "Train", count, numeric=True, total=True),
         Column("validation", "Validation", count, numeric=True, total=True),
@@ -108,8 +131,7 @@ def _verdict_table(verdicts: Answer, present: list[str]) -> Markup:
         )
 
     columns = [
-        source_column("left_language", "From"),
-        source_column("right_language", "To"),
+        *_sides(verdicts.records()),
         Column("candidates", "Candidates", count, numeric=True, total=True),
         Column("bar", "What became of them", cell=bar),
         *(Column(v, _MEANINGS.get(v, v).capitalize(), count, numeric=True, total=True) for v in present),
@@ -118,10 +140,23 @@ def _verdict_table(verdicts: Answer, present: list[str]) -> Markup:
     return table(ordered, columns, caption="Candidates by language and verdict")
 
 
+def _sides(rows: Sequence[Mapping[str, Any]]) -> list[Column]:
+    """Return the columns of a pair's languages: the first is named once, in a heading, where it is always the same."""
+    left = {row["left_language"] for row in rows}
+    if len(left) == 1:
+        return [source_column("right_language", f"{name_of(left.pop())} with")]
+    return [source_column("left_language", "From"), source_column("right_language", "To")]
+
+
+def _cause(row: Mapping[str, Any]) -> Markup:
+    words = _CAUSES.get(row["cause"])
+    return Markup("{}<br><small>{}</small>").format(row["cause"], words) if words else Markup("{}").format(row["cause"])
+
+
 def _reason_table(reasons: Answer) -> Markup:
     columns = [
-        Column("verdict", "Verdict"),
-        Column("cause", "Reason"),
+        Column("verdict", "Verdict", lambda verdict: _MEANINGS.get(verdict, str(verdict))),
+        Column("cause", "Reason", cell=_cause),
         Column("candidates", "Candidates", count, numeric=True),
         Column("languages", "Languages", count, numeric=True),
         Column("example", "One of them"),
@@ -144,7 +179,7 @@ def _unit_table(units: Answer) -> Markup:
 
 def _unit_reason_table(reasons: Answer) -> Markup:
     columns = [
-        Column("cause", "Reason"),
+        Column("cause", "Reason", cell=_cause),
         Column("functions", "Functions", count, numeric=True),
         Column("languages", "Languages", count, numeric=True),
     ]
@@ -159,15 +194,20 @@ def _unit_reason_table(reasons: Answer) -> Markup:
 def _shown(pairs: Answer) -> list[dict[str, Any]]:
     budget = MAX_CODES_CHARACTERS
     shown: list[dict[str, Any]] = []
-    for row in pairs.records():
-        left, right = (_cut(row[f"{side}_code"]) for side in ("left", "right"))
-        needed = len(left[0]) + len(right[0])
-        budget -= needed
+    anchors: dict[str, str] = {}
+    for number, row in enumerate(pairs.records(), 1):
+        codes = {side: row[f"{side}_code"] for side in ("left", "right")}
+        new = {code: f"code-{number}-{side}" for side, code in codes.items() if code not in anchors}
+        needed = sum(len(_cut(code)[0]) for code in new)
+        with_code = needed <= budget
+        if with_code:
+            budget -= needed
+            anchors |= new
         shown.append(
             {
                 **row,
-                "with_code": budget >= 0,
-                "sides": [_side(row, "left", left), _side(row, "right", right)],
+                "with_code": with_code,
+                "sides": [_side(row, side, anchors.get(codes[side], ""), f"code-{number}-{side}") for side in codes],
                 "domain_words": _domain(row["domain"]),
                 "inputs": _inputs(row["evidence"]),
                 "toolchains": _toolchains(row["evidence"]),
@@ -177,16 +217,20 @@ def _shown(pairs: Answer) -> list[dict[str, Any]]:
     return shown
 
 
-def _side(row: Mapping[str, Any], side: str, code: tuple[str, int]) -> dict[str, Any]:
+def _side(row: Mapping[str, Any], side: str, anchor: str, own: str) -> dict[str, Any]:
+    """Return one side of a pair; its code stands at `anchor`, which is `own` unless an earlier pair has it."""
+    code, left_out = _cut(row[f"{side}_code"])
     return {
+        "anchor": anchor,
+        "same_as": anchor.split("-")[1] if anchor and anchor != own else "",
         "language": row[f"{side}_language"],
         "name": name_of(row[f"{side}_language"]),
         "entry": row[f"{side}_entry"],
         "repo": row[f"{side}_repo"],
         "path": row[f"{side}_path"],
         "licenses": row[f"{side}_licenses"],
-        "code": code[0],
-        "left_out": code[1],
+        "code": code,
+        "left_out": left_out,
     }
 
 

@@ -20,7 +20,7 @@ def provenance_section(reading: Reading) -> Section:
     checks = contracts.records() if contracts else []
     body = render(
         "provenance.html",
-        folder=reading.folder.name,
+        folder=f"{reading.folder.parent.name}/{reading.folder.name}",
         contracts=contracts,
         checked=len(checks),
         broken=sum(not row["success"] for row in checks),
@@ -45,7 +45,7 @@ def _contract_table(checks: list[dict[str, Any]]) -> Markup:
         Column("artifact", "Artifact"),
         Column("contract", "Noun"),
         Column("expectation", "Expectation", cell=lambda row: _expectation(row)),
-        Column("why", "Why it matters"),
+        Column("why", "If not"),
         Column("checked", "Rows checked", count, numeric=True),
         Column("unexpected", "Unexpected", count, numeric=True),
         Column("success", "Held", lambda held: "yes" if held else "no"),

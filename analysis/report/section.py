@@ -8,7 +8,7 @@ from functools import cache
 from typing import Any, cast
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
-from markupsafe import Markup
+from markupsafe import Markup, escape
 
 from analysis.report import numbers, tables
 from analysis.report.reading import Answer, Artifact, Reading, Where
@@ -52,11 +52,17 @@ def templates() -> Environment:
         numbers.seconds,
     ):
         environment.filters[show.__name__] = _exactly(show)
+    environment.filters["content"] = content
     environment.filters["swatch"] = tables.swatch
     environment.filters["name_of"] = tables.name_of
     environment.filters["colour"] = tables.colour_of
     cast(dict[str, Any], environment.globals)["where"] = where
     return environment
+
+
+def content(text: str) -> Markup:
+    """Escape text that stands between tags, never in an attribute: quotes stay as they are, which keeps code short."""
+    return Markup(str(escape(text)).replace("&#39;", "'").replace("&#34;", '"'))
 
 
 def _exactly(show: numbers.Show) -> Any:

@@ -108,7 +108,7 @@ def _curve_charts(curves: Answer, sizes: Sequence[int]) -> list[tuple[str, str, 
 def _curve(points: Sequence[Mapping[str, Any]], sizes: Sequence[int]) -> Line:
     first, last = points[0], points[-1]
     shade = shade_of(first["params_non_embedding"], sizes)
-    title = f"{first['size']}, {short(first['run_tokens'])} tokens: {loss(last['loss_nats'])} nats at the end"
+    title = f"{first['size']}, {short(first['run_tokens'])} tokens: {loss(last['loss_nats'])} nats in the last steps"
     return Line([(row["tokens"], row["loss_nats"]) for row in points], first["size"], shade, title)
 
 
@@ -129,6 +129,7 @@ def shade_of(value: float, values: Sequence[float]) -> str:
 
 
 def _run_table(runs: Answer) -> Markup:
+    rows = runs.records()
     columns = [
         Column("run_id", "Run", cell=lambda row: Markup('<code title="{}">{}</code>').format(*_run_name(row))),
         source_column("trained_on", "Trained on"),
@@ -141,9 +142,9 @@ def _run_table(runs: Answer) -> Markup:
         Column("validation_bits_per_byte", "Validation", loss, numeric=True, explain="bits a byte, own language"),
         Column("flops", "FLOPs", scientific, numeric=True, total=True),
         Column("seconds", "Time", seconds, numeric=True, total=True),
-        Column("status", "Status"),
+        *([Column("status", "Status")] if any(row["status"] != "finished" for row in rows) else []),
     ]
-    return table(runs.records(), columns, query="report_runs", caption="Training runs")
+    return table(rows, columns, query="report_runs", caption="Training runs")
 
 
 def _run_name(row: Mapping[str, Any]) -> tuple[str, str]:

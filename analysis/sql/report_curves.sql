@@ -1,4 +1,4 @@
--- Training loss by step; of a long run, the first step in each of forty equal stretches of the logarithm, and the last.
+-- Training loss by step; of a long run, the mean in each of forty equal stretches of the logarithm, at its last step.
 with numbered as (
     select
         *,
@@ -7,8 +7,13 @@ with numbered as (
     from read_parquet('runs/curves.parquet')
 ),
 stretched as (
-    select *, floor(40 * ln(position) / ln(points + 1)) as stretch
+    select
+        run_id,
+        if(points <= 40, position, floor(40 * ln(position) / ln(points + 1))) as stretch,
+        max(tokens) as tokens,
+        avg(loss_nats) as loss_nats
     from numbered
+    group by run_id, stretch
 )
 select
     stretched.run_id,
@@ -20,5 +25,4 @@ select
     stretched.loss_nats
 from stretched
 join read_parquet('runs/runs.parquet') as runs on runs.run_id = stretched.run_id
-qualify position = points or row_number() over (partition by stretched.run_id, stretch order by step) = 1
-order by trained_on, params_non_embedding, run_tokens, stretched.run_id, stretched.step
+order by trained_on, params_non_embedding, run_tokens, stretched.run_id, stretched.tokens

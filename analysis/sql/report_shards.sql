@@ -17,10 +17,10 @@ repeated as (
 select
     source,
     target / sum(target) over () as target_share,
-    tokens / sum(tokens) over () as share,
+    coalesce(tokens, 0) / sum(tokens) over () as share,
     target,
-    tokens,
-    tokens - target as off_by,
+    coalesce(tokens, 0) as tokens,
+    coalesce(tokens, 0) - coalesce(target, 0) as off_by,
     (select (document ->> '$.sequence_length')::bigint from manifest) as sequence_length,
     repeats
 from asked

@@ -207,14 +207,16 @@ def test_draws_of_different_lengths_are_matched_by_the_seed() -> None:
 def test_extrapolation_and_doubtful_fits_are_named() -> None:
     some = fits(unidentified=["E"], converged=False, heldout={"mean_relative_error": 0.07})
     words = " ".join(allocate(some, tokens=1e13, params=1e11)["words"])
-    assert "1e+11 is 33.3 times the largest model fitted" in words
-    assert "beyond the longest run fitted: python" in words
+    assert "100,000,000,000 parameters are 33.3 times the largest model fitted" in words
+    assert "beyond the longest run fitted: Python" in words
     assert "did not converge" in words
-    assert "go (E)" in words
-    assert "off by 7.0% at worst" in words
+    assert "Go (E)" in words
+    assert "miss those by 7.0% on average" in words
+    barely = allocate(fits(), tokens=1e10, params=1.04 * fits()[0]["ranges"]["params"][1])["words"]
+    assert not any("extrapolating in N" in word for word in barely)
     words = " ".join(allocate(fits(), tokens=1e6, params=1e6)["words"])
     assert "below the smallest model fitted" in words
-    assert "below the shortest run fitted: python, go, rust" in words
+    assert "below the shortest run fitted: Python, Go, Rust" in words
 
 
 def test_weights_move_tokens_to_what_counts_more() -> None:
@@ -237,7 +239,7 @@ def test_a_supply_limits_and_is_named_when_used_up() -> None:
     supply = {"python": 1e8, "go": 5e9, "rust": 5e9, "text:english": 1.0}
     found = allocate(fits(), tokens=1e10, params=1e9, supply=supply)
     assert found["tokens"]["python"] == 4e8
-    assert any(word.startswith("python is used up: 4 epochs") for word in found["words"])
+    assert any(word.startswith("Python is used up: 4 epochs") for word in found["words"])
     assert any("an even division exceeds some supplies" in word for word in found["words"])
     epochs = {row["language"]: row["epochs"] for row in found["by_language"]}
     assert epochs["python"] == 4

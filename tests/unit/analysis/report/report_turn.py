@@ -161,6 +161,7 @@ def make_pairs(turn: Path) -> None:
         for i, (verdict, reason) in enumerate(
             [("different", "case 3: 4 against 5"), ("different", "case 17: 1 against 0"), ("broken", "compile: no Foo")]
             * 9
+            + [("equivalent", "surplus: the same two functions are a pair already")] * 2
             + [("insufficient", "trivial"), ("timeout", "2 s"), ("nondeterministic", "run 2 differs")] * 4
         ):
             rejected.append(

@@ -11,7 +11,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
+
+from analysis.report.page import report
 
 BROWSER = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 pytestmark = pytest.mark.skipif(BROWSER is None, reason="no chromium here; `apt-get install chromium`")
@@ -128,7 +132,22 @@ def test_key_texts_are_visible(tab: Tab) -> None:
     seen = tab.run("document.body.innerText")
     for text in ("The answer", "apart from uniform", "Where every file went", "The proved pairs", "Loss curves"):
         assert text in seen
-    assert "not identified" in seen or "the ends differ" in seen
+    known = tab.run(
+        "[...document.querySelectorAll('#laws td[data-column=known]')].map(cell => cell.textContent).join()"
+    )
+    assert "not identified" in known or "the ends differ" in known
+
+
+def test_no_table_is_cut_off_on_a_desktop(tab: Tab) -> None:
+    wide = """
+        [...document.querySelectorAll('.scroll')].filter(box => box.scrollWidth > box.clientWidth + 1)
+            .map(box => box.getAttribute('aria-label'))
+    """
+    tab.send("Emulation.setDeviceMetricsOverride", width=1280, height=900, deviceScaleFactor=1, mobile=False)
+    tab.run("document.querySelectorAll('details.more').forEach(more => { more.open = true; })")
+    assert tab.run(wide) == []
+    tab.run("document.querySelectorAll('details.more').forEach(more => { more.open = false; })")
+    tab.send("Emulation.clearDeviceMetricsOverride")
 
 
 def test_charts_are_drawn_and_stay_in_their_frames(tab: Tab) -> None:
@@ -219,3 +238,22 @@ CONTRAST = """
     return [...poor];
 })()
 """
+
+
+def test_code_shown_with_an_earlier_pair_is_filled_in_where_it_is_opened(
+    tab: Tab, page_file: Path, turn: Path, tmp_path: Path
+) -> None:
+    shutil.copytree(turn / "pairs", tmp_path / "pairs")
+    path = tmp_path / "pairs" / "pairs.parquet"
+    rows = [{**row, "left_code": "def same(): return 1"} for row in pq.read_table(path).to_pylist()]
+    pq.write_table(pa.Table.from_pylist(rows, pq.read_schema(path)), path)
+    tab.open(report(tmp_path, tmp_path / "r.html"))
+    try:
+        assert tab.run("document.querySelectorAll('#pair-3 pre').length") == 1
+        tab.run("document.getElementById('pair-3').open = true")
+        time.sleep(0.2)
+        assert tab.run("document.querySelector('#pair-3 pre').textContent") == "def same(): return 1"
+        assert tab.run("document.querySelectorAll('#pair-3 pre').length") == 2
+        assert tab.run("document.querySelectorAll('[id=code-1-left]').length") == 1
+    finally:
+        tab.open(page_file)

@@ -123,6 +123,10 @@ def test_bars_are_as_long_as_their_numbers() -> None:
     [
         (numbers.count, 1234567, "1,234,567"),
         (numbers.short, 999_999, "1M"),
+        (numbers.scientific, 13940.2, "13,940"),
+        (numbers.scientific, 6.21e20, "6.21 \u00d7 10²⁰"),
+        (numbers.difference, -0.00957, "\u22120.0096"),
+        (numbers.difference, 0.072, "+0.0720"),
         (numbers.short, 1234, "1.23k"),
         (numbers.short, 0.5, "0.5"),
         (numbers.short, 12, "12"),
@@ -205,7 +209,8 @@ def test_doubtful_intervals_support_nothing() -> None:
 def test_few_runs_and_far_answers_are_said() -> None:
     law = {"n_runs": 9, "estimates": dict.fromkeys("abcde", 1.0), "group": "go"}
     law |= {"ranges": {"params": [1e4, 1e6], "tokens": [1e5, 1e7]}}
-    assert "as few as 9 for 5 symbols" in few_runs([law])
+    assert "as few as 9 for 5 parameters" in few_runs([law])
+    assert few_runs([law]).startswith("All 1 laws")
     assert few_runs([{**law, "n_runs": 15}]) == ""
     assert beyond([law], 1e6, {"go": 5e7}) == pytest.approx(5)
     assert beyond([law], 3e6, {"go": 1e6}) == pytest.approx(3)

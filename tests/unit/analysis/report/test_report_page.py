@@ -292,16 +292,70 @@ def test_long_codes_are_cut_and_it_is_said(turn: Path, tmp_path: Path) -> None:
     shutil.copytree(turn / "pairs", tmp_path / "pairs")
     path = tmp_path / "pairs" / "pairs.parquet"
     rows = pq.read_table(path).to_pylist()
-    for row in rows:
-        row["left_code"] = "x = 1\n" * 20_000
-    rows = [{**row, "pair_id": f"{row['pair_id']}{i}"} for i in range(20) for row in rows]
+    rows = [
+        {**row, "pair_id": f"{row['pair_id']}{i}", "left_code": f"x = {100 * i + place + 1000}\n" * 20_000}
+        for i in range(20)
+        for place, row in enumerate(rows)
+    ]
     pq.write_table(pa.Table.from_pylist(rows, pq.read_schema(path)), path)
     written = report(tmp_path, tmp_path / "r.html")
     page = Page(written.read_text())
     assert written.stat().st_size < 3_000_000
-    assert "114,000 more characters" in page.texts["pairs"]
+    assert "174,000 more characters" in page.texts["pairs"]
     assert "are left out to keep this page light" in page.texts["pairs"]
-    assert "480 gave the same results on both sides" in page.texts["pairs"]
+    assert "482 gave the same results on both sides" in page.texts["pairs"]
+
+
+def test_code_of_several_pairs_is_shown_once(turn: Path, tmp_path: Path) -> None:
+    import pyarrow as pa
+
+    shutil.copytree(turn / "pairs", tmp_path / "pairs")
+    path = tmp_path / "pairs" / "pairs.parquet"
+    rows = pq.read_table(path).to_pylist()
+    rows = [{**row, "left_code": "def same():\n    return 1\n"} for row in rows]
+    pq.write_table(pa.Table.from_pylist(rows, pq.read_schema(path)), path)
+    page = Page(report(tmp_path, tmp_path / "r.html").read_text())
+    assert page.codes.count("def same():\n    return 1\n") == 1
+    assert len(page.codes) == 1 + len({row["right_code"] for row in rows})
+    links = [link for link in page.sources if link.startswith("#code-")]
+    assert links == ["#code-1-left"] * (len(rows) - 1)
+    assert "code-1-left" in page.ids
+    assert page.texts["pairs"].count("The same code as in pair 1.") == len(rows) - 1
+
+
+def test_pairs_that_agree_but_are_not_needed_are_not_counted_as_proved(turn: Path, page: Page) -> None:
+    verdicts = {row["verdict"]: 0 for row in run_sql(turn, "report_verdicts")}
+    for row in run_sql(turn, "report_verdicts"):
+        verdicts[row["verdict"]] += row["candidates"]
+    assert (verdicts["equivalent"], verdicts["surplus"]) == (24, 2)
+    assert "26 gave the same results on both sides" in page.texts["pairs"]
+    assert "Of these 2 are not needed" in page.texts["pairs"]
+    assert "24 are kept as proved pairs" in page.texts["pairs"]
+
+
+def test_a_source_that_got_no_tokens_is_off_by_all_that_was_asked(turn: Path, tmp_path: Path) -> None:
+    shutil.copytree(turn / "shards", tmp_path / "shards")
+    path = tmp_path / "shards" / "manifest.json"
+    manifest = json.loads(path.read_text())
+    manifest["target"]["pair:python-go"] = 117.0
+    path.write_text(json.dumps(manifest))
+    (row,) = (row for row in run_sql(tmp_path, "report_shards") if row["source"] == "pair:python-go")
+    assert (row["tokens"], row["share"], row["off_by"]) == (0, 0.0, -117.0)
+
+
+def test_curves_are_means_that_keep_every_step(turn: Path) -> None:
+    points = run_sql(turn, "report_curves")
+    runs = pq.read_table(turn / "runs" / "curves.parquet").to_pylist()
+    longest = max((row["run_id"] for row in runs), key=lambda run: sum(row["run_id"] == run for row in runs))
+    drawn = [row for row in points if row["run_id"] == longest]
+    steps = sorted((row["tokens"], row["loss_nats"]) for row in runs if row["run_id"] == longest)
+    assert len(drawn) <= 41 < len(steps)
+    assert drawn[-1]["tokens"] == steps[-1][0]
+    before = 0
+    for row in drawn:
+        inside = [loss for tokens, loss in steps if before < tokens <= row["tokens"]]
+        assert row["loss_nats"] == pytest.approx(sum(inside) / len(inside))
+        before = row["tokens"]
 
 
 def test_find_turn_takes_turn_study_and_store(turn: Path, tmp_path: Path) -> None:
@@ -360,7 +414,7 @@ def test_the_page_must_be_a_file(turn: Path, tmp_path: Path) -> None:
     with pytest.raises(BadInput, match="is a folder"):
         report(turn, tmp_path)
     (tmp_path / "file").write_text("kept")
-    with pytest.raises(BadInput, match="file is a file"):
+    with pytest.raises(BadInput, match="file is not a folder"):
         report(turn, tmp_path / "file" / "r.html")
     assert (tmp_path / "file").read_text() == "kept"
 
