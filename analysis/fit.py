@@ -76,8 +76,8 @@ def fit(
     Raises:
         BadInput: The table cannot be fitted; every reason is named.
     """
-    chosen = laws.law(law)
-    mistakes = [
+    mistakes = [] if law in laws.LAWS else [laws.unknown_law(law)]
+    mistakes += [
         Mistake(f"--{name}", f"{value} is below 0; give 0 or more")
         for name, value in (("drop-highest", drop_highest), ("bootstrap", bootstrap), ("seed", seed))
         if value < 0
@@ -85,7 +85,9 @@ def fit(
     if mistakes:
         raise BadInput(mistakes)
     table_of_runs = read_runs(runs, params=params, tokens=tokens, loss=loss, by=by, where=where, table=table, unit=unit)
-    return fit_table(chosen, table_of_runs, name=str(runs), drop_highest=drop_highest, bootstrap=bootstrap, seed=seed)
+    return fit_table(
+        laws.law(law), table_of_runs, name=str(runs), drop_highest=drop_highest, bootstrap=bootstrap, seed=seed
+    )
 
 
 def fit_table(

@@ -19,7 +19,7 @@ from typing import Any, final
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from quality.mistakes import bad_input
+from quality.mistakes import BadInput, Mistake
 
 Floats = NDArray[np.float64]
 
@@ -384,7 +384,7 @@ def law(name: str) -> Law:
         BadInput: No such law.
     """
     if name not in LAWS:
-        bad_input("--law", f"{name!r} is not a law; known: {', '.join(LAWS)}")
+        raise BadInput([unknown_law(name)])
     return LAWS[name]
 
 
@@ -435,3 +435,8 @@ def _spread_out(error: Floats, side: int, count: int) -> NDArray[np.intp]:
             for dj in (-1, 0, 1):
                 remaining[rows, np.clip(i + di, 0, side - 1), np.clip(j + dj, 0, side - 1)] = np.inf
     return np.stack(chosen, axis=1)
+
+
+def unknown_law(name: str) -> Mistake:
+    """Return the mistake of naming a law that there is not."""
+    return Mistake("--law", f"{name!r} is not a law; known: {', '.join(LAWS)}")

@@ -225,7 +225,8 @@ def _refuse_with_tokens(**options: object) -> None:
 
 
 def _fill(draft: Draft, tokens_dir: Path, allocation: Allocation, tokens: int, settings: PackSettings) -> None:
-    stores = open_stores(tokens_dir, "train")
+    # The checksums are compared: shards made of damaged tokens would look whole for ever after.
+    stores = open_stores(tokens_dir, "train", verify=True)
     order = plan_order(stores, allocation, tokens, settings.sequence_length, settings.seed, settings.max_epochs)
     shutil.copyfile(tokens_dir / TOKENIZER_FILE, draft.path / TOKENIZER_FILE)
     for folder in sorted(tokens_dir.glob("*/validation")):

@@ -91,3 +91,40 @@ def test_a_missing_input_is_one_clear_error_and_writes_nothing(arguments: list[s
     assert "nowhere" in refused.stderr
     assert "Traceback" not in refused.stderr
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("place", ["file", "file/below", "precious"])
+def test_a_place_that_cannot_be_made_or_holds_something_else_is_refused(place: str, tmp_path: Path) -> None:
+    (tmp_path / "texts.jsonl").write_text('{"id": "a", "text": "x"}\n')
+    (tmp_path / "file").write_text("x")
+    (tmp_path / "precious").mkdir()
+    (tmp_path / "precious" / "manifest.json").write_text('{"kind": "corpus", "fingerprint": "0"}')
+    before = sorted(tmp_path.rglob("*"))
+    refused = polymix("dedup", str(tmp_path / "texts.jsonl"), "--out", str(tmp_path / place))
+    assert refused.returncode == 2, refused.stderr
+    assert refused.stdout == ""
+    assert len(refused.stderr.splitlines()) == 1
+    assert f"error: {tmp_path / place}" in refused.stderr
+    assert "name a" in refused.stderr
+    assert sorted(tmp_path.rglob("*")) == before
+
+
+def test_all_wrong_options_of_a_fit_are_said_at_once(tmp_path: Path) -> None:
+    runs = tmp_path / "runs.csv"
+    runs.write_text("params,tokens,loss\n1,1,1\n")
+    refused = polymix("fit", str(runs), "--law", "moore", "--drop-highest", "-1", "--bootstrap", "-5")
+    assert refused.returncode == 2
+    for option in ("--law", "--drop-highest", "--bootstrap"):
+        assert f"error: {option}: " in refused.stderr
+
+
+def test_a_reader_that_leaves_early_is_no_traceback() -> None:
+    code = "from pipelines.cli import main; main(['classify', 'pipelines', 'quality', 'training', 'analysis'])"
+    with subprocess.Popen(
+        [sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=ROOT
+    ) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        assert process.stdout.readline()
+        process.stdout.close()
+        assert process.stderr.read() == ""
