@@ -24,8 +24,10 @@ MODULES = {
 }
 # Imported inside functions that no verb of the extra calls: it needs the registry's names, and the contracts as data.
 UNCALLED = {"analysis": {"tree_sitter", "great_expectations"}, "train": {"tree_sitter"}}
-# Imported by the libraries themselves: Spark and great-expectations hand tables over as pandas.
-INDIRECT = {"pandas"}
+# Imported by the libraries themselves: Spark and great-expectations hand tables over as pandas; and beside Spark,
+# great-expectations imports Spark's remote client, which ends the whole interpreter with exit code 0 where it does not
+# find gRPC and `__main__` is no file (a notebook, `python -c`).
+INDIRECT = {"pandas", "grpcio", "grpcio-status", "googleapis-common-protos"}
 GRAMMARS = {
     spec.partition(":")[0] for row in LANGUAGES.values() for spec in (row.grammar, *row.grammar_by_extension.values())
 }

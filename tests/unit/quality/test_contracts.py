@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pyarrow as pa
@@ -100,3 +102,15 @@ def test_the_page_loads_nothing_and_escapes_what_it_shows(tmp_path: Path) -> Non
     assert "<script" not in page
     assert "http" not in page
     assert "prefers-color-scheme: dark" in page
+
+
+def test_it_works_where_the_main_module_is_no_file() -> None:
+    """As in a notebook: Spark's remote client would end the interpreter quietly there, were gRPC missing."""
+    done = subprocess.run(
+        [sys.executable, "-c", "import great_expectations; print('alive')"],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert done.stdout.split()[-1:] == ["alive"], done.stdout + done.stderr
