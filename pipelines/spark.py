@@ -14,7 +14,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -108,7 +108,10 @@ def session(scratch: Path, *, master: str = "local[*]", memory: str = "2g") -> I
     }
     for name, value in options.items():
         builder = builder.config(name, value)
-    with _stderr_to(log), _workers_run(sys.executable):
+    # Workers are this Python; and a machine that cannot resolve its own name can still talk to itself.
+    loopback = {"SPARK_LOCAL_IP": "127.0.0.1", "SPARK_LOCAL_HOSTNAME": "localhost", **os.environ}
+    own = {name: loopback[name] for name in ("SPARK_LOCAL_IP", "SPARK_LOCAL_HOSTNAME")}
+    with _stderr_to(log), _variables({"PYSPARK_PYTHON": sys.executable, **own}):
         try:
             spark: SparkSession = builder.master(master).getOrCreate()
         except Exception as error:
@@ -155,17 +158,18 @@ def _stderr_to(log: Path) -> Iterator[None]:
 
 
 @contextmanager
-def _workers_run(python: str) -> Iterator[None]:
-    """Let a context that starts inside run its workers by this Python (it asks the environment, and only then)."""
-    before = os.environ.get("PYSPARK_PYTHON")
-    os.environ["PYSPARK_PYTHON"] = python
+def _variables(values: Mapping[str, str]) -> Iterator[None]:
+    """Set environment variables for what starts inside."""
+    before = {name: os.environ.get(name) for name in values}
+    os.environ.update(values)
     try:
         yield
     finally:
-        if before is None:
-            del os.environ["PYSPARK_PYTHON"]
-        else:
-            os.environ["PYSPARK_PYTHON"] = before
+        for name, value in before.items():
+            if value is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = value
 
 
 def _tail(log: Path, lines: int = 15) -> str:
