@@ -27,8 +27,9 @@ if command -v dpkg-query >/dev/null 2>&1; then
         dpkg-query -W -f '${Status}' "$package" 2>/dev/null | grep -q 'install ok installed' || missing+=("$package")
     done
 fi
-[ ${#missing[@]} -eq 0 ] && exit 0
-mapfile -t missing < <(printf '%s\n' "${missing[@]}" | sort -u)
+names_itself() { getent hosts localhost >/dev/null 2>&1; }
+[ ${#missing[@]} -eq 0 ] && names_itself && exit 0
+mapfile -t missing < <(printf '%s\n' "${missing[@]}" | sort -u | sed '/^$/d')
 
 run=()
 if [ "$(id -u)" -ne 0 ]; then
@@ -38,6 +39,15 @@ if [ "$(id -u)" -ne 0 ]; then
         run=(false)
     fi
 fi
+# Spark talks to itself by this name; a bare root file system has no hosts file.
+if ! names_itself; then
+    if [ "${run[*]}" != false ]; then
+        echo "127.0.0.1 localhost" | "${run[@]}" tee -a /etc/hosts >/dev/null
+    else
+        echo "note: the name localhost does not resolve; add '127.0.0.1 localhost' to /etc/hosts for Spark" >&2
+    fi
+fi
+[ ${#missing[@]} -eq 0 ] && exit 0
 if ! command -v apt-get >/dev/null 2>&1 || [ "${run[*]}" = false ]; then
     echo "note: not installed, and not installable from here (no apt-get, or neither root nor sudo):" >&2
     printf '  %s\n' "${missing[@]}" >&2

@@ -189,7 +189,8 @@ def plan_sweep(settings: SweepSettings, tokens_dir: Path | str) -> Plan:
     """
     tokens_dir = Path(tokens_dir)
     read_manifest(tokens_dir, "tokens")
-    train, validation = open_stores(tokens_dir, "train"), open_stores(tokens_dir, "validation")
+    train = open_stores(tokens_dir, "train", verify=True)
+    validation = open_stores(tokens_dir, "validation", verify=True)
     languages = settings.languages or tuple(name for name in LANGUAGES if name in train)
     mixtures: dict[str, dict[str, float]] = {}
     if settings.each_language:

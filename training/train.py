@@ -200,7 +200,7 @@ def _opened(
     if kind != "tokens":
         bad_input(data, f"holds a {kind!r}; give a `tokens` or `shards` artifact")
     length = sequence_length or 2048
-    train, validation = open_stores(data, "train"), open_stores(data, "validation")
+    train, validation = open_stores(data, "train", verify=True), open_stores(data, "validation", verify=True)
     allocation = allocation or uniform([name for name in LANGUAGES if name in train])
     batch, whole = _batches(tokens, length, batch_tokens, mistakes)
     try:
@@ -226,7 +226,7 @@ def _from_shards(
     batch_tokens: int | None,
     mistakes: list[Mistake],
 ) -> _Source:
-    shards, validation = open_shards(data), open_stores(data, "validation")
+    shards, validation = open_shards(data, verify=True), open_stores(data, "validation", verify=True)
     length = shards.sequence_length
     if allocation is not None:
         mistakes.append(Mistake("allocation", "shards were packed to one already; leave it out, or give token stores"))

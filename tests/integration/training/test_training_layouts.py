@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,8 @@ from pipelines.cli import main
 from quality.mistakes import BadInput
 from training.allocation import Allocation
 from training.layout import Layout
+from training.settings import SweepSettings
+from training.sweep import plan_sweep
 from training.train import train
 
 pytestmark = pytest.mark.torch
@@ -86,3 +89,12 @@ def test_the_command_refuses_two_kinds_of_data(tmp_path: Path, capsys: pytest.Ca
         main(["train", "--size", "25k", "--tokens", "lots", "--out", str(tmp_path / "x")])
     assert ended.value.code == 2
     assert "'lots' is not a count" in capsys.readouterr().err
+
+
+def test_a_store_whose_bytes_changed_is_refused_before_anything_is_trained(tokens_dir: Path, tmp_path: Path) -> None:
+    damaged = tmp_path / "tokens"
+    shutil.copytree(tokens_dir, damaged)
+    ids = damaged / "go" / "train" / "tokens.bin"
+    ids.write_bytes(ids.read_bytes()[:-2] + b"\x01\x00")
+    with pytest.raises(BadInput, match="go"):
+        plan_sweep(SweepSettings(sizes=("25k",), tokens=(1024,), sequence_length=32, batch_tokens=64), damaged)
