@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import importlib
+import multiprocessing
 import os
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -23,6 +24,7 @@ from parallel_mining.pairs import Program
 from parallel_mining.signatures import Signature
 from quality.languages import LANGUAGES, language
 from quality.mistakes import bad_input
+from quality.workers import follow
 
 UNIT_SCHEMA = pa.schema(
     [
@@ -147,7 +149,9 @@ def extract(
             if progress is not None:
                 progress(len(rows))
     else:
-        with ProcessPoolExecutor(max_workers=workers) as pool:
+        # Not forked from here: a fork would keep locks of an artifact after this process was killed.
+        context = multiprocessing.get_context("forkserver")
+        with ProcessPoolExecutor(workers, context, follow, (os.getpid(),)) as pool:
             running = [(key, len(rows), pool.submit(_repository, key[0], rows)) for key, rows in tasks]
             for key, size, future in running:
                 found[key] = future.result()

@@ -11,10 +11,7 @@ import json
 import multiprocessing
 import os
 import re
-import signal
 import sys
-import threading
-import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
@@ -27,6 +24,7 @@ import numpy as np
 from tokenizers import AddedToken, Regex, Tokenizer, decoders, models, pre_tokenizers, trainers
 
 from quality.mistakes import bad_input
+from quality.workers import follow
 
 END_OF_TEXT = "<|endoftext|>"
 # How other makers of byte-level tokenizers spell it: Llama 3, Mistral, DeepSeek.
@@ -248,15 +246,7 @@ _worker: dict[str, Encoder] = {}
 
 def _start_worker(path: str, dtype: np.dtype[Any], parent: int) -> None:
     _worker["encoder"] = Encoder(path, dtype)
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
-
-
-def _end_with(parent: int) -> None:
-    """End this process when its parent was killed; it would wait for work for ever."""
-    while os.getppid() == parent:
-        time.sleep(1)
-    os._exit(1)
+    follow(parent)
 
 
 def _work(texts: Sequence[str]) -> list[bytes]:

@@ -9,14 +9,13 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
 
+from quality.workers import follow
 from training.sweep import LOG
 from training.task import TrainTask, is_first, run_task
-from training.workers import end_with
 
 TASK_FILE = "task.json"
 TORCHRUN_LOG = "torchrun.log"
@@ -80,7 +79,7 @@ def launch(task: TrainTask, on_step: Callable[[int], object]) -> None:
 def main() -> None:
     """Train this process's part of the task named on the command line."""
     task = TrainTask.from_json(Path(sys.argv[1]).read_text())
-    threading.Thread(target=end_with, args=(int(sys.argv[2]),), daemon=True).start()
+    follow(int(sys.argv[2]))
     with (Path(task.folder) / STEPS_FILE).open("ab", buffering=0) as steps:
         # One byte a step, by the first process alone: the size of the file is all that the launcher looks at.
         run_task(task, (lambda _: steps.write(b".")) if is_first() else (lambda _: None))

@@ -10,12 +10,11 @@ from __future__ import annotations
 import multiprocessing
 import os
 import queue
-import signal
-import threading
-import time
 import traceback
 from collections.abc import Callable, Sequence
 from typing import Any, TypeAlias
+
+from quality.workers import follow
 
 PRELOADED = ("training.recipe",)
 """Imported once, in the server that workers are forked from: torch takes seconds to import."""
@@ -89,8 +88,7 @@ def _listen(processes: Sequence[Any], said: Any, tasks: int, on_note: Note) -> N
 
 
 def _serve(function: Task, waiting: Any, said: Any, parent: int) -> None:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent ends its workers itself
-    threading.Thread(target=end_with, args=(parent,), daemon=True).start()
+    follow(parent)
     while (item := waiting.get()) is not None:
         try:
             function(item[0], lambda value: said.put(("note", value)))
@@ -98,13 +96,3 @@ def _serve(function: Task, waiting: Any, said: Any, parent: int) -> None:
             said.put(("failed", traceback.format_exc()))
             return
         said.put(("done", None))
-
-
-def end_with(parent: int) -> None:
-    """Wait until the process `parent` is gone, even by SIGKILL, and end this one."""
-    while True:
-        try:
-            os.kill(parent, 0)
-        except ProcessLookupError:
-            os._exit(1)
-        time.sleep(_POLL_SECONDS)
