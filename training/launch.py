@@ -47,13 +47,19 @@ def launch(task: TrainTask, on_step: Callable[[int], object]) -> None:
         "-m",
         "torch.distributed.run",
         "--standalone",
+        "--local-addr=127.0.0.1",
         f"--nproc-per-node={task.layout.processes}",
         "-m",
         "training.launch",
         str(folder / TASK_FILE),
         str(os.getpid()),
     ]
-    environment = {**os.environ, "OMP_NUM_THREADS": str(task.threads), "PYTHONPATH": os.pathsep.join(sys.path)}
+    environment = {
+        "GLOO_SOCKET_IFNAME": "lo",  # one machine, which may not be able to resolve its own name
+        **os.environ,
+        "OMP_NUM_THREADS": str(task.threads),
+        "PYTHONPATH": os.pathsep.join(sys.path),
+    }
     seen = 0
     with (
         (folder / TORCHRUN_LOG).open("wb") as log,
