@@ -170,6 +170,7 @@ def stages_of(study: Study, place: Place) -> list[Stage]:
 
     def laws(out: Path) -> None:
         from analysis.fit import fit
+        from analysis.runs import write_store
 
         identity = {"runs": read_manifest(turn / "runs")["fingerprint"], "fit": study.fit.model_dump()}
         with creating(out, "laws", identity, command=place.command) as draft:
@@ -183,6 +184,7 @@ def stages_of(study: Study, place: Place) -> list[Stage]:
                 seed=study.fit.seed,
             )
             (draft.path / "fits.jsonl").write_text("".join(json.dumps(fit) + "\n" for fit in fits))
+            write_store(turn / "runs", draft.path / "runs.duckdb")
             draft.counts["fits"] = len(fits)
 
     def allocation(out: Path) -> None:

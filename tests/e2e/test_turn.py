@@ -12,6 +12,7 @@ import tomllib
 from pathlib import Path
 from typing import Any
 
+import duckdb
 import pyarrow.parquet as pq
 import pytest
 
@@ -123,6 +124,8 @@ def test_a_turn_finds_pairs_laws_and_an_allocation(finished: tuple[Path, dict[st
     fits = [json.loads(line) for line in (turn / "laws" / "fits.jsonl").read_text().splitlines()]
     assert sorted(fit["group"] for fit in fits) == ["go", "javascript", "python"]
     assert all(fit["n_runs"] == 6 for fit in fits)
+    with duckdb.connect(str(turn / "laws" / "runs.duckdb"), read_only=True) as database:
+        assert database.sql("SELECT count(*) FROM final_losses").fetchall() == [(18,)]
     answer = json.loads((turn / "allocation" / "allocation.json").read_text())
     assert sum(answer["shares"].values()) == pytest.approx(1)
     assert answer["gain"] >= -1e-9
