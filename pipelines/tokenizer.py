@@ -16,7 +16,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from contextlib import contextmanager
-from itertools import groupby
+from itertools import groupby, pairwise
 from pathlib import Path
 from typing import Any
 
@@ -84,7 +84,7 @@ def load_tokenizer(path: Path | str) -> Tokenizer:
     if not path.is_file():
         bad_input(path, "no such file; a tokenizer.json as Hugging Face tokenizers saves it is needed here")
     try:
-        tokenizer = Tokenizer.from_str(path.read_text(encoding="utf-8"))
+        tokenizer = Tokenizer.from_str(_with_control_tokens_marked(path.read_text(encoding="utf-8")))
     except Exception as error:  # the library raises bare Exception
         bad_input(path, f"not a tokenizer.json ({error})")
     # Not part of the file: without it, text that spells a control token becomes one.
@@ -92,6 +92,18 @@ def load_tokenizer(path: Path | str) -> Tokenizer:
     tokenizer.no_truncation()
     tokenizer.no_padding()
     return tokenizer
+
+
+def _with_control_tokens_marked(text: str) -> str:
+    """Return a `tokenizer.json` whose added tokens are all special, but for those that are no markup.
+
+    Makers leave the mark out of tokens such as `<tool_call>` or `<|fim_prefix|>` that only chat templates write; text
+    that spells one would become it. Added runs of white space and single characters are text and stay so.
+    """
+    given = json.loads(text)
+    for token in given.get("added_tokens") or []:
+        token["special"] = bool(token.get("special")) or len(token["content"].strip()) > 1
+    return json.dumps(given)
 
 
 def end_of_text_id(tokenizer: Tokenizer, where: Path | str = "tokenizer") -> int:
@@ -122,6 +134,7 @@ class Encoder:
     def __init__(self, path: Path | str, dtype: np.dtype[Any]) -> None:
         self.tokenizer = load_tokenizer(path)
         self.dtype = dtype
+        self._control = _control_tokens(self.tokenizer)
         self._words = _Words(self.tokenizer, dtype) if _is_ours(self.tokenizer) else None
 
     def encode(self, texts: Sequence[str]) -> list[bytes]:
@@ -135,7 +148,24 @@ class Encoder:
 
     def _slow(self, texts: Sequence[str]) -> list[bytes]:
         encodings = self.tokenizer.encode_batch_fast(texts, add_special_tokens=False)
-        return [np.array(encoding.ids, self.dtype).tobytes() for encoding in encodings]
+        return [
+            np.array(self._without_control(text, encoding.ids), self.dtype).tobytes()
+            for text, encoding in zip(texts, encodings, strict=True)
+        ]
+
+    def _without_control(self, text: str, ids: list[int]) -> list[int]:
+        """Return a text's ids, made anew where one is a control token's.
+
+        The model itself gives such an id where the control token is also a word of its vocabulary: by a merge, or as a
+        whole where it looks words up before it merges. Cut behind its first character, no piece spells it.
+        """
+        if self._control.keys().isdisjoint(ids):
+            return ids
+        spelt = "|".join(map(re.escape, self._control.values()))
+        cuts = [0, *(match.start() + 1 for match in re.finditer(f"(?={spelt})", text)), len(text)]
+        pieces = [text[start:end] for start, end in pairwise(cuts)]
+        encodings = self.tokenizer.encode_batch_fast(pieces, add_special_tokens=False)
+        return [index for encoding in encodings for index in encoding.ids]
 
 
 class _Words(dict[str, bytes]):
@@ -158,13 +188,20 @@ class _Words(dict[str, bytes]):
         return b"".join(map(self.__getitem__, _ASCII_PATTERN.findall(text)))
 
 
+def _control_tokens(tokenizer: Tokenizer) -> dict[int, str]:
+    return {index: token.content for index, token in tokenizer.get_added_tokens_decoder().items() if token.special}
+
+
 def _is_ours(tokenizer: Tokenizer) -> bool:
-    """Return whether a tokenizer cuts text as those of `train_tokenizer` do, and has no words outside its model."""
+    """Return whether a tokenizer cuts text as those of `train_tokenizer` do, and its model gives words only."""
     given, ours = (json.loads(one.to_str()) for one in (tokenizer, _untrained()))
+    model = given["model"]
     return (
         all(given[key] == ours[key] for key in ("normalizer", "pre_tokenizer"))
-        and not given["model"].get("dropout")
+        and not model.get("dropout")
+        and not model.get("ignore_merges")
         and all(token["special"] for token in given["added_tokens"])
+        and {token["content"] for token in given["added_tokens"]}.isdisjoint(map("".join, model["merges"]))
     )
 
 

@@ -51,6 +51,55 @@ def test_text_that_spells_a_control_token_stays_text(path: Path) -> None:
         assert load_tokenizer(path).decode(found, skip_special_tokens=False) == given
 
 
+def with_control_tokens(path: Path, kind: str) -> list[str]:
+    """Change a tokenizer into one that others might bring, and return how its control tokens are spelt."""
+    given = json.loads(path.read_text())
+    spelt = ["<s>", "</s>", "<|im_start|>", "<|fim_prefix|>", "[INST]", "<tool_call>", "<\uff5cUser\uff5c>"]
+    for content in spelt:
+        index = given["model"]["vocab"]["a"] + 10_000 + len(given["added_tokens"])
+        token = {"id": index, "content": content, "single_word": False, "lstrip": False, "rstrip": False}
+        given["added_tokens"].append({**token, "normalized": False, "special": content not in spelt[3:]})
+    if kind == "other words":
+        step = {"type": "ByteLevel", "add_prefix_space": False, "trim_offsets": True, "use_regex": False}
+        given["pre_tokenizer"] = step
+    if kind == "looked up before merging":
+        given["pre_tokenizer"] = {"type": "Sequence", "pretokenizers": [
+            {"type": "Split", "pattern": {"Regex": r"\s+"}, "behavior": "Isolated", "invert": False},
+            {"type": "ByteLevel", "add_prefix_space": False, "trim_offsets": True, "use_regex": False},
+        ]}  # fmt: skip
+        given["model"]["ignore_merges"] = True
+        for place, token in enumerate(given["added_tokens"][1:], len(given["model"]["vocab"])):
+            token["id"] = given["model"]["vocab"][token["content"]] = place
+    path.write_text(json.dumps(given))
+    return [*spelt, END_OF_TEXT]
+
+
+@pytest.mark.parametrize("kind", ["ours", "other words", "looked up before merging"])
+def test_no_control_token_of_a_given_tokenizer_comes_out_of_text(path: Path, tmp_path: Path, kind: str) -> None:
+    other = tmp_path / "tokenizer.json"
+    other.write_text(path.read_text())
+    spelt = with_control_tokens(other, kind)
+    encoder = Encoder(other, UINT16)
+    plain = Tokenizer.from_file(str(other))
+    control = {plain.token_to_id(content) for content in spelt}
+    assert len(control) == len(spelt) == 8
+    for content in spelt:
+        assert not control.isdisjoint(plain.encode(content).ids), "the library itself does take it for a control token"
+    texts = [*spelt, "".join(spelt), " ".join(spelt), "é".join(spelt), "<s<s>", "a\n".join(spelt) + TEXTS[0]]
+    for text, packed in zip(texts, encoder.encode(texts), strict=True):
+        assert control.isdisjoint(ids(packed))
+        assert encoder.tokenizer.decode(ids(packed), skip_special_tokens=False) == text
+
+
+def test_added_white_space_is_still_text(path: Path, tmp_path: Path) -> None:
+    given = json.loads(path.read_text())
+    token = {"id": 600, "content": " " * 40, "single_word": False, "lstrip": False, "rstrip": False}
+    given["added_tokens"].append({**token, "normalized": False, "special": False})
+    other = tmp_path / "tokenizer.json"
+    other.write_text(json.dumps(given))
+    assert ids(Encoder(other, UINT16).encode([" " * 40])[0]) == [600]
+
+
 def test_digits_are_tokens_of_their_own(path: Path) -> None:
     assert len(load_tokenizer(path).encode("1234567890").ids) == 10
 
