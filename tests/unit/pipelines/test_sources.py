@@ -173,11 +173,12 @@ def test_json_lines_and_parquet_keep_each_row_s_own_repository(tmp_path: Path) -
         assert [f.licenses for f in files] == [("MIT",), ("ISC",)]
 
 
-def test_rows_without_a_path_take_their_language_s_ending(tmp_path: Path) -> None:
+def test_rows_without_a_path_are_called_by_their_content_and_language(tmp_path: Path) -> None:
     path = tmp_path / "rows.jsonl"
     path.write_text('{"text": "fn a() {}", "language": "Rust"}\n{"text": "x = 1", "lang": "python"}\n')
     read = read_source(str(path))
-    assert [file.path for file in read.files()] == ["rows-000000001.rs", "rows-000000002.py"]
+    names = [hashlib.sha256(text).hexdigest()[:32] for text in (b"fn a() {}", b"x = 1")]
+    assert [file.path for file in read.files()] == [f"{names[0]}.rs", f"{names[1]}.py"]
     assert {file.repo_name for file in read.files()} == {"rows"}
 
 
