@@ -1,8 +1,9 @@
-"""A quiet Spark session on this machine, for verbs whose caller brings none.
+"""A quiet Spark session, on this machine or on a standalone cluster, for verbs whose caller brings none.
 
-Start at `session`. Everything Spark writes beside its results (shuffles, temporary files, its log) lies in the scratch
-folder that the caller names; nothing listens on an outside address; the JVM ends with the session. `watched` shows the
-tasks of running jobs as a progress bar.
+Start at `session`. Everything the driver writes beside its results (shuffles, temporary files, its log) lies in the
+scratch folder that the caller names; the JVM ends with the session. In local mode, and with a master on loopback,
+nothing listens on an outside address. Executors of a cluster need none of our packages: see `pipelines.shipping`.
+`watched` shows the tasks of running jobs as a progress bar.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from __future__ import annotations
 import os
 import re
 import shutil
+import socket
 import subprocess
 import sys
 import threading
@@ -19,6 +21,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from pyspark import SparkContext
 from pyspark.errors import PySparkException
 from pyspark.sql import SparkSession
 
@@ -30,6 +33,15 @@ MINIMUM_JAVA = 17
 
 PARTITION_BYTES = 8 << 20
 """The most source bytes in one partition: a Python task costs about 27 ms by itself and takes in some 2 MB a second."""
+
+BATCH_BYTES = 16 << 20
+"""The most bytes in one Arrow batch between Spark and Python, but for a single larger file."""
+
+ANSWER_SECONDS = 10.0
+"""How long an address may take to answer at all."""
+
+EXECUTOR_SECONDS = 60.0
+"""How long a cluster may take to start the first executor; one fetches some 90 MB and takes a few seconds."""
 
 _LOG4J = """
 rootLogger.level = error
@@ -63,37 +75,103 @@ def find_java() -> str:
     return java
 
 
+def check_master(master: str) -> None:
+    """Check that a master is of a kind that `session` can start on, without touching the network.
+
+    Raises:
+        BadInput: It is not.
+    """
+    if not _LOCAL.fullmatch(master) and not _STANDALONE.fullmatch(master):
+        bad_input(
+            f"master {master!r}",
+            "local, local[N] or local[*] runs here, spark://HOST:PORT[,HOST:PORT] on a standalone cluster; "
+            "for any other kind start your own session and hand it over as `spark`",
+        )
+
+
+_LOCAL = re.compile(r"local(\[(\*|[1-9]\d*)(, *[1-9]\d*)?\])?")
+_STANDALONE = re.compile(r"spark://[^\s,:/]+:\d{1,5}(,[^\s,:/]+:\d{1,5})*")
+_MEMORY = re.compile(r"[1-9]\d*[kmgt]", re.IGNORECASE)
+
+
 @contextmanager
-def session(scratch: Path, *, master: str = "local[*]", memory: str = "2g") -> Iterator[SparkSession]:
+def session(
+    scratch: Path, *, master: str = "local[*]", memory: str = "2g", python: str | None = None
+) -> Iterator[SparkSession]:
     """Start Spark, and stop it and its JVM at the end.
+
+    On a cluster the code and its libraries are shipped to the executors; folders that jobs read and write must lie
+    where all workers see them under the same path.
 
     Args:
         scratch: An existing folder for temporary files and Spark's log.
-        master: Where Spark runs its tasks.
-        memory: The driver's heap (in local mode the executor's too), as Java writes it.
+        master: Where Spark runs its tasks; see `check_master`.
+        memory: The heap of the driver (in local mode it runs the tasks too) and of each executor, as Java writes it.
+        python: The interpreter of a cluster's executors, bare or not; None for the one on their path that is called
+            like this one (`python3.11`). In local mode it is always this one.
 
     Raises:
-        BadInput: There is no usable Java.
-        Failure: A job failed; the message holds the error of the Python code, where there is one.
+        BadInput: There is no usable Java, or an argument is wrong.
+        Failure: No master or worker answers, Spark does not start, or a job failed; then the message holds the error of
+            the Python code, where there is one.
     """
+    check_master(master)
+    if not _MEMORY.fullmatch(memory):
+        bad_input(f"memory {memory!r}", "a whole number and a unit is needed, such as 512m or 4g")
+    if SparkSession.getActiveSession() is not None:
+        bad_input(
+            "spark", "this process has a session already, and can have one at a time; hand that one over as `spark`"
+        )
     find_java()
-    settings = scratch / "log4j2.properties"
-    settings.write_text(_LOG4J)
+    local = bool(_LOCAL.fullmatch(master))
+    address = "127.0.0.1" if local else _address_towards(master)
+    python = sys.executable if local else python or "python{}.{}".format(*sys.version_info)
+    options = _options(scratch, address, memory)
+    if not local:
+        from pipelines.shipping import bundle
+        from pipelines.sources import default_cache
+
+        options |= bundle(default_cache() / "executors").settings()
     log = scratch / "spark.log"
+    builder: Any = SparkSession.builder
+    for name, value in options.items():
+        builder = builder.config(name, value)
+    # A machine that cannot resolve its own name can still talk to itself.
+    own = {"SPARK_LOCAL_IP": address, "SPARK_LOCAL_HOSTNAME": "localhost" if local else address}
+    own = {name: os.environ.get(name, value) for name, value in own.items()}
+    with _stderr_to(log), _variables({"PYSPARK_PYTHON": python, **own}):
+        try:
+            spark: SparkSession = builder.master(master).getOrCreate()
+        except Exception as error:
+            _end_jvm()
+            raise Failure(f"Spark did not start: {error}\n{_tail(log)}") from error
+    try:
+        if not local:
+            _await_executor(spark, master, memory)
+        yield spark
+    except PySparkException as error:
+        raise Failure(f"a Spark job failed: {_cause(str(error))}") from error
+    finally:
+        spark.stop()
+        _end_jvm()
+
+
+def _options(scratch: Path, address: str, memory: str) -> dict[str, str]:
+    logging = scratch / "log4j2.properties"
+    logging.write_text(_LOG4J)
     local = scratch / "local"
     local.mkdir(exist_ok=True)
-    builder: Any = SparkSession.builder
-    options = {
+    # The work is done in Python: a JVM that compiles less starts its jobs sooner and leaves the cores to it.
+    java = "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC"
+    return {
         "spark.app.name": "polymix",
-        "spark.driver.host": "127.0.0.1",
-        "spark.driver.bindAddress": "127.0.0.1",
+        "spark.driver.host": address,
+        "spark.driver.bindAddress": address,
         "spark.driver.memory": memory,
         "spark.driver.maxResultSize": "0",
-        # The work is done in Python: a JVM that compiles less starts its jobs sooner and leaves the cores to it.
-        "spark.driver.extraJavaOptions": (
-            f"-Dlog4j2.configurationFile=file:{settings} -Djava.io.tmpdir={local}"
-            " -XX:TieredStopAtLevel=1 -XX:+UseSerialGC"
-        ),
+        "spark.driver.extraJavaOptions": (f"-Dlog4j2.configurationFile=file:{logging} -Djava.io.tmpdir={local} {java}"),
+        "spark.executor.memory": memory,
+        "spark.executor.extraJavaOptions": java,
         "spark.local.dir": str(local),
         "spark.sql.warehouse.dir": str(scratch / "warehouse"),
         "spark.ui.enabled": "false",
@@ -102,33 +180,52 @@ def session(scratch: Path, *, master: str = "local[*]", memory: str = "2g") -> I
         "spark.sql.files.maxPartitionBytes": str(PARTITION_BYTES),
         # As much as a partition holds: each staged file becomes one partition of its own.
         "spark.sql.files.openCostInBytes": str(PARTITION_BYTES),
+        # Bounds by rows and bytes: what Python holds at once, and far below the 2 GiB that an Arrow string column
+        # with its 32-bit offsets can hold, so that large types are not needed.
         "spark.sql.execution.arrow.maxRecordsPerBatch": "256",
+        "spark.sql.execution.arrow.maxBytesPerBatch": str(BATCH_BYTES),
         "spark.sql.parquet.columnarReaderBatchSize": "256",
         "spark.sql.session.timeZone": "UTC",
     }
-    for name, value in options.items():
-        builder = builder.config(name, value)
-    # Workers are this Python; and a machine that cannot resolve its own name can still talk to itself.
-    loopback = {"SPARK_LOCAL_IP": "127.0.0.1", "SPARK_LOCAL_HOSTNAME": "localhost", **os.environ}
-    own = {name: loopback[name] for name in ("SPARK_LOCAL_IP", "SPARK_LOCAL_HOSTNAME")}
-    with _stderr_to(log), _variables({"PYSPARK_PYTHON": sys.executable, **own}):
+
+
+def _address_towards(master: str) -> str:
+    """Return this machine's address on the way to a master that answers, where executors can call back.
+
+    Raises:
+        Failure: None answers.
+    """
+    problems: list[str] = []
+    for place in master.removeprefix("spark://").split(","):
+        host, _, port = place.rpartition(":")
         try:
-            spark: SparkSession = builder.master(master).getOrCreate()
-        except Exception as error:
-            raise Failure(f"Spark did not start: {error}\n{_tail(log)}") from error
-    try:
-        yield spark
-    except PySparkException as error:
-        raise Failure(f"a Spark job failed: {_cause(str(error))}") from error
-    finally:
-        _end(spark)
+            with socket.create_connection((host, int(port)), timeout=ANSWER_SECONDS) as connection:
+                return str(connection.getsockname()[0])
+        except (OSError, OverflowError) as error:
+            problems.append(f"{place}: {error}")
+    raise Failure(
+        f"no Spark master answers at {master} ({'; '.join(problems)}); start one there, or correct the address"
+    )
 
 
-def _end(spark: SparkSession) -> None:
-    context: Any = spark.sparkContext
-    gateway: Any = context._gateway
-    spark.stop()
-    # The JVM outlives its context, with options that name this scratch folder: the next session needs its own.
+def _await_executor(spark: SparkSession, master: str, memory: str) -> None:
+    context: Any = spark.sparkContext._jsc.sc()  # pyright: ignore
+    end = time.monotonic() + EXECUTOR_SECONDS
+    while context.getExecutorMemoryStatus().size() < 2:  # the driver is one of them
+        if time.monotonic() > end:
+            raise Failure(
+                f"no worker of {master} started an executor within {EXECUTOR_SECONDS:.0f} seconds; start workers that "
+                f"have {memory} of memory and a core free, or ask for less memory"
+            )
+        time.sleep(0.1)
+
+
+def _end_jvm() -> None:
+    # The JVM outlives its context, with options that name one scratch folder: the next session needs its own.
+    kind: Any = SparkContext
+    gateway = kind._gateway
+    if gateway is None:
+        return
     gateway.shutdown()
     process = getattr(gateway, "proc", None)
     if process is not None:
@@ -138,7 +235,6 @@ def _end(spark: SparkSession) -> None:
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()
-    kind: Any = type(context)
     kind._gateway = None
     kind._jvm = None
 
