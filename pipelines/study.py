@@ -17,7 +17,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 from analysis.laws import LAWS
 from parallel_mining.mine import MiningSettings
-from pipelines.corpus import CorpusSettings
+from pipelines.corpus_settings import CorpusSettings
 from pipelines.pack import PackSettings
 from pipelines.sources import Source
 from pipelines.tokens import TokenSettings

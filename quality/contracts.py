@@ -226,12 +226,47 @@ def check_all(pairs: Iterable[tuple[Contract, pa.Table]], folder: Path | str) ->
     Raises:
         ContractFailed: An expectation of any contract does not hold.
     """
-    results = pa.concat_tables([run_contract(contract, table) for contract, table in pairs])
+    return check_streams([(contract, [table]) for contract, table in pairs], folder)
+
+
+def check_streams(pairs: Iterable[tuple[Contract, Iterable[pa.Table]]], folder: Path | str) -> pa.Table:
+    """Check several nouns of one artifact, as `check` does, where a noun's rows come as tables, one after the other.
+
+    Only one table is held at once, so the rows may be more than memory holds. An expectation must hold of each table:
+    one about all rows together (that values are unique, how many rows there are) must be asked of a column in which
+    that was counted beforehand.
+
+    Raises:
+        ContractFailed: An expectation of any contract does not hold.
+        ValueError: A contract was given no table.
+    """
+    results = pa.concat_tables(
+        [_merged(contract, (run_contract(contract, table) for table in tables)) for contract, tables in pairs]
+    )
     write_results(folder, results)
     failed = [row for row in results.to_pylist() if not row["success"]]
     if failed:
         raise ContractFailed(failed)
     return results
+
+
+def _merged(contract: Contract, results: Iterable[pa.Table]) -> pa.Table:
+    """Return the results of one contract on several tables as if they were one."""
+    whole: list[dict[str, Any]] = []
+    for table in results:
+        rows = table.to_pylist()
+        if not whole:
+            whole = rows
+            continue
+        for all_rows, row in zip(whole, rows, strict=True):
+            all_rows["success"] = all_rows["success"] and row["success"]
+            all_rows["checked"] += row["checked"]
+            if row["unexpected"] is not None:
+                all_rows["unexpected"] = (all_rows["unexpected"] or 0) + row["unexpected"]
+            all_rows["examples"] = (all_rows["examples"] + row["examples"])[:EXAMPLES]
+    if not whole:
+        raise ValueError(f"contract {contract.noun!r} was given no rows to check")
+    return pa.Table.from_pylist(whole, RESULT_SCHEMA)
 
 
 _STYLE = """

@@ -9,13 +9,18 @@ in one split. `clusters.parquet` says for each removed file which document staye
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Sequence
 from typing import cast
 
 import pyarrow as pa
 
 from quality.contracts import Contract, Expectation
-from quality.filters import normalised_hash
+from quality.filters import Measures, normalised_hash
+from quality.provenance import PROVENANCE_FIELDS
+from quality.syntax import Syntax
+
+REDACTION_FIELDS = [pa.field("start", pa.int64()), pa.field("end", pa.int64()), pa.field("kind", pa.string())]
 
 DOCUMENT_SCHEMA = pa.schema(
     [
@@ -33,10 +38,25 @@ DOCUMENT_SCHEMA = pa.schema(
         pa.field("detected_licenses", pa.list_(pa.string()), nullable=False),  # SPDX ids
         pa.field("license_type", pa.string(), nullable=False),  # permissive, non_permissive, no_license
         pa.field("error_ratio", pa.float64(), nullable=False),  # bytes under tree-sitter ERROR nodes / all bytes
+        pa.field("kind", pa.string(), nullable=False),  # source, test, ... (see quality.classify)
+        pa.field("dialect", pa.string(), nullable=False),  # "" or a dialect of the language, such as python2
+        pa.field("content_id", pa.string(), nullable=False),  # git's blob SHA-1 of the text in UTF-8
+        pa.field("text_hash", pa.string(), nullable=False),  # quality.filters.normalised_hash of the text
+        # What was replaced in the text: characters [start, end) of it, and what stood there.
+        pa.field("redactions", pa.list_(pa.struct(REDACTION_FIELDS)), nullable=False),
+        *PROVENANCE_FIELDS,
         pa.field("cluster", pa.string(), nullable=False),  # family of near duplicates (see below)
         pa.field("split", pa.string(), nullable=False),  # train or validation
     ]
 )
+
+_ARROW = {"int": pa.int64(), "float": pa.float64()}
+SIGNAL_FIELDS = [
+    pa.field(field.name, _ARROW[str(field.type)]) for kind in (Measures, Syntax) for field in dataclasses.fields(kind)
+]
+"""Everything that is measured of a text, whatever the limits are: the fields of `Measures` and `Syntax`."""
+
+SIGNAL_SCHEMA = pa.schema([pa.field("id", pa.string(), nullable=False), *SIGNAL_FIELDS])
 
 REJECT_SCHEMA = pa.schema(
     [
@@ -52,34 +72,37 @@ REJECT_SCHEMA = pa.schema(
 )
 
 
-def document_contract(languages: Sequence[str], license_types: Sequence[str], documents: int) -> Contract:
-    """Return what must hold of a corpus, asked of `checkable(...)` of what was written.
+def document_contract(languages: Sequence[str], license_types: Sequence[str]) -> Contract:
+    """Return what must hold of each document of a corpus, asked of any part of its rows (see `checkable`).
+
+    Beside those columns it asks for what takes all rows to know: `id_times`, `blob_id_times` and `text_hash_times` (in
+    how many documents the value stands) and `cluster_splits` (in how many splits the document's cluster stands).
 
     Args:
         languages: The languages it may hold.
         license_types: The licence types it may hold.
-        documents: How many documents there must be.
     """
     return Contract(
         noun="document",
         key=("id", "repo_name", "path"),
         expectations=(
-            Expectation("expect_table_row_count_to_equal", {"value": documents}, "documents were lost or doubled"),
             *(
                 Expectation("expect_column_values_to_not_be_null", {"column": column}, "a document is incomplete")
                 for column in ("id", "blob_id", "text_hash", "repo_name", "path", "cluster")
             ),
-            Expectation("expect_column_values_to_be_unique", {"column": "id"}, "two documents have one id"),
             Expectation(
                 "expect_column_values_to_match_regex",
                 {"column": "id", "regex": "^[0-9a-f]{32}$"},
                 "an id is not 32 hexadecimal digits",
             ),
-            Expectation("expect_column_values_to_be_unique", {"column": "blob_id"}, "an exact duplicate was kept"),
+            _once("id_times", "two documents have one id"),
+            _once("blob_id_times", "an exact duplicate was kept"),
+            _once("text_hash_times", "a duplicate that differs in line ends or trailing white space was kept"),
+            _once("cluster_splits", "near duplicates stand in train and in validation: validation loss is too low"),
             Expectation(
-                "expect_column_values_to_be_unique",
-                {"column": "text_hash"},
-                "a duplicate that differs in line ends or trailing white space was kept",
+                "expect_column_pair_values_to_be_equal",
+                {"column_A": "text_hash", "column_B": "stated_hash"},
+                "a text is not the one that was compared with the others",
             ),
             Expectation(
                 "expect_column_values_to_be_in_set",
@@ -87,11 +110,6 @@ def document_contract(languages: Sequence[str], license_types: Sequence[str], do
                 "a language that was not asked for",
             ),
             Expectation("expect_column_values_to_be_in_set", {"column": "split", "value_set": ["train", "validation"]}),
-            Expectation(
-                "expect_column_values_to_be_between",
-                {"column": "cluster_splits", "max_value": 1},
-                "near duplicates stand in train and in validation: validation loss would be too low",
-            ),
             Expectation(
                 "expect_column_values_to_be_in_set",
                 {"column": "license_type", "value_set": sorted(license_types)},
@@ -106,33 +124,53 @@ def document_contract(languages: Sequence[str], license_types: Sequence[str], do
     )
 
 
-CHECKED_COLUMNS = ("id", "repo_name", "path", "blob_id", "length", "license_type", "error_ratio", "cluster")
+def _once(column: str, why: str) -> Expectation:
+    return Expectation("expect_column_values_to_be_between", {"column": column, "min_value": 1, "max_value": 1}, why)
 
 
-def checkable(documents: pa.Table, language: str, split: str) -> pa.Table:
-    """Return what a contract asks of documents, without their texts.
+def folder_contract() -> Contract:
+    """Return what must hold of a corpus's folders, one row each: `language`, `split`, `decided`, `written`."""
+    return Contract(
+        noun="folder",
+        key=("language", "split"),
+        expectations=(
+            Expectation("expect_table_row_count_to_be_between", {"min_value": 1}, "there is no document"),
+            Expectation(
+                "expect_column_pair_values_to_be_equal",
+                {"column_A": "decided", "column_B": "written"},
+                "documents were lost or doubled",
+            ),
+        ),
+    )
+
+
+_CHECKED = ("id", "repo_name", "path", "blob_id", "length", "license_type", "error_ratio", "cluster")
+READ_TO_CHECK = (*_CHECKED, "language", "split", "text", "text_hash")
+"""The columns of a document that `checkable` needs."""
+
+CHECKABLE_SCHEMA = pa.schema(
+    [
+        *(DOCUMENT_SCHEMA.field(name).with_nullable(True) for name in (*_CHECKED, "language", "split")),
+        pa.field("stated_hash", pa.string()),
+        pa.field("characters", pa.int64()),
+        pa.field("text_hash", pa.string()),
+    ]
+)
+
+
+def checkable(documents: pa.Table) -> pa.Table:
+    """Return what a contract asks of documents (`CHECKABLE_SCHEMA`), without their texts.
 
     Args:
-        documents: Rows of one file of a corpus, as read back.
-        language: The language of the folder it lies in.
-        split: The split of the folder it lies in.
+        documents: Rows of a corpus, as read back: `READ_TO_CHECK`.
 
     Returns:
-        `CHECKED_COLUMNS`, `language`, `split`, `characters` and `text_hash`, which is computed from the text.
+        The columns, with `text_hash` computed from the text; the document's own is `stated_hash`.
     """
     texts = cast(list[str], documents["text"].to_pylist())
-    table = documents.select(CHECKED_COLUMNS)
-    table = table.append_column("language", pa.array([language] * len(texts), pa.string()))
-    table = table.append_column("split", pa.array([split] * len(texts), pa.string()))
-    table = table.append_column("characters", pa.array([len(text) for text in texts], pa.int64()))
-    return table.append_column("text_hash", pa.array([normalised_hash(text) for text in texts], pa.string()))
-
-
-def with_cluster_splits(table: pa.Table) -> pa.Table:
-    """Return `checkable` rows of a whole corpus with `cluster_splits`: in how many splits the row's cluster stands."""
-    sides: dict[str, set[str]] = {}
-    clusters = cast(list[str], table["cluster"].to_pylist())
-    splits = cast(list[str], table["split"].to_pylist())
-    for cluster, split in zip(clusters, splits, strict=True):
-        sides.setdefault(cluster, set()).add(split)
-    return table.append_column("cluster_splits", pa.array([len(sides[c]) for c in clusters], pa.int64()))
+    columns = [
+        *(documents[name] for name in (*_CHECKED, "language", "split", "text_hash")),
+        pa.array([len(text) for text in texts], pa.int64()),
+        pa.array([normalised_hash(text) for text in texts], pa.string()),
+    ]
+    return pa.table(columns, names=CHECKABLE_SCHEMA.names).cast(CHECKABLE_SCHEMA)

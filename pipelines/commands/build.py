@@ -76,7 +76,7 @@ def command(
 def _settings(path: Path | None, given: dict[str, Any], threshold: float | None) -> Any:
     from pydantic import ValidationError
 
-    from pipelines.corpus import CorpusSettings
+    from pipelines.corpus_settings import CorpusSettings
     from quality.mistakes import BadInput, Mistake, bad_input
 
     values: dict[str, Any] = {}

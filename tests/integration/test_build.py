@@ -10,8 +10,9 @@ import pyarrow.dataset as ds
 import pyarrow.parquet as pq
 import pytest
 
-from pipelines import corpus
-from pipelines.corpus import CorpusSettings, build
+from pipelines import decisions, staging
+from pipelines.corpus import build
+from pipelines.corpus_settings import CorpusSettings
 from pipelines.dedup import CLUSTER_SCHEMA, deduplicate
 from quality.artifacts import read_manifest
 from quality.contracts import ContractFailed
@@ -159,8 +160,8 @@ def test_spark_and_memory_find_the_same_duplicates(built: Path, source: Path) ->
     clusters = {row["id"]: row for row in pq.read_table(built / "clusters.parquet").to_pylist()}
     texts: dict[str, str] = {}
     for file in source.rglob("*.py"):
-        blob = corpus.git_blob_id(file.read_bytes())
-        texts[corpus.document_id("project", file.relative_to(source).as_posix(), blob)] = file.read_bytes().decode()
+        blob = staging.git_blob_id(file.read_bytes())
+        texts[staging.document_id("project", file.relative_to(source).as_posix(), blob)] = file.read_bytes().decode()
     texts = {name: text for name, text in texts.items() if name in clusters}
     assert len(texts) == FOLDERS + 5
     near = CorpusSettings().near_duplicates
@@ -173,7 +174,7 @@ def test_spark_and_memory_find_the_same_duplicates(built: Path, source: Path) ->
 def test_the_same_bytes_however_the_work_is_divided(
     built: Path, source: Path, spark: SparkSession, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(corpus, "_STAGED_BYTES", 3000)
+    monkeypatch.setattr(staging, "STAGED_BYTES", 3000)
     partitions = spark.conf.get("spark.sql.shuffle.partitions")
     spark.conf.set("spark.sql.shuffle.partitions", "3")
     spark.conf.set("spark.sql.adaptive.enabled", "false")
@@ -193,13 +194,13 @@ def test_the_same_bytes_however_the_work_is_divided(
 def test_a_broken_contract_publishes_nothing(
     source: Path, spark: SparkSession, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    real = corpus.assign
+    real = decisions.assign
 
     def leaking(*arguments: Any) -> Any:
         split = real(*arguments)
-        return type(split)(dict.fromkeys(split.side, "test"), split.unit)
+        return type(split)(dict.fromkeys(split.side, "test"), split.levels)
 
-    monkeypatch.setattr(corpus, "assign", leaking)
+    monkeypatch.setattr(decisions, "assign", leaking)
     with pytest.raises(ContractFailed, match="expect_column_values_to_be_in_set") as failure:
         build([str(source)], tmp_path / "corpus", spark=spark)
     assert "split=test" in str(failure.value)

@@ -12,6 +12,7 @@ import pyarrow.parquet as pq
 from parallel_mining.pairs import PAIR_SCHEMA
 from quality.artifacts import creating
 from quality.documents import DOCUMENT_SCHEMA
+from quality.filters import normalised_hash
 
 
 def code(language: str, number: int, functions: int = 12) -> str:
@@ -47,6 +48,11 @@ def document(language: str, split: str, number: int, text: str) -> dict[str, obj
         "detected_licenses": ["MIT"],
         "license_type": "permissive",
         "error_ratio": 0.0,
+        "kind": "source",
+        "dialect": "",
+        "content_id": blob,
+        "text_hash": normalised_hash(text),
+        "redactions": [],
         "cluster": identity,
         "split": split,
     }

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections import Counter
+
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from quality.splits import Placed, assign
+from quality.splits import Placed, Split, assign, cells_of, key_of
 
 documents = st.lists(
     st.tuples(
@@ -20,6 +22,11 @@ documents = st.lists(
 )
 
 
+def sides(placed: list[Placed], split: Split) -> dict[str, str]:
+    members = Counter(d.family for d in placed)
+    return {d.id: split.side[key_of(d, split.levels[d.language], shared=members[d.family] > 1)] for d in placed}
+
+
 @settings(max_examples=150, deadline=None)
 @given(documents, st.floats(0.01, 0.49), st.integers(0, 5))
 def test_families_and_repositories_are_whole_and_both_sides_are_there(
@@ -31,19 +38,20 @@ def test_families_and_repositories_are_whole_and_both_sides_are_there(
         )
         for n, (language, repo, folders, family, size) in enumerate(drawn)
     ]
-    split = assign(placed, share, seed)
-    assert assign(placed[::-1], share, seed) == split
-    assert set(split.side) == {document.id for document in placed}
+    languages = sorted({document.language for document in placed})
+    split = assign(cells_of(placed), languages, share, seed)
+    assert assign(cells_of(placed[::-1]), languages[::-1], share, seed) == split
+    side = sides(placed, split)
     for language in {document.language for document in placed}:
         own = [document for document in placed if document.language == language]
         if split.unit[language] == "repository":
-            assert_whole(split.side, own, "repo_name")
+            assert_whole(side, own, "repo_name")
         if len({document.family for document in own}) == 1:
-            assert {split.side[document.id] for document in own} in ({"train"}, {"validation"})
-    assert_whole(split.side, placed, "family")
-    assert "train" in split.side.values()
+            assert {side[document.id] for document in own} in ({"train"}, {"validation"})
+    assert_whole(side, placed, "family")
+    assert "train" in side.values()
     if len({document.language for document in placed}) == 1 and len({document.family for document in placed}) > 1:
-        assert set(split.side.values()) == {"train", "validation"}
+        assert set(side.values()) == {"train", "validation"}
 
 
 def assert_whole(side: dict[str, str], placed: list[Placed], by: str) -> None:

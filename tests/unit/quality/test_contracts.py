@@ -14,6 +14,7 @@ from quality.contracts import (
     ContractFailed,
     Expectation,
     check,
+    check_streams,
     run_contract,
     write_results,
 )
@@ -68,6 +69,23 @@ def test_failures_name_their_rows_by_key_and_are_written_before_raising(tmp_path
     assert "id=a, path=z" in str(failure.value)
     assert pq.read_table(tmp_path / "contract.parquet")["success"].to_pylist() == [False] * 4 + [True]
     assert "4 of 5 expectations do not hold" in (tmp_path / "contract.html").read_text()
+
+
+def test_rows_that_come_in_several_tables_are_checked_as_one(tmp_path: Path) -> None:
+    tables = [things(), things(size=[1, None, 0]), things(size=[0, 2, 3], id=["d", "e", "f"])]
+    with pytest.raises(ContractFailed):
+        check_streams([(CONTRACT, iter(tables))], tmp_path)
+    rows = {row["expectation"]: row for row in pq.read_table(tmp_path / "contract.parquet").to_pylist()}
+    sizes = rows["expect_column_values_to_be_between"]
+    assert (sizes["success"], sizes["checked"], sizes["unexpected"]) == (False, 9, 2)
+    assert [example.split(",")[0] for example in sizes["examples"]] == ["id=c", "id=d"]
+    assert rows["expect_column_values_to_not_be_null"]["unexpected"] == 1
+    assert rows["expect_column_pair_values_to_be_equal"]["success"]
+
+
+def test_a_contract_without_rows_is_no_pass(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="no rows"):
+        check_streams([(CONTRACT, [])], tmp_path)
 
 
 def test_a_missing_column_fails_and_says_which() -> None:

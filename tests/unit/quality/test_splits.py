@@ -1,8 +1,25 @@
 from __future__ import annotations
 
+from collections import Counter
+from dataclasses import dataclass
+
 import pytest
 
-from quality.splits import MIN_REPOSITORIES, Placed, assign, families
+from quality import splits
+from quality.splits import MIN_REPOSITORIES, Placed, cells_of, key_of
+
+
+@dataclass(frozen=True)
+class Sides:
+    side: dict[str, str]
+    unit: dict[str, str]
+
+
+def assign(documents: list[Placed], share: float, seed: int) -> Sides:
+    split = splits.assign(cells_of(documents), sorted({d.language for d in documents}), share, seed)
+    members = Counter(d.family for d in documents)
+    side = {d.id: split.side[key_of(d, split.levels[d.language], shared=members[d.family] > 1)] for d in documents}
+    return Sides(side, split.unit)
 
 
 def repositories(count: int, *, language: str = "go", size: int = 100) -> list[Placed]:
@@ -51,9 +68,13 @@ def test_one_folder_is_divided_deeper_and_at_last_by_family() -> None:
     deeper = [Placed(f"{i}", "go", "r", f"a/b{i % 2}/c{i}/x", f"{i}", 10) for i in range(8)]
     tied = [Placed(d.id, "go", "r", d.path, "F" if d.id in ("0", "1") else d.family, 10) for d in deeper]
     flat = [Placed(f"{i}", "go", "r", f"x{i}", f"{i // 2}", 10) for i in range(8)]
+    alone = [Placed(f"{i:03x}", "go", "r", f"x{i}", f"{i:03x}", 10) for i in range(8)]
     assert assign(deeper, 0.2, 1).unit == {"go": "folder"}
     assert assign(tied, 0.2, 1).unit == {"go": "deeper folder"}
     split = assign(flat, 0.2, 1)
+    assert split.unit == {"go": "family"}
+    assert sorted(split.side.values()) == ["train"] * 6 + ["validation"] * 2
+    split = assign(alone, 0.2, 1)
     assert split.unit == {"go": "family"}
     assert sorted(split.side.values()) == ["train"] * 6 + ["validation"] * 2
 
@@ -81,6 +102,8 @@ def test_a_share_must_leave_both_sides(share: float) -> None:
         assign(repositories(2), share, 1)
 
 
-def test_families_are_what_links_connect() -> None:
-    found = families(["a", "b", "c", "d"], [("c", "b"), ("b", "a")])
-    assert found == {"a": "a", "b": "a", "c": "a", "d": "d"}
+def test_cells_of_a_large_corpus_are_few() -> None:
+    documents = repositories(MIN_REPOSITORIES, size=1)
+    cells = cells_of(documents)({"go": 0})
+    assert len(cells) == MIN_REPOSITORIES
+    assert sum(cell.bytes for cell in cells) == len(documents)

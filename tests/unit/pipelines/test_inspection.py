@@ -2,15 +2,21 @@ from __future__ import annotations
 
 import dataclasses
 import pickle
+from datetime import UTC, datetime
 from typing import Any
 
+import pyarrow as pa
 import pytest
 from pydantic import ValidationError
 
-from pipelines.corpus import CorpusSettings, corpus_identity, decide, document_id, git_blob_id, inspect_file, preference
-from pipelines.dedup import Edge
+from pipelines.corpus import corpus_identity
+from pipelines.corpus_settings import CorpusSettings
+from pipelines.inspection import INSPECTED_SCHEMA, Inspection, inspect_batches, preference
+from pipelines.inspection import inspect_file as inspect_one
 from pipelines.sources import Source, SourceRead, SourceRecord
+from pipelines.staging import RAW_SCHEMA, document_id, git_blob_id
 from quality.filters import Limits
+from quality.provenance import Provenance
 
 SETTINGS = CorpusSettings()
 PYTHON = b"def gcd(a, b):\n    while b:\n        a, b = b, a % b\n    return a\n"
@@ -26,7 +32,12 @@ def raw(path: str = "src/a.py", data: bytes = PYTHON, licenses: tuple[str, ...] 
         "path": path,
         "data": data,
         "licenses": list(licenses),
+        **Provenance().row(),
     }
+
+
+def inspect_file(file: dict[str, Any], settings: CorpusSettings) -> dict[str, Any]:
+    return inspect_one(file, Inspection(settings))
 
 
 def test_a_good_file_is_described_in_full() -> None:
@@ -74,70 +85,45 @@ def test_settings_widen_and_narrow_what_is_kept() -> None:
     assert inspect_file(raw(), tight)["reason"] == "too_large"
 
 
-def test_preference_goes_licence_then_kind_then_size_then_hash() -> None:
+def test_preference_goes_licence_then_rank_then_kind_then_age_then_hash() -> None:
+    old, new = datetime(2020, 1, 1, tzinfo=UTC), datetime(2024, 1, 1, tzinfo=UTC)
+    one, two = "1" * 40, "2" * 40
     order = [
-        preference("permissive", "source", 200, "b", "1"),
-        preference("permissive", "source", 100, "a", "2"),
-        preference("permissive", "source", 100, "b", "3"),
-        preference("permissive", "test", 900, "a", "4"),
-        preference("permissive", "generated", 900, "a", "5"),
-        preference("no_license", "source", 900, "a", "6"),
-        preference("non_permissive", "source", 900, "a", "7"),
+        preference("permissive", 9, "test", None, two, "0" * 32),
+        preference("permissive", 8, "source", new, two, "0" * 32),
+        preference("permissive", 8, "source", old, one, "0" * 32),
+        preference("permissive", 8, "source", old, two, "0" * 32),
+        preference("permissive", 8, "source", old, two, "f" * 32),
+        preference("permissive", 8, "source", None, one, "0" * 32),
+        preference("permissive", 8, "test", new, one, "0" * 32),
+        preference("permissive", 8, "generated", new, one, "0" * 32),
+        preference("permissive", 0, "source", new, one, "0" * 32),
+        preference("permissive", None, "source", new, one, "0" * 32),
+        preference("no_license", 99, "source", new, one, "0" * 32),
+        preference("non_permissive", 99, "source", new, one, "0" * 32),
     ]
     assert order == sorted(order)
+    assert {len(one) for one in order} == {54}
 
 
-def inspected(name: str, language: str = "go", **more: Any) -> dict[str, Any]:
-    return {
-        "id": name,
-        "language": language,
-        "repo_name": f"r{name}",
-        "path": f"d{name}/x",
-        "blob_id": f"b{name}",
-        "length": 10,
-        "stage": None,
-        "reason": None,
-        "detail": None,
-        "preference": name,
-        "exact_of": None,
-        **more,
-    }
+def test_signals_are_kept_whatever_the_limits_say() -> None:
+    good, bad = inspect_file(raw(), SETTINGS), inspect_file(raw("a.py", b"# only words\n" * 5), SETTINGS)
+    assert good["signals"]["nodes"] > 10
+    assert bad["reason"] == "comments_only"
+    assert bad["signals"]["comment_ratio"] == 1
+    assert bad["signals"]["longest_line"] == len("# only words")
 
 
-def test_every_file_is_a_document_or_a_reject_and_chains_are_one_family() -> None:
-    files = [
-        inspected("a"),
-        inspected("b"),
-        inspected("c"),
-        inspected("d", exact_of="b", blob_id="bb"),
-        inspected("e", exact_of="a"),
-        inspected("z", "rust"),
-        inspected("y", "rust"),
-        inspected("x", stage="filter", reason="syntax", detail="..."),
-    ]
-    edges = [Edge("a", "b", 0.8), Edge("b", "c", 0.9), Edge("c", "z", 0.75)]
-    documents, clusters, rejects, _ = decide(files, edges, SETTINGS)
-    assert {row["id"] for row in documents} == {"a", "c", "y", "z"}
-    assert {row["id"]: (row["stage"], row["reason"], row["detail"]) for row in rejects} == {
-        "x": ("filter", "syntax", "..."),
-        "b": ("near", "near", "0.800 a"),
-        "d": ("exact", "same_bytes", "b"),
-        "e": ("exact", "same_text", "a"),
-    }
-    by_id = {row["id"]: row for row in clusters}
-    assert set(by_id) == set("abcdezy")
-    assert by_id["d"] == {"id": "d", "cluster": "a", "kept": False, "similarity": 0.8, "reason": "same_bytes"}
-    assert (by_id["a"]["reason"], by_id["c"]["reason"], by_id["z"]["reason"]) == ("survivor", "unique", "unique")
-    # c was near b, which went for a; z is c in another language: one family, on one side.
-    family = {row["id"]: row["cluster"] for row in documents}
-    assert family["a"] == family["c"] == family["z"] == "a"
-    assert family["y"] == "y"
-    assert len({row["split"] for row in documents if row["cluster"] == "a"}) == 1
-
-
-def test_the_same_program_in_two_languages_is_kept_twice() -> None:
-    documents, _, _, _ = decide([inspected("a"), inspected("b", "rust")], [Edge("a", "b", 1.0)], SETTINGS)
-    assert [row["id"] for row in documents] == ["a", "b"]
+def test_every_row_that_goes_in_comes_out_once_and_in_order() -> None:
+    files = [raw(f"a{n}.py", PYTHON + b"# %d\n" % n) for n in range(5)] + [raw("b.bin", bytes(9)), raw("c.py", b"")]
+    batch = pa.RecordBatch.from_pylist(files, RAW_SCHEMA)
+    whole = pa.Table.from_batches(inspect_batches([batch], Inspection(SETTINGS)))
+    parts = pa.Table.from_batches(inspect_batches([batch.slice(0, 3), batch.slice(3)], Inspection(SETTINGS)))
+    assert whole.schema == INSPECTED_SCHEMA
+    assert whole["path"].to_pylist() == [file["path"] for file in files]
+    assert whole.equals(parts)
+    rows = whole.to_pylist()
+    assert all((row["stage"] is None) == (row["text"] is not None) == bool(row["buckets"]) for row in rows)
 
 
 @pytest.mark.parametrize(

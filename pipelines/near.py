@@ -1,0 +1,217 @@
+"""Near duplicates of a corpus of any size: the functions of `pipelines.dedup`, with Spark between them.
+
+Start at `near_edges`. Documents that share an LSH bucket are proposed, proposals are verified by true Jaccard.
+
+What always holds:
+
+- No step holds more than one group: a bucket is sorted by Spark, which spills; the shingles of a document travel once
+  for each group it is compared in, and a group has a bounded number of documents (`GROUP_DOCUMENTS`), however many
+  belong to one family. The driver holds 16 bytes a proposed pair, and nothing else.
+- The result is a set of rows: which partitions they come from is of no account.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.dataset as ds
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+
+from pipelines.dedup import NearDuplicates, Shingles, jaccard
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame
+
+EDGE_SCHEMA = pa.schema(
+    [
+        pa.field("better", pa.binary()),  # preferences, see `pipelines.inspection.preference`
+        pa.field("worse", pa.binary()),
+        pa.field("better_language", pa.string()),
+        pa.field("worse_language", pa.string()),
+        pa.field("similarity", pa.float64()),
+    ]
+)
+_EDGE_TYPE = "better binary, worse binary, better_language string, worse_language string, similarity double"
+
+GROUP_DOCUMENTS = 2_000
+"""Documents compared in one group: some 10 MB of shingles at an ordinary 500 a document."""
+
+_BLOCK = GROUP_DOCUMENTS // 2
+_READ_ROWS = 1 << 17
+
+
+def proposed_pairs(files: DataFrame, config: NearDuplicates) -> DataFrame:
+    """Return the pairs that share a bucket, each once: `better`, `worse` (preferences).
+
+    A bucket's members are compared with its `bucket_limit` preferred ones, as `pipelines.dedup.candidates` does.
+
+    Args:
+        files: Files to compare: `preference`, `buckets`.
+        config: The settings that the buckets were made with.
+    """
+    from pyspark.sql import Window
+    from pyspark.sql import functions as f
+
+    bucket = Window.partitionBy("bucket")
+    members = (
+        files.select("preference", f.explode("buckets").alias("bucket"))
+        .withColumn("members", f.count("*").over(bucket))
+        .where("members > 1")
+        .withColumn("place", f.row_number().over(bucket.orderBy("preference")))
+    )
+    better = members.where(f.col("place") <= config.bucket_limit).select(
+        "bucket", f.col("place").alias("better_place"), f.col("preference").alias("better")
+    )
+    pairs = better.join(members, "bucket").where("better_place < place")
+    return pairs.select("better", f.col("preference").alias("worse")).distinct()
+
+
+def near_edges(files: DataFrame, config: NearDuplicates, scratch: Path) -> DataFrame:
+    """Return the verified near duplicates (`EDGE_SCHEMA`), each pair once.
+
+    Args:
+        files: Files to compare: `preference`, `language`, `shingles`, `buckets`.
+        config: The settings that the shingles and buckets were made with.
+        scratch: An existing folder that the driver and the executors can write to.
+    """
+    from pyspark.sql import functions as f
+
+    spark = files.sparkSession
+    proposed = scratch / "proposed"
+    proposed_pairs(files, config).write.parquet(str(proposed))
+    grouped, members = _grouped(proposed, scratch)
+    if not grouped:
+        return spark.createDataFrame([], _EDGE_TYPE)
+    pairs = spark.read.parquet(str(scratch / "grouped"))
+    groups = spark.read.parquet(str(members))
+    key = f.expr("cast(conv(hex(substring(preference, -16, 8)), 16, -10) as bigint)")
+    sets = files.select("preference", "language", "shingles", key.alias("key")).join(groups, "key")
+    compared = sets.groupBy("group").cogroup(pairs.groupBy("group"))
+    return compared.applyInArrow(partial(_verified, threshold=config.threshold), _EDGE_TYPE)
+
+
+def _keys(preferences: Any) -> NDArray[np.int64]:
+    """Return 64 bits of each preference's id; equal ones only make a group larger than it need be."""
+    width = len(preferences[0].as_py())
+    raw = np.frombuffer(b"".join(preferences.to_pylist()), np.uint8).reshape(-1, width)
+    return raw[:, -16:-8].copy().view(">i8").astype(np.int64).ravel()
+
+
+def _grouped(proposed: Path, scratch: Path) -> tuple[int, Path]:
+    """Divide proposed pairs into groups: write pairs with their group, and which documents each group needs."""
+    data = ds.dataset(proposed, format="parquet")
+    columns = [
+        (_keys(batch["better"]), _keys(batch["worse"]))
+        for batch in data.to_batches(batch_size=_READ_ROWS)
+        if batch.num_rows
+    ]
+    members = scratch / "members.parquet"
+    if not columns:
+        return 0, members
+    left, right = (np.concatenate([pair[side] for pair in columns]) for side in (0, 1))
+    group = groups_of(left, right)
+    key = np.concatenate([left, right])
+    needed = np.unique(np.stack([key, np.concatenate([group, group])]), axis=1)
+    pq.write_table(pa.table({"key": needed[0], "group": needed[1]}), members)
+    folder = scratch / "grouped"
+    folder.mkdir()
+    schema = pa.schema([("better", pa.binary()), ("worse", pa.binary()), ("group", pa.int64())])
+    done = 0
+    with pq.ParquetWriter(folder / "pairs.parquet", schema) as writer:
+        for batch in data.to_batches(batch_size=_READ_ROWS):
+            own = pa.array(group[done : done + batch.num_rows])
+            done += batch.num_rows
+            writer.write_batch(pa.record_batch([batch["better"], batch["worse"], own], schema=schema))
+    return len(group), members
+
+
+def groups_of(left: NDArray[np.int64], right: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Return a group for each pair, so that few documents stand in several groups and no group has too many.
+
+    Pairs that are connected share a group; where more than `GROUP_DOCUMENTS` documents are connected, they are cut into
+    blocks, and a pair's group is that of its two blocks.
+
+    Args:
+        left: A key of each pair's first document.
+        right: A key of its second.
+    """
+    keys, places = np.unique(np.concatenate([left, right]), return_inverse=True)
+    first, second = places[: len(left)], places[len(left) :]
+    label = components(first, second, len(keys))
+    sizes = np.bincount(label, minlength=len(keys))
+    order = np.argsort(label, kind="stable")
+    starts = np.concatenate([[0], np.cumsum(sizes)[:-1]])
+    within = np.empty(len(keys), np.int64)
+    within[order] = np.arange(len(keys)) - starts[label[order]]
+    block = np.where(sizes[label] > GROUP_DOCUMENTS, within // _BLOCK, 0)
+    tile = np.sort(np.stack([block[first], block[second]]), axis=0)
+    _, group = np.unique(np.stack([label[first], tile[0], tile[1]]), axis=1, return_inverse=True)
+    return cast(NDArray[np.int64], group.ravel().astype(np.int64))
+
+
+def components(left: NDArray[np.int64], right: NDArray[np.int64], nodes: int) -> NDArray[np.int64]:
+    """Return the smallest node connected to each node.
+
+    Labels are lowered along links and then followed to their end, until nothing changes; the number of rounds grows
+    with the logarithm of the longest chain.
+
+    Args:
+        left: One end of each link, 0 <= node < nodes.
+        right: The other.
+        nodes: How many nodes there are.
+    """
+    label = np.arange(nodes, dtype=np.int64)
+    while True:
+        lower = np.minimum(label[left], label[right])
+        before = label.copy()
+        # The roots are lowered too, or a long chain would take as many rounds as it has links.
+        np.minimum.at(label, label[left], lower)
+        np.minimum.at(label, label[right], lower)
+        np.minimum.at(label, left, lower)
+        np.minimum.at(label, right, lower)
+        while True:
+            further = label[label]
+            if np.array_equal(further, label):
+                break
+            label = further
+        if np.array_equal(before, label):
+            return label
+
+
+def _verified(members: pa.Table, pairs: pa.Table, threshold: float) -> pa.Table:
+    members = members.combine_chunks()
+    if not members.num_rows or not pairs.num_rows:
+        return EDGE_SCHEMA.empty_table()
+    column = cast(Any, members["shingles"].chunk(0))
+    sets = Shingles(
+        column.values.to_numpy(zero_copy_only=False).view(np.uint64), column.offsets.to_numpy().astype(np.int64)
+    )
+    place = {preference: at for at, preference in enumerate(cast(list[bytes], members["preference"].to_pylist()))}
+    language = members["language"].to_pylist()
+    found = list(_edges(pairs, sets, place, threshold))
+    return pa.table(
+        [
+            pa.array([pair[0] for pair in found], pa.binary()),
+            pa.array([pair[1] for pair in found], pa.binary()),
+            pa.array([language[place[pair[0]]] for pair in found], pa.string()),
+            pa.array([language[place[pair[1]]] for pair in found], pa.string()),
+            pa.array([pair[2] for pair in found], pa.float64()),
+        ],
+        schema=EDGE_SCHEMA,
+    )
+
+
+def _edges(
+    pairs: pa.Table, sets: Shingles, place: dict[bytes, int], threshold: float
+) -> Iterator[tuple[bytes, bytes, float]]:
+    columns = (cast(list[bytes], pairs[name].to_pylist()) for name in ("better", "worse"))
+    for better, worse in zip(*columns, strict=True):
+        similarity = jaccard(sets.of(place[better]), sets.of(place[worse]))
+        if similarity >= threshold:
+            yield better, worse, similarity

@@ -1,0 +1,155 @@
+"""From sources to Parquet: the files of all sources as rows that any engine can divide.
+
+Start at `stage`. Every file is a row of `RAW_SCHEMA` or a reject with stage `read`; files are some 4 MB of content
+each, which is one unit of work for whatever reads them next. Only one file's content, and one part's, is held.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from pipelines.sources import SourceRead
+from quality.progress import progress
+from quality.provenance import PROVENANCE_FIELDS
+
+RAW_SCHEMA = pa.schema(
+    [
+        pa.field("id", pa.string()),
+        pa.field("blob_id", pa.string()),
+        pa.field("repo_name", pa.string()),
+        pa.field("revision_id", pa.string()),
+        pa.field("path", pa.string()),
+        pa.field("data", pa.binary()),
+        pa.field("licenses", pa.list_(pa.string())),
+        *PROVENANCE_FIELDS,
+    ]
+)
+
+SOURCE_SCHEMA = pa.schema(
+    [
+        pa.field("name", pa.string(), nullable=False),
+        pa.field("spec", pa.string(), nullable=False),
+        pa.field("revision_id", pa.string(), nullable=False),
+        pa.field("sha256", pa.string(), nullable=False),
+        pa.field("licenses", pa.list_(pa.string()), nullable=False),
+        pa.field("files", pa.int64(), nullable=False),
+        pa.field("bytes", pa.int64(), nullable=False),
+    ]
+)
+
+STAGED_BYTES = 4 << 20
+"""Content of one staged file; below `pipelines.spark.PARTITION_BYTES`, so that each file is one task."""
+
+
+def git_blob_id(data: bytes) -> str:
+    """Return git's object id of a file's bytes (40 hex digits). Source: gitformat-pack, "blob LENGTH NUL DATA"."""
+    return hashlib.sha1(b"blob %d\0" % len(data) + data, usedforsecurity=False).hexdigest()
+
+
+def document_id(repo_name: str, path: str, blob_id: str) -> str:
+    """Return the id of a document: 32 hex digits of the SHA-256 of its repository, path and content."""
+    return hashlib.sha256(f"{repo_name}\0{path}\0{blob_id}".encode("utf-8", "surrogatepass")).hexdigest()[:32]
+
+
+def reject(
+    identifier: str | None,
+    repo_name: str,
+    path: str,
+    language: str | None,
+    length: int,
+    stage_name: str,
+    reason: str,
+    detail: str,
+) -> dict[str, Any]:
+    """Return a row of `quality.documents.REJECT_SCHEMA`."""
+    return {
+        "id": identifier,
+        "repo_name": repo_name,
+        "path": path,
+        "language": language,
+        "length": length,
+        "stage": stage_name,
+        "reason": reason,
+        "detail": detail,
+    }
+
+
+def stage(reads: Sequence[SourceRead], folder: Path) -> tuple[list[dict[str, Any]], int, int]:
+    """Write the files of sources as Parquet (`RAW_SCHEMA`) of some 4 MB of content each.
+
+    Args:
+        reads: The sources.
+        folder: An existing empty folder.
+
+    Returns:
+        Rejects (rows of `REJECT_SCHEMA`: what was not read, and repeats), the number of files staged, and their bytes.
+    """
+    rejects = [
+        reject(None, read.record.name, skipped.path, None, skipped.length, "read", skipped.reason, "not read")
+        for read in reads
+        for skipped in read.skipped
+    ]
+    seen: set[bytes] = set()
+    held: list[dict[str, Any]] = []
+    held_bytes = files = size = number = 0
+    with progress(total=sum(read.record.files for read in reads), description="reading", unit="file") as bar:
+        for read in reads:
+            for file in read.files():
+                bar.update()
+                blob_id = git_blob_id(file.data)
+                identifier = document_id(file.repo_name, file.path, blob_id)
+                if bytes.fromhex(identifier) in seen:
+                    rejects.append(
+                        reject(None, file.repo_name, file.path, None, len(file.data), "read", "repeated", identifier)
+                    )
+                    continue
+                seen.add(bytes.fromhex(identifier))
+                files += 1
+                size += len(file.data)
+                held.append(
+                    {
+                        "id": identifier,
+                        "blob_id": blob_id,
+                        "repo_name": file.repo_name,
+                        "revision_id": file.revision_id,
+                        "path": file.path,
+                        "data": file.data,
+                        "licenses": list(file.licenses),
+                        **file.provenance.row(),
+                    }
+                )
+                held_bytes += len(file.data)
+                if held_bytes >= STAGED_BYTES:
+                    _write(held, folder, number)
+                    held, held_bytes, number = [], 0, number + 1
+    if held:
+        _write(held, folder, number)
+    return rejects, files, size
+
+
+def _write(rows: list[dict[str, Any]], folder: Path, number: int) -> None:
+    table = pa.Table.from_pylist(rows, RAW_SCHEMA)
+    pq.write_table(table, folder / f"raw-{number:06d}.parquet", compression="none", use_dictionary=False)
+
+
+def source_table(reads: Sequence[SourceRead]) -> pa.Table:
+    """Return the rows of `sources.parquet`."""
+    rows = [
+        {
+            "name": read.record.name,
+            "spec": read.record.spec,
+            "revision_id": read.record.revision_id,
+            "sha256": read.record.sha256,
+            "licenses": list(read.record.licenses),
+            "files": read.record.files,
+            "bytes": read.record.bytes,
+        }
+        for read in reads
+    ]
+    return pa.Table.from_pylist(sorted(rows, key=lambda row: (row["name"], row["sha256"])), SOURCE_SCHEMA)
