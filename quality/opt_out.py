@@ -1,0 +1,191 @@
+"""Which repositories, owners and files are left out because someone asked for it?
+
+Start at `OptOut.read` or `OptOut.parse`, then ask `OptOut.reason` of each file. A list is text, one entry a line; `#`
+starts a comment:
+
+    octocat/hello-world         a repository, as `git:octocat/hello-world` or `octocat/hello-world` name it
+    https://host/octocat/hello  the same, by its address; a host's name counts in no entry
+    git:hello                   a repository that was read from a folder, and so has no owner
+    octocat/                    all repositories of an owner (also `octocat/*`)
+    pypi:pydash                 a package
+    npm:@scope/                 all packages of a scope
+    octocat/hello:docs/**       files of a repository; `*` stays within a folder, `**` does not
+    pypi:pydash:**/vendored.py  files of a package
+
+Owners, repositories and packages are compared without regard to case, as hosts and registries do (PyPI also takes `-`,
+`_` and `.` for one); paths are compared as they are written. A list is known by its `digest`, which depends on its
+entries only: not on comments, order, repeats, or where it was read from.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from quality.mistakes import BadInput, Mistake, bad_input
+
+_REGISTRIES = ("pypi", "npm", "deb", "deb-src")
+_NAME = re.compile(r"[\w.~+@-]+", re.ASCII)
+_SHOWN = 100
+
+
+@dataclass(frozen=True)
+class OptOut:
+    """A list of what is left out; can be pickled.
+
+    Args:
+        entries: The entries in their normal form, sorted; two lists with the same entries are equal.
+    """
+
+    entries: tuple[str, ...] = ()
+    _lines: Mapping[str, str] = field(default_factory=dict[str, str], repr=False, compare=False)
+    _globs: Mapping[str, tuple[tuple[str, re.Pattern[str]], ...]] = field(
+        default_factory=dict[str, tuple[tuple[str, re.Pattern[str]], ...]], repr=False, compare=False
+    )
+
+    @classmethod
+    def read(cls, path: Path) -> OptOut:
+        """Read a list from a file.
+
+        Args:
+            path: UTF-8 text.
+
+        Raises:
+            BadInput: It cannot be read, or has wrong lines; all are listed.
+        """
+        try:
+            text = path.read_text("utf-8-sig")
+        except (OSError, UnicodeDecodeError) as error:
+            bad_input(path, f"cannot be read: {error}")
+        return cls.parse(text.splitlines(), str(path))
+
+    @classmethod
+    def parse(cls, lines: Iterable[str], where: str = "opt-out list") -> OptOut:
+        """Read a list from lines.
+
+        Args:
+            lines: The lines.
+            where: What mistakes call the list.
+
+        Raises:
+            BadInput: Lines that are no entries; all are listed, each with its number.
+        """
+        first: dict[str, str] = {}
+        globs: dict[str, list[tuple[str, re.Pattern[str]]]] = {}
+        mistakes: list[Mistake] = []
+        for number, line in enumerate(lines, 1):
+            entry = re.sub(r"(?:^|\s)#.*", "", line).strip()
+            if not entry:
+                continue
+            try:
+                unit, glob = _taken_apart(entry)
+            except ValueError as error:
+                mistakes.append(Mistake(f"{where}: line {number}", f"{entry!r}: {error}"))
+                continue
+            normal = f"{unit}:{glob}" if glob else unit
+            if normal in first:
+                continue
+            first[normal] = f"line {number}: {entry}"
+            if glob:
+                globs.setdefault(unit, []).append((first[normal], _pattern(glob)))
+        if mistakes:
+            shown = mistakes[:_SHOWN]
+            if len(mistakes) > _SHOWN:
+                shown.append(Mistake(where, f"and {len(mistakes) - _SHOWN:,} more wrong lines"))
+            raise BadInput(shown)
+        return cls(
+            tuple(sorted(first)),
+            first,
+            {unit: tuple(sorted(known, key=lambda one: one[0])) for unit, known in globs.items()},
+        )
+
+    @property
+    def digest(self) -> str:
+        """The list's identity, 64 hex digits; empty for an empty list."""
+        return hashlib.sha256("\n".join(self.entries).encode()).hexdigest() if self.entries else ""
+
+    def reason(self, repo_name: str, path: str) -> str | None:
+        """Return the line of the list that leaves a file out, or None.
+
+        Args:
+            repo_name: As `quality.documents` has it: `git:owner/name`, `owner/name`, `pypi:name`, ...
+            path: Below the repository's root, with forward slashes.
+        """
+        unit = _unit(repo_name)
+        owner = f"{unit.rpartition('/')[0]}/"
+        for whole in (unit, owner):
+            if whole in self._lines:
+                return self._lines[whole]
+        return next((line for line, pattern in self._globs.get(unit, ()) if pattern.match(path)), None)
+
+
+def _unit(repo_name: str) -> str:
+    """Return the normal form of a repository's or package's name: that of the entries that leave out all of it."""
+    name = repo_name.strip().lower()
+    prefix, colon, rest = name.partition(":")
+    if colon and prefix in _REGISTRIES:
+        if prefix == "pypi":
+            # Source: PEP 503, "Normalized Names".
+            rest = re.sub(r"[-_.]+", "-", rest)
+        # A project's Debian sources and what is built from them are one project.
+        return f"{'deb' if prefix == 'deb-src' else prefix}:{rest}"
+    name = name.removeprefix("git:").removeprefix("git+")
+    name = re.sub(r"^(?:[a-z+]+://(?:[^/@]*@)?[^/]+/|[\w.-]+@[\w.-]+:)", "", name)
+    return name.removesuffix("/").removesuffix(".git")
+
+
+def _taken_apart(entry: str) -> tuple[str, str]:
+    """Return the unit of an entry in its normal form (an owner's ends in `/`) and its glob, or "" for all files.
+
+    Raises:
+        ValueError: It is no entry; the message says why.
+    """
+    prefix, colon, rest = entry.partition(":")
+    package = colon and prefix.lower() in _REGISTRIES
+    address = re.match(r"(?:git\+)?[a-z]+://(?:[^/@]*@)?[^/]+/|(?:git\+)?[\w.-]+@[\w.-]+:", entry, re.IGNORECASE)
+    if address:
+        entry = entry[address.end() :]
+    elif colon and prefix.lower() == "git":
+        entry = rest
+    name, colon, glob = (rest if package else entry).partition(":")
+    name, glob = name.strip(), glob.strip()
+    if colon and not glob:
+        raise ValueError("nothing after the colon; give a glob of paths, or leave the colon out")
+    owner = name.endswith(("/", "/*")) and not address
+    parts = name.removesuffix("*").strip("/").split("/")
+    for part in parts:
+        if not _NAME.fullmatch(part):
+            wanted = "NAME" if package else "OWNER/NAME"
+            raise ValueError(
+                f"{part!r} is no name; an entry is {wanted}, OWNER/ or {wanted}:GLOB, and only paths may hold `*`"
+            )
+    if owner and glob:
+        raise ValueError("a glob needs one repository; write OWNER/NAME:GLOB")
+    if package:
+        if owner and not parts[0].startswith("@"):
+            raise ValueError("packages have no owner; only npm's scopes (npm:@scope/) are taken as one")
+        unit = _unit(f"{prefix}:{'/'.join(parts)}")
+        return (f"{unit}/" if owner else unit), glob
+    if len(parts) > 2 and not address and "." in parts[0]:
+        parts = parts[1:]  # host/owner/name
+    if owner:
+        return f"{'/'.join(parts).lower()}/", ""
+    if len(parts) < 2 and prefix.lower() != "git":
+        known = ", ".join(f"{registry}:{name}" for registry in _REGISTRIES[:2])
+        raise ValueError(
+            f"names no owner; write {name}/ for all of an owner, OWNER/{name} for a repository, or {known}"
+        )
+    return _unit("/".join(parts)), glob
+
+
+def _pattern(glob: str) -> re.Pattern[str]:
+    """Return what a glob matches: `*` and `?` stay within a folder, `**` does not; one ending in `/` is all below."""
+    glob = glob.removeprefix("/")
+    if glob.endswith("/"):
+        glob += "**"
+    pieces = re.split(r"(\*\*/|\*\*|\*|\?)", glob)
+    known = {"**/": "(?:.*/)?", "**": ".*", "*": "[^/]*", "?": "[^/]"}
+    return re.compile("".join(known.get(piece) or re.escape(piece) for piece in pieces) + r"\Z", re.DOTALL)
