@@ -11,6 +11,7 @@ from __future__ import annotations
 import contextlib
 import faulthandler
 import fcntl
+import gc
 import os
 import pickle
 import resource
@@ -203,6 +204,8 @@ def _work(
     try:
         follow(parent)
         faulthandler.disable()
+        # A collection would write to, and so copy, every page that came with the fork.
+        gc.freeze()
         signal.signal(signal.SIGPROF, signal.SIG_DFL)
         resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
         _, most = resource.getrlimit(resource.RLIMIT_DATA)
