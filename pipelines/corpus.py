@@ -360,6 +360,7 @@ def build(
     *,
     cache: Path | None = None,
     master: str = "local[*]",
+    memory: str = "2g",
     spark: SparkSession | None = None,
     command: str = "",
 ) -> dict[str, Any]:
@@ -371,6 +372,7 @@ def build(
         settings: The settings; the default ones when None.
         cache: Where fetched packages are kept; the default cache when None.
         master: Where Spark runs, when it is started here.
+        memory: The heap of Spark's driver and of each executor, as Java writes it.
         spark: The caller's session; one is started and stopped when None.
         command: The command line that makes this corpus again.
 
@@ -402,7 +404,7 @@ def build(
         if spark is None:
             from pipelines.spark import session
 
-            spark = stack.enter_context(session(scratch, master=master))
+            spark = stack.enter_context(session(scratch, master=master, memory=memory))
         draft.counts |= {
             "files_seen": files + len(rejects),
             "bytes_seen": size + sum(row["length"] for row in rejects),

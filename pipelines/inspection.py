@@ -12,7 +12,6 @@ What always holds:
 
 from __future__ import annotations
 
-import dataclasses
 import struct
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -178,13 +177,13 @@ def _measured(row: _Row, text: str, verdict: Classification, settings: CorpusSet
     language = str(verdict.language)
     limits = settings.limits_of(language)
     measures = measure(text)
-    row.facts["signals"] = dataclasses.asdict(measures)
+    row.facts["signals"] = dict(vars(measures))
     _refuse(judge_text(row["length"], measures, limits))
     try:
         syntax = parse(text, language, PurePosixPath(row["path"]).suffix.lower())
     except TooCostly as error:
         raise _Out("filter", "parser_limit", str(error)) from error
-    row.facts["signals"] |= dataclasses.asdict(syntax)
+    row.facts["signals"] |= vars(syntax)
     row.facts["error_ratio"] = syntax.error_ratio
     _refuse(judge_syntax(syntax, limits))
 
