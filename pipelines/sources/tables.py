@@ -66,6 +66,10 @@ COLUMN_NAMES: dict[str, tuple[str, ...]] = {
     ),
     "gha_license_id": ("gha_license_id",),
 }
+_PLACES = {
+    meaning: [(name.partition(".")[0], name.partition(".")[2]) for name in names]
+    for meaning, names in COLUMN_NAMES.items()
+}
 NESTED = "files"
 """A column of lists: a row is a repository, and each element of the list is one of its files."""
 
@@ -250,17 +254,16 @@ def _python_value(value: Any) -> Any:
         return None  # such as a date beyond what Python counts
 
 
-def _value(row: Mapping[str, Any], name: str) -> Any:
-    outer, _, inner = name.partition(".")
-    value = row.get(outer)
-    return (value.get(inner) if isinstance(value, dict) else None) if inner else value
-
-
 def _first(meaning: str, row: Mapping[str, Any], around: Mapping[str, Any]) -> Any:
     """Return the best value for a meaning: of the file's own columns, else of its repository's."""
-    names = COLUMN_NAMES[meaning]
-    values = (_value(one, name) for one in (row, around) for name in names)
-    return next((value for value in values if value is not None and value != "" and value != []), None)
+    for one in (row, around):
+        for outer, inner in _PLACES[meaning] if one else ():
+            value = one.get(outer)
+            if inner:
+                value = value.get(inner) if isinstance(value, dict) else None
+            if value is not None and value != "" and value != []:
+                return value
+    return None
 
 
 def _text_of(meaning: str, row: Mapping[str, Any], around: Mapping[str, Any]) -> str | None:
@@ -343,7 +346,7 @@ def unknown_license(name: str) -> str:
 
 
 def _provenance(row: Mapping[str, Any], around: Mapping[str, Any]) -> Provenance:
-    stars_of, forks_of = (_value(row, name) or _value(around, name) for name in _V1_REPOSITORIES)
+    stars_of, forks_of = (row.get(name) or around.get(name) for name in _V1_REPOSITORIES)
     if forks_of != stars_of:
         row = {name: value for name, value in row.items() if name != "max_forks_count"}
     return Provenance(
@@ -363,9 +366,10 @@ def _provenance(row: Mapping[str, Any], around: Mapping[str, Any]) -> Provenance
 
 # How many rows may lack a content field before the table is said to have none.
 _ROWS_WITHOUT = 1000
-# Of one batch of rows, by what its row group says of itself.
+# Of one batch of rows, by what its row group says of itself; the rows are few because a small row group may hold one
+# large value many times.
 _BATCH_BYTES = 16 << 20
-_BATCH_ROWS = 32
+_BATCH_ROWS = 8
 
 
 @contextmanager
@@ -430,7 +434,7 @@ def _lines(path: Path) -> Iterator[bytes | int]:
 
 @contextmanager
 def parquet_tree(origins: Sequence[Path], _revision: str) -> Iterator[Tree]:
-    """Open Parquet; of a file some 16 MB of rows are held at a time, or a single row that is larger."""
+    """Open Parquet; of a file one page of each column and a few rows are held at a time."""
     import pyarrow.parquet as pq
 
     tables = tables_in(origins, (".parquet",))
