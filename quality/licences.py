@@ -89,6 +89,8 @@ RESTRICTED = frozenset(
         "CC-BY-NC-SA-4.0",
         "CC-BY-SA-3.0",
         "CC-BY-SA-4.0",
+        "CC-BY-NC-ND-4.0",
+        "CC-BY-ND-4.0",
         "CDDL-1.0",
         "CDDL-1.1",
         "CPL-1.0",
@@ -112,20 +114,38 @@ RESTRICTED = frozenset(
         "LGPL-2.1-or-later",
         "LGPL-3.0-only",
         "LGPL-3.0-or-later",
+        "CPAL-1.0",
+        "Hippocratic-2.1",
+        "LicenseRef-CC-BY-NC",
+        "LicenseRef-CDDL",
+        "LicenseRef-Commons-Clause",
+        "LicenseRef-EPL",
+        "LicenseRef-FSL",
         "LicenseRef-GPL",
         "LicenseRef-LGPL",
+        "LicenseRef-PolyForm",
+        "LicenseRef-RAIL",
+        "LicenseRef-no-ai",
+        "LicenseRef-non-commercial",
         "LicenseRef-proprietary",
         "MPL-1.0",
         "MPL-1.1",
         "MPL-2.0",
         "MS-RL",
+        "MS-LPL",
         "OFL-1.1",
         "OSL-3.0",
         "QPL-1.0",
         "Ruby",
+        "Sleepycat",
         "SSPL-1.0",
     ]
 )
+
+CLAUSES = frozenset(
+    ["LicenseRef-Commons-Clause", "LicenseRef-no-ai", "LicenseRef-non-commercial", "LicenseRef-proprietary"]
+)
+"""What takes a permission back, whatever licence stands beside it."""
 
 _BY_LOWER = {name.lower(): name for name in PERMISSIVE | RESTRICTED}
 
@@ -175,6 +195,8 @@ _ALIASES = {
     "modified bsd": "BSD-3-Clause",
     "modified bsd license": "BSD-3-Clause",
     "revised bsd license": "BSD-3-Clause",
+    "bsd 3 clause new or revised license": "BSD-3-Clause",
+    "bsd 3 clause new or revised": "BSD-3-Clause",
     "bsd 4 clause uc": "BSD-4-Clause",
     "isc license": "ISC",
     "isc license iscl": "ISC",
@@ -207,6 +229,16 @@ _ALIASES = {
     "gnu gpl": "LicenseRef-GPL",
     "gnu general public license": "LicenseRef-GPL",
     "gnu general public license gpl": "LicenseRef-GPL",
+    "gnu gplv2": "GPL-2.0-only",
+    "gnu gplv3": "GPL-3.0-only",
+    "gnu agplv3": "AGPL-3.0-only",
+    "gnu lgplv3": "LGPL-3.0-only",
+    "gnu general public license v2 0": "GPL-2.0-only",
+    "gnu general public license v3 0": "GPL-3.0-only",
+    "gnu lesser general public license v2 1": "LGPL-2.1-only",
+    "gnu lesser general public license v3 0": "LGPL-3.0-only",
+    "gnu affero general public license v3 0": "AGPL-3.0-only",
+    "agpl": "AGPL-3.0-only",
     "gnu general public license v2 gplv2": "GPL-2.0-only",
     "gnu general public license v2 or later gplv2": "GPL-2.0-or-later",
     "gnu general public license v3 gplv3": "GPL-3.0-only",
@@ -226,6 +258,11 @@ _ALIASES = {
     "proprietary": "LicenseRef-proprietary",
     "other proprietary license": "LicenseRef-proprietary",
     "commercial": "LicenseRef-proprietary",
+    "commons clause": "LicenseRef-Commons-Clause",
+    "free for educational use": "LicenseRef-non-commercial",
+    "free for home use": "LicenseRef-non-commercial",
+    "free for non commercial use": "LicenseRef-non-commercial",
+    "free to use but restricted": "LicenseRef-proprietary",
     "all rights reserved": "LicenseRef-proprietary",
 }
 
@@ -250,6 +287,29 @@ def license_type(licenses: Iterable[str]) -> LicenseType:
 def effective(text: str, of_folder: Iterable[str]) -> tuple[str, ...]:
     """Return the licences of a file: those that its header names, else those that hold for its folder."""
     return from_header(text) or tuple(of_folder)
+
+
+def agreed(stated: Iterable[str], text: Iterable[str]) -> tuple[str, ...]:
+    """Return what holds where metadata states one thing and the licence text beside it is another.
+
+    The metadata, which alone can offer a choice; the text, where it says more (`BSD` says less than its text); and
+    both, where the text restricts by what the metadata does not name.
+
+    Args:
+        stated: What metadata states.
+        text: What the text is.
+    """
+    metadata, texts = tuple(stated), tuple(text)
+    if not metadata or (texts and all(name.startswith("LicenseRef-") for name in metadata)):
+        return texts or metadata
+    named = {_family(name) for expression in metadata for name in re.findall(r"[^\s()]+", expression)}
+    unnamed = [one for one in texts if not _permissive(one) and _family(one.partition(" ")[0]) not in named]
+    return combined(metadata, unnamed)
+
+
+def _family(name: str) -> str:
+    """Return an identifier without its version: a `GPL-2.0-or-later` comes with the text of version 2 or of 3."""
+    return re.sub(r"-\d.*", "", name.removeprefix("LicenseRef-")).upper()
 
 
 def combined(*groups: Iterable[str]) -> tuple[str, ...]:
@@ -381,18 +441,34 @@ def _of_metadata(text: str) -> tuple[str, ...]:
     alias = _ALIASES.get(_words(text))
     if alias:
         return (alias,)
-    tree = _parse(text)
+    clauses = _clauses(_words(text))
+    tree = _parse(text) or _parse_choice(text)
     if tree is None and "/" in text and " " not in text.strip("/"):
         tree = _parse(" OR ".join(text.split("/")))  # Cargo before 2018, Ruby
     if tree is None:
-        tree = _of_words(text)
-    return _split(tree) if tree is not None else from_text(text)
+        plain = re.sub(r"\W*\b(?:with|and|plus)?\W*(?:the )?commons[ -]clause\W*", "", text, flags=re.IGNORECASE)
+        tree = _of_words(plain)
+    return combined(_split(tree) if tree is not None else from_text(text), clauses)
+
+
+def _parse_choice(expression: str) -> Any:
+    """Read an expression with names that are not known, as long as one is: they are licences all the same."""
+    names = [name for name in re.findall(r"[^\s()]+", expression) if name.upper() not in ("AND", "OR", "WITH")]
+    unknown = {name for name in names if _identifier(name) is None and re.fullmatch(r"[A-Za-z0-9.+-]+", name)}
+    if len(unknown) == len({*names}) or not re.search(r"\b(?:AND|OR)\b", expression):
+        return None
+    return _parse(re.sub(r"[^\s()]+", lambda one: f"LicenseRef-{one[0]}" if one[0] in unknown else one[0], expression))
 
 
 def _of_words(text: str) -> Any:
     """Read a choice or a list written in words: `MIT license or Apache License 2.0`, Debian's `Expat, and GPL-2+`."""
-    clean = re.sub(r",?\s+and\s+", " AND ", text, flags=re.IGNORECASE)
+    text, dual = re.subn(r"^\W*(?:dual|double)[ -](?:licen[cs]ed\W*)?(?:under\W+)?", "", text, flags=re.IGNORECASE)
+    if dual:
+        text = re.sub(r"\s*(?:/|&|\+|,|\band\b)\s*", " or ", text, flags=re.IGNORECASE)
+    clean = re.sub(r",?\s+and\s+|\s*[&;]\s*", " AND ", text, flags=re.IGNORECASE)
     clean = re.sub(r",?\s+or\s+(?!later)|\s*\|\|?\s*", " OR ", clean, flags=re.IGNORECASE)
+    if " OR " not in clean:
+        clean = re.sub(r"\s*,\s*", " AND ", clean)
     if " AND " in clean and " OR " in clean and "(" in clean:
         return None
     alternatives: list[Any] = []
@@ -412,19 +488,16 @@ def from_package_file(path: str, data: bytes) -> tuple[str, ...]:
         data: Its bytes.
     """
     name = path.rpartition("/")[2]
-    text = data.decode("utf-8", "replace")
+    text = data.decode("utf-8-sig", "replace")
     try:
         if name == "package.json":
             return _of_package_json(json.loads(text))
         if name in ("PKG-INFO", "METADATA"):
             return _of_core_metadata(data)
         if name == "Cargo.toml":
-            stated = tomllib.loads(text).get("package", {}).get("license", "")
-            return from_metadata([stated]) if isinstance(stated, str) else ()
+            return _of_cargo(tomllib.loads(text))
         if name == "pyproject.toml":
-            stated = tomllib.loads(text).get("project", {}).get("license", "")
-            stated = stated.get("text", "") if isinstance(stated, dict) else stated
-            return from_metadata([stated]) if isinstance(stated, str) else ()
+            return _of_pyproject(tomllib.loads(text))
         if name == "copyright":
             return from_debian_copyright(text)
     except (ValueError, AttributeError, TypeError):
@@ -432,11 +505,25 @@ def from_package_file(path: str, data: bytes) -> tuple[str, ...]:
     return ()
 
 
+def _of_cargo(value: Mapping[str, Any]) -> tuple[str, ...]:
+    stated = value.get("package", {}).get("license") or value.get("workspace", {}).get("package", {}).get("license")
+    return from_metadata([stated]) if isinstance(stated, str) else ()
+
+
+def _of_pyproject(value: Mapping[str, Any]) -> tuple[str, ...]:
+    project, poetry = value.get("project", {}), value.get("tool", {}).get("poetry", {})
+    stated = project.get("license") or poetry.get("license") or ""
+    stated = stated.get("text", "") if isinstance(stated, dict) else stated
+    field = from_metadata([stated]) if isinstance(stated, str) else ()
+    classifiers = [str(one) for one in project.get("classifiers", []) if str(one).startswith("License ::")]
+    return field or from_metadata(classifiers)
+
+
 def _of_package_json(value: Any) -> tuple[str, ...]:
     stated: Any = cast(Mapping[str, Any], value).get("license")
-    if stated is None:
+    if stated is None or isinstance(stated, list):
         # The old form: a list to choose from.
-        choices = [_name_of(one) for one in value.get("licenses", [])]
+        choices = [_name_of(one) for one in stated or value.get("licenses", [])]
         known = [from_metadata([choice]) for choice in choices]
         simple = [found[0] for found in known if len(found) == 1]
         return (" OR ".join(simple),) if simple and len(simple) == len(known) else combined(*known)
@@ -497,8 +584,10 @@ def _debian_name(name: str) -> str:
 # --- Texts ------------------------------------------------------------------------------------------------------------
 
 _LICENSE_FILE = re.compile(
-    r"(?:^|/)(?:un)?(?:licen[cs]e|copying|notice\.licen[cs]e|mit-licen[cs]e)s?"
-    r"(?:[-_.](?:mit|apache|bsd|gpl|lgpl|mpl|isc|zlib|unlicense|boost|[a-z]*\d[\d.]*|txt|md|rst|html|asl|lesser|the))*$",
+    r"(?:^|/)(?:(?:un)?licen[cs]es?|copying|eula|notice\.licen[cs]e|(?:mit|apache|bsd|a?gpl|lgpl|mpl)[-_.]licen[cs]e)"
+    r"(?:[-_.]?\d[\d.]*)?"
+    r"(?:[-_.](?:mit|apache|bsd|a?gpl|lgpl|mpl|isc|zlib|unlicense|boost|cc0|epl|eupl|elastic|sspl|busl|bsl|polyform|fsl"
+    r"|proprietary|clause|only|or|later|[a-z]*\d[\d.]*|txt|md|markdown|rst|adoc|html|asl|lesser|lib|code|the))*$",
     re.IGNORECASE,
 )
 
@@ -509,8 +598,8 @@ def is_license_file(path: str) -> bool:
 
 
 _GNU_GRANT = re.compile(
-    r"(?<!previously distributed )(?:under the terms of|under|covered by|subject to) (?:the )?(?:terms of )?(?:the )?"
-    r"(?:version \d(?: \d)? of )?(?:the )?gnu (?P<family>lesser |library |library or lesser |affero )?"
+    r"(?<!previously distributed )(?:under the terms of|under|covered by|subject to) (?:the )?(?:terms of )?"
+    r"(?:either )?(?:the )?(?:version \d(?: \d)? of )?(?:the )?gnu (?P<family>lesser |library |library or lesser |affero )?"
     r"(?:general )?public licen[cs]e"
 )
 _GNU_TITLE = re.compile(
@@ -519,9 +608,28 @@ _GNU_TITLE = re.compile(
 )
 
 
+# The title of a text that does not stand at its beginning: with its date, which no mention has.
+_GNU_DATED = re.compile(
+    r"gnu (?P<family>lesser |library |affero )?general public license version (?P<version>\d)(?: (?P<minor>1))?"
+    r" \d{0,2} ?(?:june|november|february) (?:19|20)\d\d"
+)
+_GNU_SHORT = re.compile(
+    r"\b(?:under|licen[cs]ed?|released)(?: (?:the|under|terms|of|a|as|is|gnu))* (?P<family>[al])?gpl(?: licen[cs]e)?"
+    r"(?: version)? ?v? ?(?P<version>\d)?(?: (?P<minor>\d)\b)?(?! ?compatible)"
+)
+"""Grants by the short name, as headers have them: `released under the GPL v3`, `License: LGPL 2.1 or later`."""
+
+
 _APACHE = re.compile(
     r"apache license version 2 0 january 2004"
     r"|under (?:the )?(?:terms of )?(?:the )?apache (?:software )?license (?:version )?v?2"
+    r"|either (?:of )?(?:the )?apache license (?:version )?v?2|apache org licenses license 2 0"
+)
+_MIT_OR_GPL = re.compile(r"\blicen[cs]ed under (?:the )?mit (?:licen[cs]e )?(?:or|and) (?:the )?gpl")
+_MIT = re.compile(
+    r"\b(?:released|licensed|available|distributed|is) under (?:the )?(?:terms of (?:either )?(?:the )?)?"
+    r"mit licen[cs]e\b"
+    r"|or (?:the )?mit licen[cs]e(?: http| at your option| \S+ mit)|opensource org licenses mit\b"
 )
 
 
@@ -544,12 +652,12 @@ def from_text(text: str) -> tuple[str, ...]:
             found.add("X11")
         else:
             found.add("MIT" if notice else "MIT-0")
-    if re.search(
-        r"\b(?:released|licensed|available|distributed|is) under (?:the )?(?:terms of the )?mit licen[cs]e\b", words
-    ):
+    if _MIT.search(words):
         found.add("MIT")
     if "redistribution and use in source and binary forms with or without modification are permitted" in words:
-        if "advertising materials mentioning features" in words:
+        if "how to obtain complete source code for the" in words:
+            found.add("Sleepycat")
+        elif "advertising materials mentioning features" in words:
             found.add("BSD-4-Clause")
         elif "endorse or promote products" in words or "neither the name" in words:
             found.add("BSD-3-Clause")
@@ -562,10 +670,43 @@ def from_text(text: str) -> tuple[str, ...]:
     for phrase, name in _PHRASES.items():
         if phrase in words:
             found.add(name)
+    if _MIT_OR_GPL.search(words):
+        found = (found - {"MIT"}) | {"LicenseRef-GPL OR MIT"}
     found |= _gnu(words)
+    for line in _SPDX_STATED.findall(text[:HEADER_CHARACTERS]):
+        found.update(_of_spdx(line))
     if len(found) > 1 and _either(words[:1500]):
-        return (" OR ".join(sorted(found)),)
-    return tuple(sorted(found))
+        found = {" OR ".join(sorted(found))}
+    return combined(found, _clauses(words))
+
+
+def _clauses(words: str) -> tuple[str, ...]:
+    """Return the `CLAUSES` that stand in a text."""
+    return tuple(name for name, pattern in _CLAUSE_PATTERNS.items() if pattern.search(words))
+
+
+_FORBIDDEN = r"(?:may not|must not|shall not|can ?not|not be|not permitted|not allowed|prohibited|forbidden)"
+_AI = r"(?:ai|artificial intelligence|machine learning|(?:large )?language models?|llms?|neural networks?)"
+_CLAUSE_PATTERNS = {
+    "LicenseRef-Commons-Clause": re.compile(r"\bcommons clause\b"),
+    "LicenseRef-no-ai": re.compile(
+        r"\b(?:software|code|files?|works?|program|project|repository|materials?|contents?|you|licensee)\b"
+        rf"(?: \w+){{0,8}} {_FORBIDDEN}(?: \w+){{0,10}} (?:train\w*|datasets?|fine tun\w+|mining)"
+        rf"(?: \w+){{0,10}} {_AI}\b"
+        rf"|\b(?:use|train|training)\b(?: \w+){{0,12}} {_AI}(?: \w+){{0,10}} (?:is|are) (?:\w+ ){{0,2}}{_FORBIDDEN}\b"
+        r"|\bno ai (?:clause|training|licen[cs]e)\b"
+    ),
+    "LicenseRef-non-commercial": re.compile(
+        r"\b(?:only|solely|exclusively|limited to|restricted to|free)(?: \w+){0,6} "
+        r"(?<!commercial and )(?<!commercial or )non ?commercial (?:\w+ ){0,3}(?:use|purpose)"
+        r"|\bcommercial use (?:\w+ ){0,3}(?:prohibited|forbidden|not permitted|not allowed)|\bno commercial use\b"
+        r"|\b(?:may|must|shall) not be used (?:\w+ ){0,4}commercial"
+    ),
+    "LicenseRef-proprietary": re.compile(
+        r"\bunauthori[sz]ed (?:copying|use|reproduction|distribution)(?: \w+){0,12} (?:prohibited|forbidden)\b"
+        r"|\bproprietary and confidential\b|\bconfidential and proprietary\b"
+    ),
+}
 
 
 def _either(words: str) -> bool:
@@ -596,6 +737,24 @@ _PHRASES = {
     "eclipse public license v 1 0": "EPL-1.0",
     "eclipse public license v 2 0": "EPL-2.0",
     "eclipse public license 2 0": "EPL-2.0",
+    "eclipse public license v1 0": "EPL-1.0",
+    "eclipse public license v2 0": "EPL-2.0",
+    "eclipse public license version 2 0": "EPL-2.0",
+    "common development and distribution license": "LicenseRef-CDDL",
+    "common public attribution license version 1 0": "CPAL-1.0",
+    "elastic license 2 0": "Elastic-2.0",
+    "european union public licence v 1 2": "EUPL-1.2",
+    "functional source license version": "LicenseRef-FSL",
+    "hippocratic license": "Hippocratic-2.1",
+    "microsoft limited public license": "MS-LPL",
+    "microsoft reciprocal license": "MS-RL",
+    "open software license osl v 3 0": "OSL-3.0",
+    "polyform ": "LicenseRef-PolyForm",
+    "open rail m": "LicenseRef-RAIL",
+    "openrail m": "LicenseRef-RAIL",
+    "responsible ai licen": "LicenseRef-RAIL",
+    "under cc by nc": "LicenseRef-CC-BY-NC",
+    "creative commons attribution noderivatives": "CC-BY-ND-4.0",
     "common development and distribution license cddl version 1 0": "CDDL-1.0",
     "common development and distribution license cddl version 1 1": "CDDL-1.1",
     "the artistic license 2 0": "Artistic-2.0",
@@ -614,6 +773,10 @@ def _gnu(words: str) -> set[str]:
     title = _GNU_TITLE.match(words)
     if title:
         found.add(_gnu_name(title["family"], f"{title['version']}.{title['minor'] or '0'}", later=False))
+        return found
+    for dated in _GNU_DATED.finditer(words):
+        found.add(_gnu_name(dated["family"], f"{dated['version']}.{dated['minor'] or '0'}", later=False))
+    if found:
         return found
     for grant in _GNU_GRANT.finditer(words):
         after = words[grant.start() : grant.end() + 300]
@@ -635,6 +798,9 @@ def _gnu_name(family: str | None, number: str, *, later: bool) -> str:
 # --- Headers ----------------------------------------------------------------------------------------------------------
 
 _SPDX_LINE = re.compile(r"^\W*SPDX-License-Identifier:\s*([^\n*]+?)\s*(?:\*/|-->|#\}|$)", re.IGNORECASE)
+_SPDX_STATED = re.compile(r"^\W*SPDX-License-Identifier:\s*([^\n]+?)\s*$", re.IGNORECASE | re.MULTILINE)
+_LICENSE_LINE = re.compile(r"^\W*(?:@licen[cs]e\b:?|licen[cs]e:)[ \t]+([^\n*]{2,80}?)\W*$", re.IGNORECASE)
+_LICENSE_VARIABLE = re.compile(r"^__licen[cs]e__\s*=\s*['\"]([^'\"\n]{2,80})['\"]", re.MULTILINE)
 _BEFORE_HEADER = re.compile(
     r"^\s*(?:package\s+[\w.]+;?|['\"]use strict['\"];?|<\?xml.*\?>|<\?php|#region.*|#endregion.*|#pragma.*|#nullable.*"
     r"|@charset.*|extern alias.*)\s*$"
@@ -677,10 +843,29 @@ def from_header(text: str) -> tuple[str, ...]:
     """
     head = header(text)
     stated: list[str] = []
+    named: list[str] = _LICENSE_VARIABLE.findall(text[:HEADER_CHARACTERS])
     for line in head.splitlines():
-        found = _SPDX_LINE.match(line)
-        if found:
-            known = from_metadata([found[1]])
-            # An identifier that is not known is a licence all the same, and must not pass for none.
-            stated += known or ["LicenseRef-" + (re.sub(r"[^A-Za-z0-9.]+", "-", found[1]).strip("-") or "unknown")]
-    return combined(stated) if stated else from_text(head)
+        if found := _SPDX_LINE.match(line):
+            stated += _of_spdx(found[1])
+        elif found := _LICENSE_LINE.match(line):
+            named.append(found[1])
+    words = _words(head)
+    if stated:
+        return combined(stated, _clauses(words))
+    return from_text(head) or from_metadata(named) or _by_short_name(words)
+
+
+def _of_spdx(expression: str) -> tuple[str, ...]:
+    # An identifier that is not known is a licence all the same, and must not pass for none.
+    unknown = "LicenseRef-" + (re.sub(r"[^A-Za-z0-9.]+", "-", expression).strip("-") or "unknown")
+    return from_metadata([expression]) or (unknown,)
+
+
+def _by_short_name(words: str) -> tuple[str, ...]:
+    found = _GNU_SHORT.search(words)
+    if not found:
+        return ()
+    family = {"a": "affero", "l": "lesser"}.get(found["family"] or "")
+    later = re.match(r" or (?:at your option )?(?:any )?(?:later|newer)", words[found.end() :]) is not None
+    number = f"{found['version']}.{found['minor'] or '0'}" if found["version"] else ""
+    return (_gnu_name(family, number, later=later),)

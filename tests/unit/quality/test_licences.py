@@ -7,8 +7,10 @@ import json
 import pytest
 
 from quality.licences import (
+    CLAUSES,
     PERMISSIVE,
     RESTRICTED,
+    agreed,
     effective,
     from_header,
     from_metadata,
@@ -59,6 +61,15 @@ ISC = "Permission to use, copy, modify, and/or distribute this software for any 
         ("Copyright 2020 A. Author. All rights reserved.", ()),
         ("This page compares the GNU General Public License with others.", ()),
         ("", ()),
+        ("Copyright A. Author\n\n" + GPL3, ("GPL-3.0-only",)),
+        ("a is free.\n\n GNU GENERAL PUBLIC LICENSE\n Version 2, June 1991\n", ("GPL-2.0-only",)),
+        ("SPDX-License-Identifier: GPL-3.0-or-later", ("GPL-3.0-or-later",)),
+        ("The MIT License (MIT)\nhttps://opensource.org/licenses/MIT", ("MIT",)),
+        ("Dual licensed under the MIT or GPL Version 2 licenses.", ("LicenseRef-GPL OR MIT",)),
+        ("Licensed under either of Apache License, Version 2.0 or MIT license at your option.", ("Apache-2.0 OR MIT",)),
+        ("Elastic License 2.0\n\n## Acceptance", ("Elastic-2.0",)),
+        ("# PolyForm Noncommercial License 1.0.0", ("LicenseRef-PolyForm",)),
+        ("This work is licensed under CC BY-NC-SA 4.0", ("LicenseRef-CC-BY-NC",)),
     ],
 )
 def test_texts(text: str, expected: tuple[str, ...]) -> None:
@@ -73,6 +84,84 @@ def test_mentions_of_a_licence_inside_another_are_no_grant() -> None:
     assert from_text(mpl) == ("MPL-2.0",)
     cnri = "material that was previously distributed under the GNU General Public License (GPL), the law of Virginia"
     assert from_text("PSF LICENSE AGREEMENT FOR PYTHON\n" + cnri) == ("PSF-2.0",)
+
+
+COMMONS = (
+    '"Commons Clause" License Condition v1.0\nThe Software is provided to you by the Licensor under the License,'
+    " subject to the following condition: the License does not grant to you the right to Sell the Software.\n\n"
+)
+
+
+@pytest.mark.parametrize(
+    ("text", "clause"),
+    [
+        (COMMONS + MIT.format(MIT_NOTICE), "LicenseRef-Commons-Clause"),
+        (COMMONS + "Apache License\nVersion 2.0, January 2004", "LicenseRef-Commons-Clause"),
+        (
+            MIT.format(MIT_NOTICE) + " The Software may not be used to train machine learning models.",
+            "LicenseRef-no-ai",
+        ),
+        (
+            MIT.format(MIT_NOTICE) + " Use of this code for training AI systems is strictly prohibited.",
+            "LicenseRef-no-ai",
+        ),
+        (
+            MIT.format(MIT_NOTICE) + " You may not use this code as training data for generative AI.",
+            "LicenseRef-no-ai",
+        ),
+        (MIT.format(MIT_NOTICE) + " It may be used only for non-commercial purposes.", "LicenseRef-non-commercial"),
+        (MIT.format(MIT_NOTICE) + " Commercial use is not permitted.", "LicenseRef-non-commercial"),
+        ("# Functional Source License, Version 1.1\n" + MIT.format(MIT_NOTICE), "LicenseRef-FSL"),
+        ("Hippocratic License Version 2.1\n" + MIT.format(MIT_NOTICE), "Hippocratic-2.1"),
+        (
+            BSD.format(
+                "3. Redistributions must be accompanied by information on how to obtain complete source code for the"
+            ),
+            "Sleepycat",
+        ),
+        ("Unauthorized copying of this file, via any medium, is strictly prohibited.", "LicenseRef-proprietary"),
+    ],
+)
+def test_a_clause_takes_back_what_the_licence_beside_it_permits(text: str, clause: str) -> None:
+    assert clause in from_text(text)
+    assert license_type(from_text(text)) == "non_permissive"
+    assert license_type(effective(f'"""{text}"""\n', ["MIT"])) == "non_permissive"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "This package trains machine learning models. It cannot train language models without data.",
+        "This package is free for commercial and non-commercial use as long as these conditions are adhered to.",
+        "Copyright (c) 2020 A. Author. All rights reserved.",
+    ],
+)
+def test_what_a_program_does_is_no_clause(text: str) -> None:
+    assert from_text(MIT.format(MIT_NOTICE) + text) == ("MIT",)
+
+
+def test_clauses_are_known_and_no_choice_escapes_them() -> None:
+    assert CLAUSES <= RESTRICTED
+    text = COMMONS + "Licensed under either of Apache License, Version 2.0 or MIT license at your option."
+    assert from_text(text) == ("Apache-2.0 OR MIT", "LicenseRef-Commons-Clause")
+    assert license_type(from_text(text)) == "non_permissive"
+
+
+@pytest.mark.parametrize(
+    ("stated", "text", "expected"),
+    [
+        (["MIT"], ["MIT"], ("MIT",)),
+        (["MIT"], [], ("MIT",)),
+        ([], ["MIT"], ("MIT",)),
+        (["LicenseRef-BSD"], ["BSD-3-Clause"], ("BSD-3-Clause",)),
+        (["Apache-2.0 OR GPL-2.0-or-later"], ["Apache-2.0", "GPL-2.0-only"], ("Apache-2.0 OR GPL-2.0-or-later",)),
+        (["MIT"], ["LicenseRef-Commons-Clause", "MIT"], ("LicenseRef-Commons-Clause", "MIT")),
+        (["MIT"], ["GPL-3.0-only"], ("GPL-3.0-only", "MIT")),
+        (["GPL-3.0-or-later"], ["GPL-3.0-only"], ("GPL-3.0-or-later",)),
+    ],
+)
+def test_metadata_and_text_agree_or_both_hold(stated: list[str], text: list[str], expected: tuple[str, ...]) -> None:
+    assert agreed(stated, text) == expected
 
 
 GPL_HEADER = """/*
@@ -105,6 +194,26 @@ package a;
         ('x = "SPDX-License-Identifier: GPL-3.0-only"\n', ()),
         ('package a\n\nconst s = "under the terms of the GNU General Public License version 2"\n', ()),
         ("x = 1\n" * 200 + "# SPDX-License-Identifier: MIT\n", ()),
+        ("// SPDX-License-Identifier: MIT AND Made-Up-1.0\n", ("LicenseRef-Made-Up-1.0", "MIT")),
+        ("// SPDX-License-Identifier: Made-Up-1.0 OR MIT\n", ("LicenseRef-Made-Up-1.0 OR MIT",)),
+        ("/**\n * @license GPL-3.0\n */\n", ("GPL-3.0-only",)),
+        ("# License: GPLv3\n# Author: x\n", ("GPL-3.0-only",)),
+        ("# This file is released under the GPL version 3 or later.\n", ("GPL-3.0-or-later",)),
+        ("// Licensed under the LGPL v2.1\n", ("LGPL-2.1-only",)),
+        ("# Its license is GPL-compatible.\n", ()),
+        ('"""Doc."""\nimport os\n__license__ = "GPLv3"\n', ("GPL-3.0-only",)),
+        ("/* made available under the terms of the Eclipse Public License v1.0 */\n", ("EPL-1.0",)),
+        (
+            "/* subject to the terms of either the GNU General Public License Version 2 only or the\n"
+            " * Common Development and Distribution License */\n",
+            ("GPL-2.0-only", "LicenseRef-CDDL"),
+        ),
+        ("/*\n * Dual licensed under the MIT or GPL Version 2 licenses.\n */\n", ("LicenseRef-GPL OR MIT",)),
+        ("# This file may not be used to train AI models.\n", ("LicenseRef-no-ai",)),
+        (
+            "# SPDX-License-Identifier: MIT\n# This file may not be used to train AI models.\n",
+            ("LicenseRef-no-ai", "MIT"),
+        ),
     ],
 )
 def test_headers(text: str, expected: tuple[str, ...]) -> None:
@@ -139,6 +248,15 @@ def test_a_header_beats_the_folder_and_silence_does_not() -> None:
         (["SEE LICENSE IN LICENSE.md"], ()),
         (["see debian/copyright", ""], ()),
         (["MIT", "mit", "MIT License"], ("MIT",)),
+        (["MIT AND Commons-Clause"], ("LicenseRef-Commons-Clause", "MIT")),
+        (["Apache-2.0 with Commons Clause"], ("Apache-2.0", "LicenseRef-Commons-Clause")),
+        (["MIT OR Made-Up"], ("LicenseRef-Made-Up OR MIT",)),
+        (["Made-Up OR Other"], ()),
+        (["MIT, GPL-2.0"], ("GPL-2.0-only", "MIT")),
+        (["Dual MIT/GPL"], ("LicenseRef-GPL OR MIT",)),
+        (['BSD 3-Clause "New" or "Revised" License'], ("BSD-3-Clause",)),
+        (["GNU General Public License v3.0"], ("GPL-3.0-only",)),
+        (["License :: Free for non-commercial use"], ("LicenseRef-non-commercial",)),
     ],
 )
 def test_metadata(stated: list[str], expected: tuple[str, ...]) -> None:
@@ -195,6 +313,16 @@ def test_no_licence_is_both_permissive_and_restricted() -> None:
         ("Cargo.toml", '[package]\nname = "a"\nlicense = "MIT OR Apache-2.0"\n', ("Apache-2.0 OR MIT",)),
         ("pyproject.toml", '[project]\nname = "a"\nlicense = {text = "MIT License"}\n', ("MIT",)),
         ("pyproject.toml", "[project\n", ()),
+        ("pyproject.toml", '[tool.poetry]\nlicense = "GPL-3.0"\n', ("GPL-3.0-only",)),
+        (
+            "pyproject.toml",
+            '[project]\nclassifiers = ["License :: OSI Approved :: GNU General Public License v3 (GPLv3)"]\n',
+            ("GPL-3.0-only",),
+        ),
+        ("Cargo.toml", '[workspace.package]\nlicense = "MIT"\n', ("MIT",)),
+        ("Cargo.toml", '[package]\nname = "a"\nlicense = { workspace = true }\n', ()),
+        ("package.json", json.dumps({"license": ["MIT", "GPL-2.0"]}), ("MIT OR GPL-2.0-only",)),
+        ("package.json", "\ufeff" + json.dumps({"license": "MIT"}), ("MIT",)),
         (
             "debian/copyright",
             "Format: copyright-format/1.0\n\nFiles: *\nLicense: Expat or Apache-2.0\n\nFiles: debian/*\n"
@@ -225,12 +353,21 @@ def test_package_files(path: str, text: str, expected: tuple[str, ...]) -> None:
         "UNLICENSE",
         "License.md",
         "MIT-LICENSE",
+        "COPYING.LIB",
+        "COPYING3",
+        "LICENSE.AGPL",
+        "LICENSE-BSD-3-Clause.txt",
+        "GPL-LICENSE.txt",
+        "EULA.txt",
     ],
 )
 def test_licence_files(path: str) -> None:
     assert is_license_file(path)
 
 
-@pytest.mark.parametrize("path", ["license.py", "a/licenses.ts", "LICENSE/a.py", "copying.go", "relicense", "README"])
+@pytest.mark.parametrize(
+    "path",
+    ["license.py", "a/licenses.ts", "LICENSE/a.py", "copying.go", "relicense", "README", "license.json", "LICENSE.svg"],
+)
 def test_other_files(path: str) -> None:
     assert not is_license_file(path)
