@@ -32,6 +32,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache, cached_property
+from importlib.resources import files
 from pathlib import Path
 from typing import Any, Literal, cast
 
@@ -743,7 +744,7 @@ def _parameters(code: str, entry: str) -> tuple[str, ...]:
 
 @cache
 def _shipped_trivial() -> tuple[str, ...]:
-    return tuple(_snippets(Path(__file__).with_name("trivial_solutions.txt").read_text("utf-8")))
+    return tuple(_snippets(files("quality").joinpath("trivial_solutions.txt").read_text("utf-8")))
 
 
 def _snippets(text: str) -> list[str]:
