@@ -599,8 +599,8 @@ def is_license_file(path: str) -> bool:
 
 _GNU_GRANT = re.compile(
     r"(?<!previously distributed )(?:under the terms of|under|covered by|subject to) (?:the )?(?:terms of )?"
-    r"(?:either )?(?:the )?(?:version \d(?: \d)? of )?(?:the )?gnu (?P<family>lesser |library |library or lesser |affero )?"
-    r"(?:general )?public licen[cs]e"
+    r"(?:either )?(?:the )?(?:version \d(?: \d)? of )?(?:the )?gnu "
+    r"(?P<family>lesser |library |library or lesser |affero )?(?:general )?public licen[cs]e"
 )
 _GNU_TITLE = re.compile(
     r"^\W*(?:the )?gnu (?P<family>lesser |library |affero )?general public license version (?P<version>\d)"
