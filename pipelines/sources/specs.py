@@ -34,7 +34,8 @@ class Source(BaseModel):
         include: Globs of paths to read; all when empty. `*` stays within a folder, `**` does not, a pattern without
             `/` matches file names in any folder.
         exclude: Globs of paths to leave out.
-        license: SPDX expression used where the source states no licence that can be recognised.
+        license: SPDX expression used where the source states no licence that can be recognised (a table's row that
+            names one keeps what it names).
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)

@@ -239,6 +239,9 @@ def _python(column: Any) -> list[Any]:
     column = _plain(column)
     if pa.types.is_timestamp(column.type):
         column = column.cast(pa.timestamp("us", tz=column.type.tz), safe=False)
+    if pa.types.is_binary(column.type) or pa.types.is_large_binary(column.type):
+        # Names, of a writer that did not say that its bytes are text.
+        return [None if value is None else value.decode("utf-8", "backslashreplace") for value in column.to_pylist()]
     try:
         return column.to_pylist()
     except (UnicodeDecodeError, ValueError, OverflowError):
