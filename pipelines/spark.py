@@ -21,6 +21,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from py4j.protocol import Py4JJavaError
 from pyspark import SparkContext
 from pyspark.errors import PySparkException
 from pyspark.sql import SparkSession
@@ -148,9 +149,8 @@ def session(
     try:
         if not local:
             _await_executor(spark, master, memory)
-        yield spark
-    except PySparkException as error:
-        raise Failure(f"a Spark job failed: {_cause(str(error))}") from error
+        with _told():
+            yield spark
     finally:
         spark.stop()
         _end_jvm()
@@ -273,11 +273,23 @@ def _tail(log: Path, lines: int = 15) -> str:
     return "\n".join([line for line in text.splitlines() if line.strip() and not line.startswith("\tat ")][-lines:])
 
 
+@contextmanager
+def _told() -> Iterator[None]:
+    try:
+        yield
+    except (PySparkException, Py4JJavaError) as error:
+        raise Failure(f"a Spark job failed: {_cause(str(error))}") from error
+
+
 def _cause(message: str) -> str:
-    """Return the end of the Python traceback in a Spark error, or its first lines."""
+    """Return the end of the Python traceback in a Spark error, or what was done and the innermost cause."""
     python = message.rpartition("Traceback (most recent call last):")[2] if "Traceback" in message else ""
-    lines = [line for line in (python or message).splitlines() if line.strip() and not line.startswith("\tat ")]
-    return "\n".join(lines[-12:] if python else lines[:6])
+    lines = [line.strip() for line in (python or message).splitlines() if line.strip()]
+    lines = [line for line in lines if not line.startswith(("at ", "..."))]
+    if python:
+        return "\n".join(lines[-12:])
+    causes = [line for line in lines if line.startswith("Caused by: ")]
+    return "\n".join(dict.fromkeys([*lines[:6], *causes[-1:]]))
 
 
 @contextmanager
@@ -287,6 +299,9 @@ def watched(spark: SparkSession, description: str) -> Iterator[None]:
     Args:
         spark: The session they run in.
         description: What they do, in a few words.
+
+    Raises:
+        Failure: One failed; the message is as that of `session`.
     """
     tracker: Any = spark.sparkContext.statusTracker()
     done = threading.Event()
@@ -309,7 +324,8 @@ def watched(spark: SparkSession, description: str) -> Iterator[None]:
     thread.start()
     start = time.monotonic()
     try:
-        yield
+        with _told():
+            yield
         bar.total = sum(tasks for tasks, _ in seen.values())
         bar.update(bar.total - bar.n)
     finally:

@@ -27,7 +27,8 @@ UNCALLED = {"analysis": {"tree_sitter", "great_expectations"}, "train": {"tree_s
 # Imported by the libraries themselves: Spark and great-expectations hand tables over as pandas; and beside Spark,
 # great-expectations imports Spark's remote client, which ends the whole interpreter with exit code 0 where it does not
 # find gRPC and `__main__` is no file (a notebook, `python -c`).
-INDIRECT = {"pandas", "grpcio", "grpcio-status", "googleapis-common-protos"}
+# datatrove imports regex, and asks for it in its extras only.
+INDIRECT = {"pandas", "grpcio", "grpcio-status", "googleapis-common-protos", "regex"}
 GRAMMARS = {
     spec.partition(":")[0] for row in LANGUAGES.values() for spec in (row.grammar, *row.grammar_by_extension.values())
 }
