@@ -15,10 +15,12 @@ What always holds:
 
 from __future__ import annotations
 
+import json
 import shutil
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -34,7 +36,7 @@ from pipelines.inspection import INSPECTED_SCHEMA, Inspection, inspect_batches
 from pipelines.near import near_edges
 from pipelines.sources import Source, SourceRead, read_sources
 from pipelines.staging import source_table, stage
-from quality.artifacts import check_place, creating, read_manifest
+from quality.artifacts import check_place, creating, fingerprint, read_manifest, write_atomically
 from quality.contracts import check_streams
 from quality.documents import (
     CHECKABLE_SCHEMA,
@@ -52,6 +54,8 @@ from quality.progress import say
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
+
+    from pipelines.streaming import Slurm
 
 CORPUS_VERSION = 2
 """Goes up with any change that may change a corpus built from the same sources and settings; part of the identity."""
@@ -75,7 +79,7 @@ def corpus_identity(reads: Sequence[SourceRead], settings: CorpusSettings) -> di
             }
             for read in reads
         ],
-        "settings": settings.model_dump(mode="json"),
+        "settings": settings.identity(),
     }
 
 
@@ -232,17 +236,47 @@ def _check(
 # --- The whole --------------------------------------------------------------------------------------------------------
 
 
-def _build_on(
-    spark: SparkSession, scratch: Path, out: Path, inspection: Inspection, unread: list[dict[str, Any]]
-) -> dict[str, Any]:
-    """Run the steps on staged files, write the artifact's files below `out`, and return its counts."""
+_DONE = "_SUCCESS"
+"""The mark that Spark leaves in a folder that it has written whole."""
+
+
+def _inspect_by_spark(spark: SparkSession, scratch: Path, inspection: Inspection) -> None:
     from pipelines.spark import watched
 
-    settings = inspection.settings
-    checkpoint = str(scratch / "inspected")
     with watched(spark, "classifying and filtering"):
-        inspected(spark.read.parquet(str(scratch / "raw")), inspection).write.parquet(checkpoint)
-    files = spark.read.parquet(checkpoint)
+        rows = inspected(spark.read.parquet(str(scratch / "raw")), inspection)
+        rows.write.mode("overwrite").parquet(str(scratch / "inspected"))
+
+
+def _inspect_by_datatrove(
+    scratch: Path, inspection: Inspection, streaming: Streaming, identity: Mapping[str, Any]
+) -> None:
+    from pipelines.streaming import EachPart, run_streaming
+
+    out = scratch / "inspected"
+    out.mkdir(exist_ok=True)
+    parts = sorted((scratch / "raw").glob("*.parquet"))
+    step = EachPart(parts, out, partial(inspect_batches, inspection=inspection), INSPECTED_SCHEMA)
+    run_streaming(
+        [step],
+        len(parts),
+        scratch / "streaming",
+        identity,
+        workers=streaming.workers,
+        slurm=streaming.slurm,
+        description="classifying and filtering",
+    )
+    (out / _DONE).touch()
+
+
+def _build_on(
+    spark: SparkSession, scratch: Path, out: Path, settings: CorpusSettings, unread: list[dict[str, Any]]
+) -> dict[str, Any]:
+    """Run the steps on inspected files, write the artifact's files below `out`, and return its counts."""
+    from pipelines.spark import watched
+
+    files = spark.read.parquet(str(scratch / "inspected"))
+    scratch = scratch / "later"
     _refuse_nothing(files, settings)
     with watched(spark, "near duplicates"):
         decided = _decided(files, settings, scratch)
@@ -353,6 +387,19 @@ def _counts(
     }
 
 
+@dataclass(frozen=True)
+class Streaming:
+    """How datatrove runs the per-file step; no part of what is made.
+
+    Args:
+        workers: Tasks at a time; None for one a core here, and for no limit on Slurm.
+        slurm: Run as a Slurm job array; None for this machine.
+    """
+
+    workers: int | None = None
+    slurm: Slurm | None = None
+
+
 def build(
     sources: Sequence[Source | str],
     out: Path | str,
@@ -362,6 +409,8 @@ def build(
     master: str = "local[*]",
     memory: str = "2g",
     spark: SparkSession | None = None,
+    streaming: Streaming | None = None,
+    work: Path | None = None,
     command: str = "",
 ) -> dict[str, Any]:
     """Build a corpus.
@@ -374,13 +423,18 @@ def build(
         master: Where Spark runs, when it is started here.
         memory: The heap of Spark's driver and of each executor, as Java writes it.
         spark: The caller's session; one is started and stopped when None.
+        streaming: Let datatrove run the per-file step, and Spark the rest; None for Spark throughout. The corpus is the
+            same, byte for byte.
+        work: Keep what was read and inspected here until the corpus is done, so that a build that was ended goes on
+            from there; None to keep it beside `out`, from where it goes with the build.
         command: The command line that makes this corpus again.
 
     Returns:
         The manifest.
 
     Raises:
-        BadInput: A source cannot be read (all mistakes), nothing in them is kept, or Java is missing.
+        BadInput: A source or another given file cannot be read (all mistakes), nothing in them is kept, or Java is
+            missing.
         ContractFailed: What was written breaks the document contract; nothing is published.
     """
     settings = settings or CorpusSettings()
@@ -388,29 +442,53 @@ def build(
         bad_input("sources", "none given; name a folder, an archive, a table or a package")
     check_place(out, "corpus")
     if spark is None:
-        from pipelines.spark import find_java
+        from pipelines.spark import check_master, find_java
 
+        check_master(master)
         find_java()
+    inspection = Inspection.of(settings)
     reads = read_sources(sources, cache)
     identity = corpus_identity(reads, settings)
     with creating(out, "corpus", identity, command=command) as draft, ExitStack() as stack:
-        scratch = draft.path / ".scratch"
-        raw = scratch / "raw"
-        raw.mkdir(parents=True)
-        rejects, files, size = stage(reads, raw)
-        say(f"read {files:,} files, {size / 1e6:,.1f} MB, from {len(reads)} sources")
-        if not files:
-            bad_input("sources", "hold no file that can be read")
+        scratch = draft.path / ".scratch" if work is None else work / fingerprint(identity)[:16]
+        scratch.mkdir(parents=True, exist_ok=True)
+        rejects, files, size = _staged(reads, scratch)
+        if streaming is not None and not (scratch / "inspected" / _DONE).is_file():
+            _inspect_by_datatrove(scratch, inspection, streaming, identity)
         if spark is None:
             from pipelines.spark import session
 
             spark = stack.enter_context(session(scratch, master=master, memory=memory))
+        if not (scratch / "inspected" / _DONE).is_file():
+            _inspect_by_spark(spark, scratch, inspection)
+        later = scratch / "later"
+        shutil.rmtree(later, ignore_errors=True)
+        later.mkdir()
         draft.counts |= {
             "files_seen": files + len(rejects),
             "bytes_seen": size + sum(row["length"] for row in rejects),
-            **_build_on(spark, scratch, draft.path, Inspection(settings), rejects),
+            **_build_on(spark, scratch, draft.path, settings, rejects),
         }
         pq.write_table(source_table(reads), draft.path / "sources.parquet")
         stack.close()
         shutil.rmtree(scratch)
+        if work is not None and not any(work.iterdir()):
+            work.rmdir()
     return read_manifest(out, "corpus")
+
+
+def _staged(reads: Sequence[SourceRead], scratch: Path) -> tuple[list[dict[str, Any]], int, int]:
+    """Stage the sources, unless an earlier try did; return what `pipelines.staging.stage` does."""
+    raw, told = scratch / "raw", scratch / "staged.json"
+    if told.is_file():
+        rejects, files, size = json.loads(told.read_text())
+        say(f"going on: {files:,} files were read before")
+        return rejects, files, size
+    shutil.rmtree(raw, ignore_errors=True)
+    raw.mkdir()
+    rejects, files, size = stage(reads, raw)
+    say(f"read {files:,} files, {size / 1e6:,.1f} MB, from {len(reads)} sources")
+    if not files:
+        bad_input("sources", "hold no file that can be read")
+    write_atomically(told, json.dumps([rejects, files, size]))
+    return rejects, files, size

@@ -17,7 +17,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
-from pathlib import PurePosixPath
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 import numpy as np
@@ -27,10 +27,13 @@ from pipelines.corpus_settings import CorpusSettings
 from pipelines.dedup import buckets, shingles
 from pipelines.staging import git_blob_id
 from quality.classify import Classification, classify, decode
+from quality.contamination import Benchmarks
 from quality.documents import DOCUMENT_SCHEMA, SIGNAL_FIELDS
 from quality.filters import Rejected, judge_syntax, judge_text, measure, normalised_hash
 from quality.guard import Stopped, guarded
 from quality.licences import effective, license_type
+from quality.mistakes import BadInput, Mistake
+from quality.opt_out import OptOut
 from quality.provenance import PROVENANCE_FIELDS
 from quality.syntax import TooCostly, parse
 
@@ -45,8 +48,8 @@ INSPECTED_SCHEMA = pa.schema(
         pa.field("stage", pa.string()),  # null for what is kept so far
         pa.field("reason", pa.string()),
         pa.field("detail", pa.string()),
-        pa.field("shingles", pa.list_(pa.int64())),  # uint64, bit by bit
-        pa.field("buckets", pa.list_(pa.int64())),
+        pa.field("shingles", pa.list_(pa.int32())),  # uint32, bit by bit
+        pa.field("buckets", pa.list_(pa.int64())),  # uint64, bit by bit
     ]
 )
 
@@ -92,9 +95,37 @@ class Inspection:
 
     Args:
         settings: The corpus settings.
+        benchmarks: Tasks that no document may hold.
+        opt_out: What is left out because someone asked for it.
     """
 
     settings: CorpusSettings
+    benchmarks: Benchmarks | None = None
+    opt_out: OptOut | None = None
+
+    @classmethod
+    def of(cls, settings: CorpusSettings) -> Inspection:
+        """Read the files that settings name.
+
+        Raises:
+            BadInput: They cannot be read or have mistakes; all are listed.
+        """
+        trivial = settings.trivial_solutions
+        mistakes: list[Mistake] = []
+        benchmarks, opt_out = None, None
+        try:
+            if settings.benchmarks:
+                paths = [Path(file.path) for file in settings.benchmarks]
+                benchmarks = Benchmarks.read(paths, settings.contamination, Path(trivial.path) if trivial else None)
+        except BadInput as error:
+            mistakes += error.mistakes
+        try:
+            opt_out = OptOut.read(Path(settings.opt_out.path)) if settings.opt_out else None
+        except BadInput as error:
+            mistakes += error.mistakes
+        if mistakes:
+            raise BadInput(mistakes)
+        return cls(settings, benchmarks, opt_out)
 
 
 def inspect_file(raw: Mapping[str, Any], inspection: Inspection) -> dict[str, Any]:
@@ -133,6 +164,9 @@ class _Row:
 
 def _inspect(row: _Row, data: bytes, licenses: list[str], inspection: Inspection) -> None:
     settings = inspection.settings
+    asked = inspection.opt_out and inspection.opt_out.reason(row["repo_name"], row["path"])
+    if asked:
+        raise _Out("opt_out", "opted_out", asked)
     most = max(settings.limits_of(language).max_bytes for language in settings.languages)
     if len(data) > most:
         raise _Out("filter", "too_large", f"{len(data)} > {most} bytes")
@@ -142,6 +176,9 @@ def _inspect(row: _Row, data: bytes, licenses: list[str], inspection: Inspection
     _measured(row, text, verdict, settings)
     if row["license_type"] not in settings.licenses:
         raise _Out("licence", row["license_type"], "; ".join(found) or "no licence was found for it")
+    task = inspection.benchmarks and inspection.benchmarks.check(text)
+    if task:
+        raise _Out("contamination", f"{task.part}_of_benchmark", str(task))
     row.facts |= {
         "text": text,
         "content_id": git_blob_id(text.encode("utf-8", "surrogatepass")),
@@ -224,6 +261,6 @@ def inspect_batches(batches: Iterable[pa.RecordBatch], inspection: Inspection) -
         of_text = buckets(sets, near)
         for index, row in enumerate(rows):
             if "text" in row:
-                row["shingles"] = sets.of(index).view(np.int64)
+                row["shingles"] = sets.of(index).view(np.int32)
                 row["buckets"] = of_text[index].view(np.int64)
         yield pa.RecordBatch.from_pylist(rows, INSPECTED_SCHEMA)

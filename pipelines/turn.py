@@ -145,7 +145,14 @@ def stages_of(study: Study, place: Place) -> list[Stage]:
     def corpus(out: Path) -> None:
         from pipelines.corpus import build
 
-        build(_placed(study.sources, place.sources), out, study.corpus, cache=place.cache, command=place.command)
+        build(
+            _placed(study.sources, place.sources),
+            out,
+            study.corpus,
+            cache=place.cache,
+            work=turn / ".corpus",
+            command=place.command,
+        )
 
     def pairs(out: Path) -> None:
         from parallel_mining.mine import mine
@@ -222,7 +229,7 @@ def stages_of(study: Study, place: Place) -> list[Stage]:
             "corpus",
             "read, classify, filter, deduplicate and split the sources",
             (),
-            {"sources": source_identity, "corpus": study.corpus.model_dump(mode="json")},
+            {"sources": source_identity, "corpus": study.corpus.identity()},
             corpus,
         ),
         Stage(

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import shlex
 import sys
 import tomllib
 from pathlib import Path
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import click
+
+if TYPE_CHECKING:
+    from pipelines.corpus import Streaming
 
 EPILOG = """\b
 Examples:
@@ -15,11 +19,16 @@ Examples:
   polymix build pypi:pydash==8.0.5 npm:lodash@4.17.21 --out corpus
   polymix build a.tar.gz rows.parquet git+https://host/owner/name@v1.2 --out corpus --language python --language go
   polymix build src/ --out corpus --license permissive --license no_license
+  polymix build src/ --out corpus --benchmark HumanEval.jsonl.gz --opt-out asked.txt
+  polymix build rows/ --out corpus --master spark://host:7077 --memory 8g --work /shared/work
+  polymix build rows/ --out corpus --streaming local      # datatrove runs the per-file step; the corpus is the same
+  polymix build rows/ --out corpus --streaming slurm --slurm-partition cpu --work /shared/work
 
 \b
 Leaves in --out:
   documents/language=L/split=S/*.parquet   one row a document
   rejects.parquet                          every other file, with stage, reason and detail
+  signals.parquet                          what was measured of each file, whatever the limits said
   clusters.parquet                         which files were duplicates of which document
   sources.parquet, contract.parquet, contract.html, manifest.json
 """
@@ -39,8 +48,26 @@ Leaves in --out:
 @click.option("--validation-share", type=float, help="Share of each language's bytes held out. Default: 0.05.")
 @click.option("--threshold", type=float, help="Jaccard from which files are near duplicates. Default: 0.7.")
 @click.option("--seed", type=int, help="Chooses what is held out. Default: 17.")
+@click.option(
+    "--benchmark",
+    "benchmarks",
+    multiple=True,
+    help="Benchmark file (HumanEval, MBPP, MultiPL-E, ... as JSON Lines or Parquet): documents that hold one of its "
+    "tasks, translated ones too, are rejected; repeat it.",
+)
+@click.option("--opt-out", help="List of repositories, owners and paths to leave out, an entry a line.")
 @click.option("--cache", type=click.Path(path_type=Path), help="Where packages are kept. Default: ~/.cache/polymix.")
-@click.option("--master", default="local[*]", show_default=True, help="Spark master.")
+@click.option("--master", default="local[*]", show_default=True, help="Spark master: local[N] or spark://HOST:PORT.")
+@click.option("--memory", default="2g", show_default=True, help="Heap of Spark's driver and of each executor.")
+@click.option(
+    "--work",
+    type=click.Path(path_type=Path),
+    help="Keep unfinished work here, so that a build that was ended goes on from there; a cluster must see it.",
+)
+@click.option("--streaming", type=click.Choice(["local", "slurm"]), help="Let datatrove run the per-file step.")
+@click.option("--workers", type=int, help="Tasks of --streaming at a time. Default: one a core; on Slurm no limit.")
+@click.option("--slurm-partition", help="Slurm partition, for --streaming slurm.")
+@click.option("--slurm-time", default="12:00:00", show_default=True, help="Time limit of a Slurm task.")
 def command(
     sources: tuple[str, ...],
     out: Path,
@@ -50,8 +77,16 @@ def command(
     validation_share: float | None,
     threshold: float | None,
     seed: int | None,
+    benchmarks: tuple[str, ...],
+    opt_out: str | None,
     cache: Path | None,
     master: str,
+    memory: str,
+    work: Path | None,
+    streaming: str | None,
+    workers: int | None,
+    slurm_partition: str | None,
+    slurm_time: str,
 ) -> None:
     """Turn source code into a corpus: classified, filtered, deduplicated, split, and checked.
 
@@ -62,15 +97,52 @@ def command(
     from pipelines.corpus import build
 
     given = {
+        "benchmarks": [{"path": path} for path in benchmarks] or None,
+        "opt_out": {"path": opt_out} if opt_out else None,
         "languages": list(languages) or None,
         "licenses": list(licenses) or None,
         "validation_share": validation_share,
         "seed": seed,
     }
     settings = _settings(settings_file, {name: value for name, value in given.items() if value is not None}, threshold)
-    manifest = build(sources, out, settings, cache=cache, master=master, command=" ".join(["polymix", *sys.argv[1:]]))
+    manifest = build(
+        sources,
+        out,
+        settings,
+        cache=cache,
+        master=master,
+        memory=memory,
+        streaming=_streaming(streaming, workers, slurm_partition, slurm_time),
+        work=work,
+        command=shlex.join(["polymix", *sys.argv[1:]]),
+    )
     counts = cast(dict[str, Any], manifest["counts"])
     emit(({"language": name, **row} for name, row in counts["languages"].items()), title=str(out))
+
+
+def _streaming(streaming: str | None, workers: int | None, partition: str | None, time: str) -> Streaming | None:
+    from pipelines.corpus import Streaming
+    from quality.mistakes import BadInput, Mistake
+
+    mistakes = [
+        Mistake(option, f"means something with --streaming {needed} only")
+        for option, value, needed in (
+            ("--workers", workers, "local or slurm"),
+            ("--slurm-partition", partition, "slurm"),
+        )
+        if value is not None and (streaming is None or (needed == "slurm" and streaming != "slurm"))
+    ]
+    if streaming == "slurm" and partition is None:
+        mistakes.append(Mistake("--slurm-partition", "name the partition that the tasks run in (see `sinfo`)"))
+    if mistakes:
+        raise BadInput(mistakes)
+    if streaming is None:
+        return None
+    if partition is None:
+        return Streaming(workers)
+    from pipelines.streaming import Slurm
+
+    return Streaming(workers, Slurm(partition, time))
 
 
 def _settings(path: Path | None, given: dict[str, Any], threshold: float | None) -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -10,9 +11,9 @@ import pyarrow.dataset as ds
 import pyarrow.parquet as pq
 import pytest
 
-from pipelines import decisions, staging
-from pipelines.corpus import build
-from pipelines.corpus_settings import CorpusSettings
+from pipelines import corpus, decisions, staging
+from pipelines.corpus import Streaming, build
+from pipelines.corpus_settings import CorpusSettings, GivenFile
 from pipelines.dedup import CLUSTER_SCHEMA, deduplicate
 from quality.artifacts import read_manifest
 from quality.contracts import ContractFailed
@@ -183,12 +184,71 @@ def test_the_same_bytes_however_the_work_is_divided(
     finally:
         spark.conf.set("spark.sql.shuffle.partitions", partitions)
         spark.conf.set("spark.sql.adaptive.enabled", "true")
-    names = sorted(path.relative_to(built) for path in built.rglob("*") if path.is_file())
-    assert names == sorted(
-        path.relative_to(tmp_path / "corpus") for path in (tmp_path / "corpus").rglob("*") if path.is_file()
-    )
+    assert_same(built, tmp_path / "corpus")
+
+
+def assert_same(left: Path, right: Path) -> None:
+    names = sorted(path.relative_to(left) for path in left.rglob("*") if path.is_file())
+    assert names == sorted(path.relative_to(right) for path in right.rglob("*") if path.is_file())
     for name in names:
-        assert (tmp_path / "corpus" / name).read_bytes() == (built / name).read_bytes(), name
+        assert (left / name).read_bytes() == (right / name).read_bytes(), name
+
+
+def test_datatrove_makes_the_same_bytes(built: Path, source: Path, spark: SparkSession, tmp_path: Path) -> None:
+    build([str(source)], tmp_path / "corpus", spark=spark, streaming=Streaming(2), command="polymix build ...")
+    assert_same(built, tmp_path / "corpus")
+
+
+def test_a_build_that_was_ended_goes_on_from_what_was_inspected(
+    built: Path, source: Path, spark: SparkSession, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def ended(*_: Any) -> None:
+        raise KeyboardInterrupt
+
+    work = tmp_path / "work"
+    monkeypatch.setattr(corpus, "_decided", ended)
+    with pytest.raises(KeyboardInterrupt):
+        build([str(source)], tmp_path / "corpus", spark=spark, work=work, command="polymix build ...")
+    assert not (tmp_path / "corpus").exists()
+    monkeypatch.undo()
+    monkeypatch.setattr(corpus, "stage", ended)
+    monkeypatch.setattr(corpus, "_inspect_by_spark", ended)
+    build([str(source)], tmp_path / "corpus", spark=spark, work=work, command="polymix build ...")
+    assert_same(built, tmp_path / "corpus")
+    assert not work.exists()
+
+
+def test_benchmarks_and_opt_outs_are_rejects_with_their_reason(
+    source: Path, spark: SparkSession, tmp_path: Path
+) -> None:
+    task = {"task_id": "T/1", "prompt": "", "canonical_solution": program("python", 1), "test": "", "entry_point": "f"}
+    write(tmp_path / "tasks.jsonl", json.dumps(task) + "\n")
+    write(tmp_path / "asked.txt", "git:project:py2/**\n")
+    settings = CorpusSettings(
+        benchmarks=(GivenFile(path=str(tmp_path / "tasks.jsonl")),),
+        opt_out=GivenFile(path=str(tmp_path / "asked.txt")),
+    )
+    build([str(source)], tmp_path / "corpus", settings, spark=spark)
+    rejects = {row["path"]: row for row in pq.read_table(tmp_path / "corpus" / "rejects.parquet").to_pylist()}
+    assert rejects["py1/a.py"]["stage"] == "contamination"
+    assert "tasks T/1" in rejects["py1/a.py"]["detail"]
+    assert {path for path, row in rejects.items() if row["stage"] == "opt_out"} == {"py2/a.py", "py2/same.py"}
+    identity = str(read_manifest(tmp_path / "corpus")["identity"])
+    assert str(tmp_path) not in identity
+
+
+def test_given_files_are_checked_before_anything_is_read(tmp_path: Path) -> None:
+    write(tmp_path / "asked.txt", "???\n")
+    settings = CorpusSettings(
+        benchmarks=(GivenFile(path=str(tmp_path / "none.jsonl")),),
+        opt_out=GivenFile(path=str(tmp_path / "asked.txt")),
+    )
+    with pytest.raises(BadInput) as wrong:
+        build(["."], tmp_path / "corpus", settings)
+    assert [mistake.where for mistake in wrong.value.mistakes] == [
+        str(tmp_path / "none.jsonl"),
+        f"{tmp_path / 'asked.txt'}: line 1",
+    ]
 
 
 def test_a_broken_contract_publishes_nothing(
