@@ -863,7 +863,7 @@ def _of_spdx(expression: str) -> tuple[str, ...]:
 
 def _by_short_name(words: str) -> tuple[str, ...]:
     found = _GNU_SHORT.search(words)
-    if not found:
+    if not found or re.search(r"\bdual(?:ly)? licen[cs]ed .*\b(?:mit|bsd|apache)\b", words):
         return ()
     family = {"a": "affero", "l": "lesser"}.get(found["family"] or "")
     later = re.match(r" or (?:at your option )?(?:any )?(?:later|newer)", words[found.end() :]) is not None

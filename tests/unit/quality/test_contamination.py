@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import json
 import pickle
+import time
 from pathlib import Path
 
 import pyarrow as pa
@@ -14,6 +15,7 @@ import pytest
 from quality.contamination import Benchmarks, ContaminationSettings, Task, read_tasks
 from quality.mistakes import BadInput
 
+SHARED = Path(__file__).parents[4] / "shared" / "data"
 PROMPT = '''from typing import List
 
 
@@ -108,6 +110,14 @@ def test_a_translation_is_found_from_the_original_alone(made: Benchmarks) -> Non
     assert part_of(made, JAVA) == ("Made/0", "prompt")
 
 
+@pytest.mark.parametrize("language", ["JavaScript", "TypeScript", "Java", "C#", "C++", "Python 3"])
+def test_the_name_of_the_language_in_a_prompt_does_not_matter(language: str) -> None:
+    known = Benchmarks.of([Task("b", "t", "Write a python function to weigh pumpkins in stone.")])
+    text = f"/* Write a {language} function to weigh pumpkins in stone. */".replace(" 3", "")
+    assert known.check(text) is not None
+    assert known.check(text.replace("weigh", "peel")) is None
+
+
 def test_a_rust_prompt_is_found_in_python(made: Benchmarks) -> None:
     text = "Fold each sheet twice along its longer side and tell which cranes cannot stand afterwards."
     assert part_of(made, f'def fold(sheets):\n    """{text}"""\n') == ("Made_3_fold_paper_cranes", "prompt")
@@ -182,6 +192,27 @@ def test_scattered_ngrams_are_no_task() -> None:
     assert known.check(scattered) is None
 
 
+def test_a_file_of_many_tasks_takes_no_longer_than_its_length(tmp_path: Path) -> None:
+    rows = [
+        {"task_id": f"t{n}", "prompt": " ".join(f"word{chr(97 + n % 26)}x{n} of{m} tale{n * m}" for m in range(60))}
+        for n in range(300)
+    ]
+    known = Benchmarks.read([written(tmp_path / "tales.jsonl", *rows)])
+    text = (tmp_path / "tales.jsonl").read_text() * 2
+    start = time.process_time()
+    found = known.check(text)
+    assert found is not None
+    assert found.share == 1
+    # A tenth of a second here for 0.8 MB; a look at every n-gram for every task takes minutes.
+    assert time.process_time() - start < 5
+
+
+def test_a_long_text_is_read_like_its_parts(made: Benchmarks) -> None:
+    filler = "".join(f"let v{n} = {n};\n" for n in range(90_000))
+    for before in (filler, "x" * 1_100_000 + "\n", filler[: (1 << 20) - 100], filler[: (1 << 20) - 300]):
+        assert part_of(made, before + PROMPT) == ("Made/0", "prompt")
+
+
 def test_formats_are_read_alike(tmp_path: Path) -> None:
     rows = [HUMANEVAL, HUMANEVAL | {"task_id": "Made/1"}]
     plain = written(tmp_path / "made.jsonl", *rows)
@@ -198,6 +229,25 @@ def test_formats_are_read_alike(tmp_path: Path) -> None:
     assert [task.name for task in expected] == ["Made/0", "Made/1"]
     assert expected[0].parameters == ("lanterns", "curfew")
     assert all(read_tasks(path) == expected for path in (packed, listed, keyed, table))
+
+
+def test_examples_are_left_out_of_a_prompt_and_nothing_goes_across_them(tmp_path: Path) -> None:
+    prompt = '''def brew(leaves):
+    """Tell how long the leaves that brew(leaves) was given must steep before the tea turns bitter.
+
+    brew([3, 1]) == 7
+    >>> brew([])
+    0
+    Leaves of one bush steep together, however many pots were set out for the guests.
+    """
+'''
+    (task,) = read_tasks(written(tmp_path / "tea.jsonl", {"prompt": prompt, "entry_point": "brew"}))
+    assert "brew(leaves)" in task.prompt
+    assert "== 7" not in task.prompt
+    other = prompt.replace("brew([3, 1]) == 7", "brew(vec![3, 1]) -> minutes of 60 seconds: 420, in all pots alike")
+    found = Benchmarks.of([task]).check(other)
+    assert found is not None
+    assert found.share == 1
 
 
 def test_mbpp_names_its_function_by_its_tests(tmp_path: Path) -> None:
@@ -248,3 +298,24 @@ def test_no_benchmark_finds_nothing() -> None:
     none = Benchmarks.of([])
     assert none.digest == ""
     assert none.check(PROMPT) is None
+
+
+@pytest.mark.skipif(not SHARED.is_dir(), reason="needs published pairs of programs")
+def test_published_translations_are_found_from_their_python_originals(tmp_path: Path) -> None:
+    pairs = [json.loads(line) for line in (SHARED / "pairs_mbxp_ts_cs.jsonl").read_text("utf-8").splitlines()]
+    rows = [{"id": p["pair_id"], "prompt": p["left"]["code"], "entry_point": p["left"]["entry"]} for p in pairs]
+    known = Benchmarks.read([written(tmp_path / "originals.jsonl", *rows)])
+    found = [known.check(pair["right"]["code"]) is not None for pair in pairs]
+    assert sum(found) >= 0.99 * len(pairs)
+
+
+@pytest.mark.skipif(not SHARED.is_dir(), reason="needs published pairs of programs")
+def test_published_solutions_are_found_and_their_translations_only_by_telling_names(tmp_path: Path) -> None:
+    pairs = [json.loads(line) for line in (SHARED / "pairs_humaneval_x.jsonl").read_text("utf-8").splitlines()]
+    gold = [pair for pair in pairs if pair["label"] == "gold"]
+    rows = {p["left"]["code"]: {"solution": p["left"]["code"], "entry_point": p["left"]["entry"]} for p in gold}
+    known = Benchmarks.read([written(tmp_path / "originals.jsonl", *rows.values())])
+    assert sum(known.check(code) is not None for code in rows) >= 0.85 * len(rows)
+    translated = [known.check(pair["right"]["code"]) for pair in gold]
+    # Without its prompt a translation is another program: what is found is mostly the function's telling name.
+    assert 0.05 < sum(one is not None for one in translated) / len(gold) < 0.5

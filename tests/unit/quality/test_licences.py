@@ -201,6 +201,7 @@ package a;
         ("# This file is released under the GPL version 3 or later.\n", ("GPL-3.0-or-later",)),
         ("// Licensed under the LGPL v2.1\n", ("LGPL-2.1-only",)),
         ("# Its license is GPL-compatible.\n", ()),
+        ("// The original is dual licensed under GPL and Apache 2.\n", ()),
         ('"""Doc."""\nimport os\n__license__ = "GPLv3"\n', ("GPL-3.0-only",)),
         ("/* made available under the terms of the Eclipse Public License v1.0 */\n", ("EPL-1.0",)),
         (
