@@ -1,45 +1,70 @@
 """Which texts are the same, or nearly, and which one of them stays?
 
-Start at `dedup` (a file or folder), at `deduplicate` (texts in memory) or at `pipelines.corpus` (the same functions on
-Spark). The steps, each a function of its own: `shingles` turns texts into sets of hashed token 5-grams, `buckets` into
-MinHash-LSH buckets, `candidates` pairs what shares a bucket, `jaccard` compares a pair truly, `survivors` decides.
+Start at `dedup` (a file or folder, as large as its hashes fit in memory), at `deduplicate` (texts in memory), or at
+`pipelines.corpus` (the same functions on Spark). The steps, each a function of its own: `pipelines.exact` hashes texts,
+`pipelines.shingles` turns them into sets of hashed token 5-grams, `pipelines.minhash` proposes pairs that share an LSH
+bucket, `jaccards` compares them truly, `survivors` decides.
+
+The unit is a file, or a repository with all its files (`level`): its set is then the union of its files' sets, and it
+stays or goes as a whole. An earlier result can be named (`against`): its texts stay, and are preferred to all new ones.
 
 What always holds:
 
 - No text is removed unless its true Jaccard with the one that stays is at least the threshold: LSH only proposes.
 - Chains are bounded: a removed text is similar to its own survivor, never merely to something that is similar to it.
-- A text of fewer tokens than a shingle is one shingle, so it is near only to texts of the same tokens; one without any
-  token is near to nothing. Neither vanishes.
-- The result depends on the texts, their preference and the settings, not on order, batches or partitions.
+- A text of fewer tokens than a shingle is near only to texts of the same tokens, one without any token to nothing.
+  Neither vanishes.
+- The survivor is the preferred one: by the ranks given, then the larger, then by content hash, then by id.
+- The result depends on the texts, their preference and the settings, not on order, batches, threads or partitions.
+- What stays has no duplicate left in it that the first run compared. A second run may yet compare more: where a bucket
+  holds more than `bucket_limit` texts, removing some lets others meet.
 """
 
 from __future__ import annotations
 
-import hashlib
+import os
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import cache
+from functools import partial
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, BinaryIO, Literal
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.dataset as ds
-import pyarrow.json as pj
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field
 
-from quality.artifacts import check_place, creating, file_sha256
-from quality.filters import normalised_hash
-from quality.mistakes import BadInput, Mistake, bad_input
-from quality.progress import progress, say
+from pipelines.dedup_index import INDEX, KEPT, Index, old_sets, read_index, write_index
+from pipelines.minhash import NearDuplicates, buckets, candidate_pairs, candidates, signatures
+from pipelines.shingles import I64, Shingles, jaccard, jaccards, shingles
+from pipelines.text_tables import TextTable, null_mistake, null_rows, open_texts, repeated_mistakes
+from pipelines.units import Units, combined, grouped, measured_column, measured_texts, threads
+from quality.artifacts import check_place, creating
+from quality.mistakes import BadInput, bad_input
+from quality.progress import progress
 
-U64 = NDArray[np.uint64]
-U32 = NDArray[np.uint32]
+__all__ = [
+    "CLUSTER_SCHEMA",
+    "DEDUP_VERSION",
+    "Edge",
+    "NearDuplicates",
+    "Rank",
+    "Shingles",
+    "buckets",
+    "candidates",
+    "dedup",
+    "deduplicate",
+    "jaccard",
+    "jaccards",
+    "shingles",
+    "signatures",
+    "survivors",
+]
 
-DEDUP_VERSION = 1
+DEDUP_VERSION = 2
 """Goes up with any change of the algorithm that may change a result; part of every identity."""
 
 CLUSTER_SCHEMA = pa.schema(
@@ -52,226 +77,11 @@ CLUSTER_SCHEMA = pa.schema(
     ]
 )
 
-
-class NearDuplicates(BaseModel):
-    """All that defines near-duplicate removal, for all its steps.
-
-    Args:
-        shingle_size: Tokens in a shingle. Source: The Stack's near-deduplication, 5.
-        threshold: Jaccard of two shingle sets from which they are near duplicates. Source: The Stack, 0.7.
-        bands: LSH bands; `bands * rows` is the number of permutations. More bands find more and compare more.
-        rows: Hashes in a band. 25 bands of 5 propose 99% of the pairs at 0.7, 6% at 0.3; since each proposal is
-            verified, wrong ones cost time only.
-        bucket_limit: With how many of a bucket's best texts each other one is compared, so that a bucket of boilerplate
-            costs its size times this and not its square.
-        seed: Of the permutations.
-    """
-
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
-
-    shingle_size: int = Field(default=5, ge=1, le=50)
-    threshold: float = Field(default=0.7, gt=0, le=1)
-    bands: int = Field(default=25, ge=1, le=1024)
-    rows: int = Field(default=5, ge=1, le=64)
-    bucket_limit: int = Field(default=64, ge=1)
-    seed: int = Field(default=1, ge=0, lt=2**63)
-
-    def recall(self, jaccard: float) -> float:
-        """Return the probability that a pair of this Jaccard is proposed.
-
-        Source: Leskovec, Rajaraman, Ullman, Mining of Massive Datasets, 3.4.2.
-        """
-        return 1 - (1 - jaccard**self.rows) ** self.bands
+Level = Literal["file", "repository"]
+Compare = Callable[[I64, I64], NDArray[np.float64]]
 
 
-@dataclass(frozen=True)
-class Shingles:
-    """Shingle sets of several texts, end to end.
-
-    Args:
-        values: Hashed shingles, uint64; sorted and unique within a text.
-        offsets: Where each text starts, int64, and where the last one ends: texts + 1 of them.
-    """
-
-    values: U64
-    offsets: NDArray[np.int64]
-
-    def __len__(self) -> int:
-        return len(self.offsets) - 1
-
-    def of(self, index: int) -> U64:
-        """Return one text's set."""
-        return self.values[self.offsets[index] : self.offsets[index + 1]]
-
-
-# Tokens are hashed in one pass over the bytes: a token's hash is the polynomial of its bytes in an odd base, whose
-# inverse exists modulo 2**64, so that a sum taken anywhere in the buffer can be moved to the buffer's start.
-_BASE = 0x9E3779B97F4A7C15
-_INVERSE = pow(_BASE, -1, 1 << 64)
-_CHAIN = np.uint64(0xD6E8FEB86659FD93)
-_BATCH_BYTES = 1 << 21
-
-
-def _byte_tables() -> tuple[NDArray[np.uint8], U64]:
-    kinds = np.full(256, 2, np.uint8)  # 2: punctuation
-    kinds[[9, 10, 11, 12, 13, 32]] = 0
-    word = b"_$0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
-    kinds[[*word, *range(128, 256)]] = 1
-    digests = (hashlib.blake2b(bytes([byte]), digest_size=8).digest() for byte in range(256))
-    values = np.array([int.from_bytes(digest, "little") for digest in digests], np.uint64)
-    values[kinds == 0] = 0
-    return kinds, values
-
-
-_KIND, _VALUE = _byte_tables()
-
-
-@cache
-def _powers(base: int, exponent: int) -> U64:
-    powers = np.full(1 << exponent, base, np.uint64)
-    powers[0] = 1
-    return np.cumprod(powers, dtype=np.uint64)
-
-
-def _mixed(values: U64) -> U64:
-    """Return splitmix64's finaliser of each value. Source: Steele, Lea, Flood, OOPSLA 2014."""
-    values = (values ^ (values >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-    values = (values ^ (values >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    return values ^ (values >> np.uint64(31))
-
-
-def shingles(texts: Sequence[str], size: int) -> Shingles:
-    """Return the shingle sets of texts.
-
-    A token is a run of letters, digits, `_`, `$` and non-ASCII characters, or a run of other visible characters; a
-    shingle is `size` tokens in a row. White space separates tokens and is no part of any.
-
-    Args:
-        texts: The texts.
-        size: Tokens in a shingle.
-    """
-    sets: list[U64] = []
-    batch: list[bytes] = []
-    held = 0
-    for text in texts:
-        data = text.encode("utf-8", "surrogatepass")
-        if batch and held + len(data) > _BATCH_BYTES:
-            sets.extend(_shingle_batch(batch, size))
-            batch, held = [], 0
-        batch.append(data)
-        held += len(data)
-    if batch:
-        sets.extend(_shingle_batch(batch, size))
-    offsets = np.zeros(len(sets) + 1, np.int64)
-    np.cumsum([len(values) for values in sets], out=offsets[1:])
-    return Shingles(np.concatenate(sets) if sets else np.zeros(0, np.uint64), offsets)
-
-
-def _shingle_batch(batch: list[bytes], size: int) -> list[U64]:
-    data = np.frombuffer(b"".join(batch), np.uint8)
-    ends = np.cumsum([len(text) for text in batch])
-    tokens, starts = _tokens(data, ends)
-    # The number of tokens before each text's end.
-    counts = np.searchsorted(starts, ends)
-    chained = tokens
-    if size > 1 and len(tokens) >= size:
-        chained = tokens[: len(tokens) - size + 1].copy()
-        for step in range(1, size):
-            chained = chained * _CHAIN + tokens[step : len(tokens) - size + 1 + step]
-    chained = _mixed(chained)
-    found: list[U64] = []
-    first = 0
-    for last in map(int, counts):
-        if last - first >= size:
-            found.append(_unique(chained[first : last - size + 1]))
-        else:
-            found.append(_whole(tokens[first:last]))
-        first = last
-    return found
-
-
-def _unique(values: U64) -> U64:
-    # np.unique hashes first, which takes several times as long as a vectorised sort.
-    values = np.sort(values)
-    new = np.ones(len(values), np.bool_)
-    np.not_equal(values[1:], values[:-1], out=new[1:])
-    return values[new]
-
-
-def _whole(tokens: U64) -> U64:
-    if not len(tokens):
-        return tokens
-    value = 0
-    for token in [len(tokens), *map(int, tokens)]:
-        value = (value * int(_CHAIN) + token) & 0xFFFFFFFFFFFFFFFF
-    return _mixed(np.array([value], np.uint64))
-
-
-def _tokens(data: NDArray[np.uint8], ends: NDArray[np.int64]) -> tuple[U64, NDArray[np.int64]]:
-    """Return each token's hash and the position of its first byte, in order."""
-    if not len(data):
-        return np.zeros(0, np.uint64), np.zeros(0, np.int64)
-    kinds = _KIND[data]
-    begins = np.ones(len(data), np.bool_)
-    begins[1:] = kinds[1:] != kinds[:-1]
-    begins[ends[:-1][ends[:-1] < len(data)]] = True
-    begins &= kinds != 0
-    starts = np.flatnonzero(begins)
-    if not len(starts):
-        return np.zeros(0, np.uint64), starts
-    exponent = max(21, len(data).bit_length())
-    sums = np.add.reduceat(_VALUE[data] * _powers(_BASE, exponent)[: len(data)], starts)
-    return _mixed(sums * _powers(_INVERSE, exponent)[starts]), starts
-
-
-def signatures(sets: Shingles, permutations: int, seed: int) -> U32:
-    """Return MinHash signatures, texts x permutations; a text without shingles has all bits set.
-
-    Args:
-        sets: Shingle sets.
-        permutations: Hashes a text.
-        seed: Of the permutations.
-    """
-    from rensa import RMinHash  # pyright: ignore[reportAttributeAccessIssue]
-
-    if not len(sets):
-        return np.zeros((0, permutations), np.uint32)
-    matrix = RMinHash.digest_matrix_from_flat_token_hashes(
-        sets.values, sets.offsets.astype(np.uint64), permutations, seed
-    )
-    return np.array(matrix.to_rows(), np.uint32).reshape(len(sets), permutations)
-
-
-def buckets(sets: Shingles, config: NearDuplicates) -> list[U64]:
-    """Return the LSH buckets of each text, one a band, band and content in one number; none without shingles."""
-    signed = signatures(sets, config.bands * config.rows, config.seed).astype(np.uint64)
-    bands = signed.reshape(len(sets), config.bands, config.rows)
-    value = np.broadcast_to(np.arange(config.bands, dtype=np.uint64), bands.shape[:2]).copy()
-    for row in range(config.rows):
-        value = _mixed(value * _CHAIN + bands[:, :, row])
-    empty = np.diff(sets.offsets) == 0
-    return [np.zeros(0, np.uint64) if empty[index] else value[index] for index in range(len(sets))]
-
-
-def candidates(members: Sequence[Any], limit: int) -> list[tuple[Any, Any]]:
-    """Return the pairs to compare in one bucket: each member with the `limit` best before it.
-
-    Args:
-        members: The bucket's members, the preferred first.
-        limit: `NearDuplicates.bucket_limit`.
-    """
-    return [(better, worse) for place, worse in enumerate(members) for better in members[: min(place, limit)]]
-
-
-def jaccard(left: U64, right: U64) -> float:
-    """Return the true Jaccard of two shingle sets (each sorted and unique); 0 where either is empty."""
-    if not len(left) or not len(right):
-        return 0.0
-    small, large = (left, right) if len(left) <= len(right) else (right, left)
-    places = np.searchsorted(large, small)
-    places[places == len(large)] = 0
-    shared = int(np.count_nonzero(large[places] == small))
-    return shared / (len(left) + len(right) - shared)
+# --- Who stays ----------------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
@@ -289,7 +99,7 @@ class Edge:
     similarity: float
 
 
-def survivors(preferred: Sequence[Any], edges: Sequence[Edge]) -> dict[Any, tuple[Any, float]]:
+def survivors(preferred: Sequence[Any], edges: Iterable[Edge]) -> dict[Any, tuple[Any, float]]:
     """Return what is removed: each with the text it is removed for, and their similarity.
 
     Texts are taken in order of preference. One that is similar to texts that stay is removed for the most similar (the
@@ -300,41 +110,199 @@ def survivors(preferred: Sequence[Any], edges: Sequence[Edge]) -> dict[Any, tupl
         edges: Verified near duplicates.
     """
     place = {text: at for at, text in enumerate(preferred)}
-    near: dict[Any, list[tuple[float, int, Any]]] = {}
-    for edge in edges:
-        near.setdefault(edge.worse, []).append((-edge.similarity, place[edge.better], edge.better))
-    removed: dict[Any, tuple[Any, float]] = {}
-    for text in preferred:
-        stayed = [link for link in near.get(text, ()) if link[2] not in removed]
-        if stayed:
-            similarity, _, survivor = min(stayed)
-            removed[text] = (survivor, -similarity)
+    rows = [(place[edge.better], place[edge.worse], edge.similarity) for edge in edges]
+    better = np.array([row[0] for row in rows], np.int64)
+    worse = np.array([row[1] for row in rows], np.int64)
+    removed = _removed(better, worse, np.array([row[2] for row in rows], np.float64))
+    return {preferred[one]: (preferred[other], similarity) for one, (other, similarity) in removed.items()}
+
+
+def _removed(better: I64, worse: I64, similarity: NDArray[np.float64]) -> dict[int, tuple[int, float]]:
+    """Return `survivors` of texts that are called by their place in the order of preference."""
+    # By text, then the most similar first: what a text could be removed for is decided before the text is met.
+    order = np.lexsort((better, -similarity, worse))
+    removed: dict[int, tuple[int, float]] = {}
+    for one, other, value in zip(
+        worse[order].tolist(), better[order].tolist(), similarity[order].tolist(), strict=True
+    ):
+        if one not in removed and other not in removed:
+            removed[one] = (other, value)
     return removed
 
 
-def near_edges(sets: Shingles, order: Sequence[int], config: NearDuplicates) -> list[Edge]:
-    """Return all verified near duplicates among texts in memory.
+# --- Order of preference ------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Rank:
+    """A column that says which of two duplicates is preferred.
 
     Args:
-        sets: Their shingle sets.
-        order: Indices of the texts to compare, the preferred first.
-        config: The settings.
+        column: Its name. Numbers, dates, times, truth values or strings; null comes last.
+        descending: Whether larger values are preferred.
+        values: The preferred values, the best first; any other comes after them. Replaces the order of values.
     """
-    of_text = buckets(sets, config)
-    members: dict[int, list[int]] = {}
-    for index in order:
-        for bucket in cast(list[int], of_text[index].tolist()):
-            members.setdefault(bucket, []).append(index)
-    pairs = dict.fromkeys(
-        pair for bucket in members.values() if len(bucket) > 1 for pair in candidates(bucket, config.bucket_limit)
+
+    column: str
+    descending: bool = False
+    values: tuple[str, ...] = ()
+
+    @classmethod
+    def parse(cls, text: str) -> Rank:
+        """Return the rank that `COLUMN`, `COLUMN:asc`, `COLUMN:desc` or `COLUMN:VALUE,VALUE,...` stands for."""
+        column, _, way = text.partition(":")
+        if way in ("", "asc", "desc"):
+            return cls(column, way == "desc")
+        return cls(column, values=tuple(way.split(",")))
+
+    def places(self, column: Any) -> I64:
+        """Return a number for each value, the smaller the more it is preferred.
+
+        Args:
+            column: The column, an Arrow array.
+        """
+        if self.values:
+            texts = pc.cast(column, pa.string())
+            found = pc.index_in(texts, pa.array(self.values, pa.string())).fill_null(len(self.values))
+            places = found.to_numpy().astype(np.int64)
+            places[column.is_null().to_numpy(zero_copy_only=False)] += 1
+            return places
+        way = "descending" if self.descending else "ascending"
+        ordered = column.cast(pa.int8()) if pa.types.is_boolean(column.type) else column
+        return pc.rank(ordered, sort_keys=way, tiebreaker="dense").to_numpy().astype(np.int64)
+
+
+def preference(units: Units, ids: Any, ranks: Sequence[I64]) -> I64:
+    """Return the units' numbers, the preferred first: by rank, then the larger, then by content hash, then by id.
+
+    Args:
+        units: The units.
+        ids: Their ids, an Arrow array of strings, all different.
+        ranks: Numbers for each unit, the smaller the more it is preferred; the most important first.
+    """
+    name = np.empty(len(units), np.int64)
+    name[pc.sort_indices(ids).to_numpy()] = np.arange(len(units))
+    return np.lexsort((name, units.raw[:, 1], units.raw[:, 0], -units.lengths, *reversed(ranks)))
+
+
+# --- The decision -------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Decision:
+    """What is a duplicate of what.
+
+    Args:
+        survivor: For each unit the number of the one that stays: itself, where it does.
+        exact: The number of the unit of the same text that is preferred to it; itself, where there is none.
+        similarity: Of each unit to its survivor.
+    """
+
+    survivor: I64
+    exact: I64
+    similarity: NDArray[np.float64]
+
+
+def decided(units: Units, order: I64, config: NearDuplicates, compare: Compare, old: int = 0) -> Decision:
+    """Decide who stays.
+
+    Args:
+        units: The units.
+        order: Their numbers, the preferred first.
+        config: The settings.
+        compare: Gives the true Jaccard of pairs of units.
+        old: How many, at the start of `order`, stay whatever they are similar to.
+    """
+    if not len(units):
+        return Decision(order, order, np.zeros(0))
+    place = np.empty(len(units), np.int64)
+    place[order] = np.arange(len(units))
+    same = np.lexsort((place, units.normalised[:, 1], units.normalised[:, 0]))
+    new = np.append(True, (units.normalised[same[1:]] != units.normalised[same[:-1]]).any(axis=1))
+    exact = np.empty(len(units), np.int64)
+    exact[same] = same[new][np.cumsum(new) - 1]
+    exact[order[:old]] = order[:old]
+    unique = order[exact[order] == order]
+    better, worse = proposed(units, unique, config, old)
+    similarity = compare(unique[better], unique[worse])
+    near = similarity >= config.threshold
+    survivor, likeness = np.arange(len(units)), np.ones(len(units))
+    for one, (other, value) in _removed(better[near], worse[near], similarity[near]).items():
+        survivor[unique[one]], likeness[unique[one]] = unique[other], value
+    return Decision(survivor[exact], exact, likeness[exact])
+
+
+def proposed(units: Units, order: I64, config: NearDuplicates, old: int = 0) -> tuple[I64, I64]:
+    """Return the pairs to compare: places in `order` of the better and the worse.
+
+    Args:
+        units: The units.
+        order: The numbers of those to compare, the preferred first.
+        config: The settings.
+        old: How many, at the start of `order`, are not compared with each other.
+    """
+    sizes = units.sizes[order]
+    filled = np.flatnonzero(sizes)
+    better, worse = candidate_pairs(units.buckets[order[filled]], config.bucket_limit)
+    better, worse = filled[better], filled[worse]
+    # A Jaccard is never more than the smaller size over the larger.
+    small, large = np.minimum(sizes[better], sizes[worse]), np.maximum(sizes[better], sizes[worse])
+    likely = (worse >= old) & (small >= config.threshold * large)
+    return better[likely], worse[likely]
+
+
+_COMPARED_PAIRS = 1 << 16
+
+
+def compared(sets: Shingles, left: I64, right: I64) -> NDArray[np.float64]:
+    """Return the true Jaccard of pairs of units, with a progress bar."""
+    similarity = np.zeros(len(left))
+    with progress(total=len(left), description="comparing", unit="pair") as bar:
+        for start in range(0, len(left), _COMPARED_PAIRS):
+            part = slice(start, start + _COMPARED_PAIRS)
+            similarity[part] = jaccards(sets, left[part], right[part])
+            bar.update(len(left[part]))
+    return similarity
+
+
+def cluster_table(ids: Any, units: Units, decision: Decision, rows: I64) -> pa.Table:
+    """Return a row of `CLUSTER_SCHEMA` for some units, sorted by cluster, the one that stays first, then by id.
+
+    Args:
+        ids: All units' ids, an Arrow array of strings.
+        units: All units.
+        decision: What was decided.
+        rows: The numbers of the units to report.
+    """
+    survivor, exact = decision.survivor[rows], decision.exact[rows]
+    leads = np.zeros(len(units), np.bool_)
+    others = decision.survivor != np.arange(len(units))
+    leads[decision.survivor[others]] = True
+    kept = survivor == rows
+    # An exact duplicate of what is near to the survivor is the one's copy and the other's near duplicate: the former.
+    copied = exact != rows
+    bytes_too = (units.raw[rows] == units.raw[exact]).all(axis=1)
+    words = pa.array(["unique", "survivor", "near", "same_text", "same_bytes"])
+    code = np.where(copied, np.where(bytes_too, 4, 3), np.where(kept, leads[rows], 2))
+    table = pa.Table.from_arrays(
+        [
+            ids.take(rows),
+            ids.take(survivor),
+            pa.array(kept),
+            pa.array(decision.similarity[rows]),
+            words.take(code),
+        ],
+        schema=CLUSTER_SCHEMA,
     )
-    compared = progress(pairs, total=len(pairs), description="comparing", unit="pair")
-    found = (Edge(left, right, jaccard(sets.of(left), sets.of(right))) for left, right in compared)
-    return [edge for edge in found if edge.similarity >= config.threshold]
+    return table.sort_by([("cluster", "ascending"), ("kept", "descending"), ("id", "ascending")])
 
 
 def deduplicate(
-    ids: Sequence[str], texts: Sequence[str], config: NearDuplicates, preferences: Sequence[str] | None = None
+    ids: Sequence[str],
+    texts: Sequence[str],
+    config: NearDuplicates,
+    preferences: Sequence[str] | None = None,
+    repositories: Sequence[str] | None = None,
 ) -> pa.Table:
     """Return what is a duplicate of what among texts in memory.
 
@@ -344,163 +312,119 @@ def deduplicate(
         config: The settings.
         preferences: A text for each that sorts first for the one that should stay among duplicates; where equal, and
             when None, the larger text stays, then the one with the smaller content hash, then the smaller id.
+        repositories: The repository of each text, where whole repositories are compared and stay or go; its preference
+            is the best of its texts'.
 
     Returns:
-        A row of `CLUSTER_SCHEMA` for each text, sorted by cluster, the one that stays first, then by id.
+        A row of `CLUSTER_SCHEMA` for each text (for each repository, called by its name), sorted by cluster, the one
+        that stays first, then by id.
     """
-    digests = [hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest() for text in texts]
-
-    def quality(index: int) -> tuple[str, int, str, str]:
-        return (preferences[index] if preferences else "", -len(texts[index]), digests[index], ids[index])
-
-    order = sorted(range(len(ids)), key=quality)
-    first: dict[str, int] = {}
-    exact_of: dict[int, int] = {}
-    for index in order:
-        same = first.setdefault(normalised_hash(texts[index]), index)
-        if same != index:
-            exact_of[index] = same
-    unique = [index for index in order if index not in exact_of]
-    sets = shingles([texts[index] for index in unique], config.shingle_size)
-    edges = near_edges(sets, range(len(unique)), config)
-    near = {
-        unique[one]: (unique[other], similarity)
-        for one, (other, similarity) in survivors(range(len(unique)), edges).items()
-    }
-    return _clusters(ids, digests, order, exact_of, near)
+    units, sets = measured_texts(texts, config)
+    names = pa.array(ids, pa.string())
+    ranks = [] if preferences is None else [Rank("preference").places(pa.array(preferences, pa.string()))]
+    if repositories is not None and len(ids):
+        names, group = numbered(pa.array(repositories, pa.string()))
+        units, sets = grouped(units, sets, group, config)
+        ranks = [best_of(rank, group, len(names)) for rank in ranks]
+    decision = decided(units, preference(units, names, ranks), config, partial(compared, sets))
+    return cluster_table(names, units, decision, np.arange(len(units)))
 
 
-def _clusters(
-    ids: Sequence[str],
-    digests: Sequence[str],
-    order: Sequence[int],
-    exact_of: dict[int, int],
-    near: dict[int, tuple[int, float]],
-) -> pa.Table:
-    leads = {*exact_of.values(), *(other for other, _ in near.values())}
-    rows: list[dict[str, Any]] = []
-    for index in order:
-        same = exact_of.get(index, index)
-        stays, similarity = near.get(same, (same, 1.0))
-        if same != index:
-            reason = "same_bytes" if digests[same] == digests[index] else "same_text"
-        elif stays != index:
-            reason = "near"
-        else:
-            reason = "survivor" if index in leads else "unique"
-        kept = stays == index
-        rows.append({"id": ids[index], "cluster": ids[stays], "kept": kept, "similarity": similarity, "reason": reason})
-    rows.sort(key=lambda row: (row["cluster"], not row["kept"], row["id"]))
-    return pa.Table.from_pylist(rows, CLUSTER_SCHEMA)
+def numbered(names: Any) -> tuple[Any, I64]:
+    """Return the different values of an Arrow array of strings, sorted, and the number of each row's value."""
+    distinct = pc.unique(names).sort()
+    return distinct, pc.index_in(names, distinct).to_numpy().astype(np.int64)
 
 
-def read_texts(path: Path) -> pa.Table:
-    """Read a Parquet or JSON Lines file, or a folder of either, and check its `id` and `text`.
-
-    Returns:
-        All columns as they are; `id` is a string or an integer, `text` a string.
-
-    Raises:
-        BadInput: It is missing, damaged or empty, or its columns cannot be used; all mistakes are listed.
-    """
-    if not path.exists():
-        bad_input(path, "no such file or folder")
-    files = [path] if path.is_file() else sorted(p for p in path.rglob("*") if p.is_file() and p.suffix in _FORMATS)
-    files = [file for file in files if not file.name.startswith(("_", "."))]
-    endings = {file.suffix for file in files}
-    if not files or not endings <= set(_FORMATS):
-        bad_input(path, f"a Parquet or JSON Lines file, or a folder of either, is needed ({', '.join(_FORMATS)})")
-    if len({_FORMATS[ending] for ending in endings}) > 1:
-        bad_input(path, "holds both Parquet and JSON Lines; name one of the files, or a folder of one kind")
-    try:
-        if _FORMATS[endings.pop()] == "parquet":
-            table = ds.dataset(path, format="parquet", partitioning="hive").to_table()
-        else:
-            table = pa.concat_tables((pj.read_json(file) for file in files), promote_options="permissive")
-    except (pa.ArrowInvalid, OSError) as error:
-        bad_input(path, f"cannot be read: {error}")
-    _raise_for(table, path)
-    return table
+def best_of(rank: I64, group: I64, groups: int) -> I64:
+    """Return the smallest rank in each group."""
+    best = np.full(groups, np.iinfo(np.int64).max)
+    np.minimum.at(best, group, rank)
+    return best
 
 
-_FORMATS = {".parquet": "parquet", ".jsonl": "jsonl", ".ndjson": "jsonl", ".json": "jsonl"}
-_SHOWN = 5
+# --- A table on disk ----------------------------------------------------------------------------------------------
 
+STATE_BYTES = 400
+"""Memory a text takes besides its LSH buckets (8 bytes a band, twice while they are joined): id, hashes, sizes,
+proposed pairs. Measured by `tests.benchmark.bench_dedup`."""
 
-def _raise_for(table: pa.Table, path: Path) -> None:
-    mistakes: list[Mistake] = []
-    for name in ("id", "text"):
-        if name not in table.column_names:
-            mistakes.append(Mistake(f"{path}: {name}", f"no such column; there are {', '.join(table.column_names)}"))
-            continue
-        column = table[name]
-        if column.null_count:
-            rows = np.flatnonzero(column.is_null().to_numpy()).tolist()
-            mistakes.append(Mistake(f"{path}: {name}", f"null in {_places(rows)}; fill or drop them"))
-        integer = name == "id" and pa.types.is_integer(column.type)
-        if not (integer or pa.types.is_string(column.type) or pa.types.is_large_string(column.type)):
-            mistakes.append(Mistake(f"{path}: {name}", f"is {column.type}, not text"))
-        elif name == "id":
-            mistakes.extend(_repeated(column, path))
-    if not mistakes and not table.num_rows:
-        mistakes.append(Mistake(str(path), "holds no rows"))
-    if mistakes:
-        raise BadInput(mistakes)
-
-
-def _repeated(column: Any, path: Path) -> list[Mistake]:
-    counts = Counter(one for one in column.to_pylist() if one is not None)
-    twice = [f"{one!r} ({number} times)" for one, number in counts.items() if number > 1]
-    if not twice:
-        return []
-    more = f" and {len(twice) - _SHOWN} more" if len(twice) > _SHOWN else ""
-    return [Mistake(f"{path}: id", f"not unique: {', '.join(twice[:_SHOWN])}{more}; ids must name one row each")]
-
-
-def _places(rows: list[int]) -> str:
-    shown = ", ".join(str(row) for row in rows[:_SHOWN])
-    return f"row{'s' if len(rows) > 1 else ''} {shown}" + (
-        f" and {len(rows) - _SHOWN} more" if len(rows) > _SHOWN else ""
-    )
+_KEPT_BYTES = 32 << 20
 
 
 def dedup(
-    table: Path | str, out: Path | str, config: NearDuplicates | None = None, *, command: str = ""
+    table: Path | str,
+    out: Path | str,
+    config: NearDuplicates | None = None,
+    *,
+    ranks: Sequence[Rank] = (),
+    level: Level = "file",
+    repository_column: str = "repo_name",
+    against: Sequence[Path | str] = (),
+    command: str = "",
 ) -> dict[str, int]:
     """Remove exact and near duplicates from a table of texts, in this process.
 
+    The table is read twice, a batch at a time: for its hashes, which stay in memory, and for the rows to keep. Shingles
+    go to a file beside the result until it is done.
+
     Args:
         table: A Parquet or JSON Lines file, or a folder of either, with `id` and `text`.
-        out: The artifact's folder: gets `kept.parquet` (all columns of the rows that stay, in their order) and
-            `clusters.parquet`.
+        out: The artifact's folder: gets `kept.parquet` (all columns of the rows that stay, in their order),
+            `clusters.parquet` and `index.parquet` (what a later batch is compared with).
         config: The settings; the default ones when None.
+        ranks: What makes one of two duplicates preferred, the most important first; then the larger, then the one
+            with the smaller content hash, then the smaller id. A repository has the best rank of its files.
+        level: Whether files are compared, or repositories as wholes; then ids in `clusters.parquet` are theirs.
+        repository_column: Names each row's repository, where those are compared.
+        against: Earlier results of the same settings: what stayed there stays, is preferred to everything here in the
+            order named, and may be the cluster of a row here. Nothing there is hashed again.
         command: The command line that makes it again.
 
     Returns:
-        `documents`, `exact_removed`, `near_removed`, `kept`.
+        `documents` (or repositories), `exact_removed`, `near_removed`, `kept`.
 
     Raises:
-        BadInput: The table cannot be used; all mistakes are listed.
+        BadInput: The table cannot be used, is too large for this machine's memory, or what it is compared with was made
+            with other settings; all mistakes are listed.
     """
     path = Path(table)
     config = config or NearDuplicates()
     check_place(out, "dedup")
-    rows = read_texts(path)
-    say(f"read {rows.num_rows:,} texts, {rows['text'].nbytes / 1e6:,.1f} MB")
-    identity = {
+    unit = "id" if level == "file" else repository_column
+    named = [rank.column for rank in ranks]
+    source = open_texts(path, [unit, *named])
+    _check_memory(source, config)
+    identity: dict[str, Any] = {
         "version": DEDUP_VERSION,
-        "input": _content_sha256(path),
+        "input": source.sha256(),
         "near_duplicates": config.model_dump(mode="json"),
+        "level": level,
+        **({"repository_column": repository_column} if level == "repository" else {}),
+        "ranks": [{**vars(rank), "values": list(rank.values)} for rank in ranks],
     }
-    with creating(out, "dedup", identity, command=command) as draft:
-        ids = [str(one) for one in rows["id"].to_pylist()]
-        clusters = deduplicate(ids, cast(list[str], rows["text"].to_pylist()), config)
-        stays = set(clusters.filter(clusters["kept"])["id"].to_pylist())
-        pq.write_table(rows.filter(pa.array([one in stays for one in ids])), draft.path / "kept.parquet")
-        pq.write_table(clusters, draft.path / "clusters.parquet")
+    earlier = [read_index(Path(folder), identity) for folder in against]
+    identity["against"] = [index.fingerprint for index in earlier]
+    with creating(out, "dedup", identity, command=command) as draft, _spill(draft.path) as spill:
+        files, columns = _hashed(source, config, unit, named, spill)
+        names, units, group = columns["id"], files, np.arange(len(files))
+        places = [rank.places(columns[rank.column]) for rank in ranks]
+        if level == "repository":
+            names, group = numbered(columns[unit])
+            units, sets = grouped(files, _spilled(spill, files.sizes), group, config)
+            places = [best_of(place, group, len(names)) for place in places]
+            spill.seek(0)
+            spill.truncate()
+            sets.values.tofile(spill)
+        order = preference(units, names, places)
+        clusters, stays = _compared_with(earlier, names, units, order, unit, config, spill)
+        _write_kept(source, np.isin(group, stays), draft.path / KEPT)
+        pq.write_table(clusters, draft.path / "clusters.parquet", compression="zstd")
+        place = np.argsort(order)
+        write_index(draft.path / INDEX, names.take(stays), place[stays], units.take(stays))
         reasons = Counter(clusters["reason"].to_pylist())
         draft.counts |= {
-            "documents": len(ids),
+            "documents": len(units),
             "exact_removed": reasons["same_bytes"] + reasons["same_text"],
             "near_removed": reasons["near"],
             "kept": len(stays),
@@ -508,9 +432,130 @@ def dedup(
     return dict(draft.counts)
 
 
-def _content_sha256(path: Path) -> str:
-    if path.is_file():
-        return file_sha256(path)
-    files = sorted(file for file in path.rglob("*") if file.is_file() and file.suffix in _FORMATS)
-    lines = (f"{file_sha256(file)}  {file.relative_to(path).as_posix()}" for file in files)
-    return hashlib.sha256("\n".join(lines).encode()).hexdigest()
+@contextmanager
+def _spill(folder: Path) -> Iterator[BinaryIO]:
+    """Yield a file in a folder that is gone afterwards."""
+    path = folder / ".shingles"
+    try:
+        with path.open("w+b") as spill:
+            yield spill
+    finally:
+        path.unlink(missing_ok=True)
+
+
+def _spilled(spill: BinaryIO, sizes: I64) -> Shingles:
+    """Return the sets that were written to a file, which stays on disk but for what is looked at."""
+    offsets = np.concatenate(([0], np.cumsum(sizes)))
+    if not offsets[-1]:
+        return Shingles(np.zeros(0, np.uint32), offsets)
+    return Shingles(np.memmap(spill, np.uint32, "r", shape=(int(offsets[-1]),)), offsets)
+
+
+def _hashed(
+    source: TextTable, config: NearDuplicates, unit: str, others: Sequence[str], spill: BinaryIO
+) -> tuple[Units, dict[str, Any]]:
+    """Return what is known of each row, and its columns but the text; shingles are written to `spill`."""
+    parts = [measured_texts([], config)[0]]
+    names = list(dict.fromkeys(["id", unit, *others]))
+    held: dict[str, list[Any]] = {name: [] for name in names}
+    nulls: dict[str, list[I64]] = {}
+    done = 0
+    with threads() as pool, progress(total=source.rows, description="hashing", unit="text") as bar:
+        for batch in source.batches(["text", *names]):
+            for name in {"text", "id", unit}:
+                rows = null_rows(batch[name], done)
+                if len(rows):
+                    nulls.setdefault(name, []).append(rows)
+            done += batch.num_rows
+            for name in names:
+                held[name].append(batch[name].cast(pa.string()) if name in ("id", unit) else batch[name])
+            if not nulls:
+                for units, sets in measured_column(batch["text"], config, pool):
+                    parts.append(units)
+                    sets.values.tofile(spill)
+            bar.update(batch.num_rows)
+    columns = {name: pa.concat_arrays(pieces) for name, pieces in held.items()}
+    mistakes = [null_mistake(source.path, name, np.concatenate(rows)) for name, rows in sorted(nulls.items())]
+    mistakes.extend(repeated_mistakes(source.path, columns["id"].drop_null()))
+    if mistakes:
+        raise BadInput(mistakes)
+    return combined(parts), columns
+
+
+def _compared_with(
+    earlier: Sequence[Index],
+    names: Any,
+    units: Units,
+    order: I64,
+    unit: str,
+    config: NearDuplicates,
+    spill: BinaryIO,
+) -> tuple[pa.Table, I64]:
+    """Decide on units, beside what earlier results kept; return their clusters, and the numbers of those that stay."""
+    number = len(units)
+    everything = combined([units, *(index.units for index in earlier)])
+    all_names = pa.concat_arrays([names, *(index.ids for index in earlier)])
+    mistakes = repeated_mistakes(Path("--against"), all_names)
+    if mistakes:
+        raise BadInput(mistakes)
+    first = np.cumsum([number, *(len(index.units) for index in earlier)])
+    old = np.arange(number, len(everything))
+
+    def compare(left: I64, right: I64) -> NDArray[np.float64]:
+        # What stayed earlier is read where it shares a bucket with something new, and laid behind the new sets.
+        sizes = [units.sizes]
+        needed = np.unique(np.concatenate([left, right]))
+        spill.seek(0, os.SEEK_END)
+        for index, start in zip(earlier, first, strict=False):
+            own = needed[(needed >= start) & (needed < start + len(index.units))]
+            sets = old_sets(index.folder, unit, all_names.take(own), config.shingle_size)
+            sets.values.tofile(spill)
+            sizes.append(np.zeros(len(index.units), np.int64))
+            sizes[-1][own - start] = sets.sizes
+        return compared(_spilled(spill, np.concatenate(sizes)), left, right)
+
+    decision = decided(everything, np.concatenate([old, order]), config, compare, len(old))
+    clusters = cluster_table(all_names, everything, decision, np.arange(number))
+    return clusters, np.flatnonzero(decision.survivor[:number] == np.arange(number))
+
+
+def _write_kept(source: TextTable, kept: NDArray[np.bool_], path: Path) -> None:
+    """Write the rows that stay, in their order."""
+    done, held, size = 0, [], 0
+    with (
+        pq.ParquetWriter(path, source.schema, compression="zstd", compression_level=1) as writer,
+        progress(total=source.rows, description="writing", unit="text") as bar,
+    ):
+        for batch in source.batches():
+            held.append(batch.filter(pa.array(kept[done : done + batch.num_rows])))
+            size += held[-1].nbytes
+            done += batch.num_rows
+            if size >= _KEPT_BYTES or done == len(kept):
+                writer.write_table(pa.Table.from_batches(held, source.schema))
+                held, size = [], 0
+            bar.update(batch.num_rows)
+
+
+def _check_memory(source: TextTable, config: NearDuplicates) -> None:
+    """Refuse a table whose hashes will not fit, before any work."""
+    needed = source.rows * (STATE_BYTES + 16 * config.bands)
+    available = available_memory()
+    if available is not None and needed > available:
+        bad_input(
+            source.path,
+            f"{source.rows:,} texts need about {needed / 1e9:,.1f} GB of memory for their hashes, and "
+            f"{available / 1e9:,.1f} GB are free; take fewer --bands, a larger machine, or Spark (--engine spark)",
+        )
+
+
+def available_memory() -> int | None:
+    """Return how many bytes of memory this process may still take; None where the system does not say."""
+    limits: list[int] = []
+    meminfo, group = Path("/proc/meminfo"), Path("/sys/fs/cgroup")
+    if meminfo.is_file():
+        fields = dict(line.split(":", 1) for line in meminfo.read_text().splitlines())
+        limits.append(int(fields["MemAvailable"].split()[0]) * 1024)
+    most, used = group / "memory.max", group / "memory.current"
+    if most.is_file() and used.is_file() and most.read_text().strip() != "max":
+        limits.append(int(most.read_text()) - int(used.read_text()))
+    return min(limits, default=None)

@@ -190,7 +190,7 @@ def _verified(members: pa.Table, pairs: pa.Table, threshold: float) -> pa.Table:
         return EDGE_SCHEMA.empty_table()
     column = cast(Any, members["shingles"].chunk(0))
     sets = Shingles(
-        column.values.to_numpy(zero_copy_only=False).view(np.uint64), column.offsets.to_numpy().astype(np.int64)
+        column.values.to_numpy(zero_copy_only=False).view(np.uint32), column.offsets.to_numpy().astype(np.int64)
     )
     place = {preference: at for at, preference in enumerate(cast(list[bytes], members["preference"].to_pylist()))}
     language = members["language"].to_pylist()

@@ -201,5 +201,5 @@ def _over(reason: str, value: float, limit: float, unit: str) -> Rejected:
 
 def normalised_hash(text: str) -> str:
     """Return 64 hex digits that texts share where they differ in line ends and trailing white space only."""
-    lines = (line.rstrip() for line in text.replace("\r\n", "\n").replace("\r", "\n").split("\n"))
+    lines = map(str.rstrip, text.replace("\r\n", "\n").replace("\r", "\n").split("\n"))
     return hashlib.sha256("\n".join(lines).strip("\n").encode("utf-8", "surrogatepass")).hexdigest()

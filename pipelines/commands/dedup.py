@@ -11,16 +11,21 @@ EPILOG = """\b
 Examples:
   polymix dedup texts.jsonl --out clean
   polymix dedup corpus/documents --out clean --threshold 0.85
-  polymix dedup texts.parquet --out clean --bands 50 --rows 4     # finds more at low thresholds, takes longer
+  polymix dedup texts.parquet --out clean --rank license_type:permissive,no_license --rank stars:desc --rank date:desc
+  polymix dedup texts.parquet --out clean --level repository --repository-column repo_name
+  polymix dedup july.parquet --against clean --out clean-july    # what is new in July; `clean` is not hashed again
+  polymix dedup texts.parquet --out clean --bands 50 --rows 4    # finds more at low thresholds, takes longer
 
 \b
 Leaves in --out:
   kept.parquet       the rows that stay, with all their columns
   clusters.parquet   id, cluster (the id that stays), kept, similarity (true Jaccard), reason:
                      unique, survivor, same_bytes, same_text (white space at line ends differs), near
+  index.parquet      what a later batch is compared with
 
 Bands of rows hashes each propose a pair of Jaccard J with probability 1 - (1 - J^rows)^bands; each proposal is then
-verified, so a wrong one costs time and never a text. Of duplicates the largest stays, then the smallest hash.
+verified, so a wrong one costs time and never a text. Of duplicates the one preferred by --rank stays, then the largest,
+then the one with the smallest hash.
 """
 
 
@@ -31,23 +36,64 @@ verified, so a wrong one costs time and never a text. Of duplicates the largest 
 @click.option("--shingle-size", default=5, show_default=True, help="Tokens in a shingle.")
 @click.option("--bands", default=25, show_default=True, help="LSH bands.")
 @click.option("--rows", default=5, show_default=True, help="Hashes in a band.")
+@click.option("--bucket-limit", default=64, show_default=True, help="With how many of a bucket each text is compared.")
 @click.option("--seed", default=1, show_default=True, help="Seed of the hashes.")
-def command(table: Path, out: Path, threshold: float, shingle_size: int, bands: int, rows: int, seed: int) -> None:
-    """Remove exact and near duplicates from IN, in this process, as long as IN fits in memory.
+@click.option(
+    "--rank",
+    "ranks",
+    multiple=True,
+    metavar="COLUMN[:asc|desc|VALUE,VALUE...]",
+    help="Which of two duplicates stays: by this column, null last. May be repeated, the most important first.",
+)
+@click.option(
+    "--level",
+    type=click.Choice(["file", "repository"]),
+    default="file",
+    show_default=True,
+    help="Compare files, or repositories as wholes by all their files' shingles.",
+)
+@click.option("--repository-column", default="repo_name", show_default=True, help="Names each row's repository.")
+@click.option(
+    "--against",
+    multiple=True,
+    type=click.Path(path_type=Path),
+    metavar="DIR",
+    help="An earlier result; what stayed there stays, and is preferred to all of IN. May be repeated.",
+)
+def command(
+    table: Path,
+    out: Path,
+    ranks: tuple[str, ...],
+    level: str,
+    repository_column: str,
+    against: tuple[Path, ...],
+    **settings: float,
+) -> None:
+    """Remove exact and near duplicates from IN, in this process, as long as the hashes of IN fit in memory.
 
     IN is a Parquet or JSON Lines file, or a folder of either, with the columns `id` and `text`; others are kept.
     """
     from pydantic import ValidationError
 
     from pipelines.console import emit
-    from pipelines.dedup import NearDuplicates, dedup
+    from pipelines.dedup import NearDuplicates, Rank, dedup
     from quality.mistakes import BadInput, Mistake
 
     try:
-        config = NearDuplicates(threshold=threshold, shingle_size=shingle_size, bands=bands, rows=rows, seed=seed)
+        config = NearDuplicates.model_validate(settings)
     except ValidationError as error:
         raise BadInput(
             Mistake(f"--{str(one['loc'][0]).replace('_', '-')}", f"{one['input']!r}: {one['msg']}")
             for one in error.errors()
         ) from error
-    emit([dedup(table, out, config, command=" ".join(["polymix", *sys.argv[1:]]))], title=str(out))
+    counts = dedup(
+        table,
+        out,
+        config,
+        ranks=[Rank.parse(rank) for rank in ranks],
+        level="repository" if level == "repository" else "file",
+        repository_column=repository_column,
+        against=against,
+        command=" ".join(["polymix", *sys.argv[1:]]),
+    )
+    emit([counts], title=str(out))

@@ -1,48 +1,21 @@
 from __future__ import annotations
 
 import json
-import re
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from pydantic import ValidationError
 
-from pipelines.dedup import (
-    CLUSTER_SCHEMA,
-    Edge,
-    NearDuplicates,
-    buckets,
-    candidates,
-    dedup,
-    deduplicate,
-    jaccard,
-    shingles,
-    signatures,
-    survivors,
-)
+from pipelines.dedup import CLUSTER_SCHEMA, Edge, NearDuplicates, Rank, dedup, deduplicate, survivors
+from pipelines.shingles import jaccard, shingles
 from quality.artifacts import read_manifest
 from quality.mistakes import BadInput
-
-TOKEN = re.compile(rb"[A-Za-z0-9_$\x80-\xff]+|[^A-Za-z0-9_$\x80-\xff\s]+")
 
 
 def words(count: int, start: int = 0) -> str:
     return " ".join(f"word{n}" for n in range(start, start + count))
-
-
-def plain_shingles(text: str, size: int) -> set[tuple[bytes, ...]]:
-    tokens = TOKEN.findall(text.encode())
-    if 0 < len(tokens) < size:
-        return {tuple(tokens)}
-    return {tuple(tokens[at : at + size]) for at in range(len(tokens) - size + 1)}
-
-
-def plain_jaccard(left: str, right: str, size: int = 5) -> float:
-    a, b = plain_shingles(left, size), plain_shingles(right, size)
-    return len(a & b) / len(a | b) if a and b else 0.0
 
 
 TEXTS = [
@@ -58,65 +31,6 @@ TEXTS = [
     "a+b",
     "a-b",
 ]
-
-
-def test_shingle_sets_and_their_jaccard_are_those_of_a_plain_reading() -> None:
-    sets = shingles(TEXTS, 5)
-    for i, left in enumerate(TEXTS):
-        assert len(sets.of(i)) == len(plain_shingles(left, 5))
-        for j, right in enumerate(TEXTS):
-            assert jaccard(sets.of(i), sets.of(j)) == pytest.approx(plain_jaccard(left, right))
-
-
-def test_shingles_do_not_depend_on_the_batch(monkeypatch: pytest.MonkeyPatch) -> None:
-    together = shingles(TEXTS, 3)
-    monkeypatch.setattr("pipelines.dedup._BATCH_BYTES", 1)
-    apart = shingles(TEXTS, 3)
-    assert together.offsets.tolist() == apart.offsets.tolist()
-    assert together.values.tolist() == apart.values.tolist()
-
-
-def test_a_token_hash_does_not_depend_on_where_the_token_stands() -> None:
-    sets = shingles([f"{'pad ' * n}alpha beta" for n in range(50)], 2)
-    last = shingles(["alpha beta"], 2).of(0)
-    assert all(last[0] in sets.of(n) for n in range(50))
-
-
-@pytest.mark.parametrize("overlap", [10, 50, 80, 95])
-def test_signatures_estimate_jaccard_as_well_as_datasketch(overlap: int) -> None:
-    from datasketch import MinHash
-
-    left, right = words(400), words(400, 400 - 4 * overlap)
-    sets = shingles([left, right], 1)
-    true = jaccard(sets.of(0), sets.of(1))
-    permutations = 512
-    ours = signatures(sets, permutations, 7)
-    reference = [MinHash(num_perm=permutations, seed=7) for _ in range(2)]
-    for index, sketch in enumerate(reference):
-        sketch.update_batch([int(value).to_bytes(8, "little") for value in sets.of(index)])
-    spread = np.sqrt(true * (1 - true) / permutations)
-    estimate = np.mean(ours[0] == ours[1])
-    assert abs(estimate - true) <= 4 * spread
-    assert abs(estimate - reference[0].jaccard(reference[1])) <= 6 * spread
-
-
-def test_texts_without_shingles_have_no_buckets_and_others_one_a_band() -> None:
-    config = NearDuplicates(bands=7, rows=3)
-    assert [len(found) for found in buckets(shingles(["", "a", words(9)], 5), config)] == [0, 7, 7]
-    assert buckets(shingles([], 5), config) == []
-
-
-def test_recall_is_the_share_of_pairs_that_meet_in_a_bucket() -> None:
-    config = NearDuplicates(bands=6, rows=4)
-    sets = shingles([w for n in range(300) for w in (words(40, n * 1000), words(40, n * 1000 + 10))], 1)
-    found = buckets(sets, config)
-    met = np.mean([bool(set(found[n]) & set(found[n + 1])) for n in range(0, 600, 2)])
-    assert met == pytest.approx(config.recall(30 / 50), abs=4 * np.sqrt(0.25 / 300))
-
-
-def test_candidates_are_each_member_with_the_best_before_it() -> None:
-    assert candidates("abcd", 2) == [("a", "b"), ("a", "c"), ("b", "c"), ("a", "d"), ("b", "d")]
-    assert candidates("a", 2) == []
 
 
 def test_a_chain_is_cut_where_the_survivor_is_no_longer_similar() -> None:
@@ -142,7 +56,7 @@ def test_short_and_blank_texts_do_not_vanish() -> None:
     assert stayed == {"0", "2", "4", "5", "7", "8", "9", "10"} or stayed == {"0", "2", "4", "5", "6", "8", "9", "10"}
     assert found["3"] == {"id": "3", "cluster": "4", "kept": False, "similarity": 1.0, "reason": "near"}
     assert found["1"]["cluster"] == "0"
-    assert found["1"]["similarity"] == pytest.approx(plain_jaccard(TEXTS[0], TEXTS[1]))
+    assert found["1"]["similarity"] == pytest.approx(jaccard(*(shingles(TEXTS, 5).of(n) for n in (0, 1))))
 
 
 def test_exact_duplicates_say_whether_their_bytes_are_the_same() -> None:
@@ -166,12 +80,6 @@ def test_a_bucket_of_boilerplate_does_not_cost_its_square() -> None:
     assert sum(found["kept"].to_pylist()) == 1
 
 
-def test_settings_refuse_nonsense() -> None:
-    for wrong in ({"threshold": 0.0}, {"bands": 0}, {"rows": 0}, {"shingle_size": 0}, {"perms": 3}):
-        with pytest.raises(ValidationError):
-            NearDuplicates.model_validate(wrong)
-
-
 def jsonl(path: Path, rows: list[dict[str, object]]) -> Path:
     path.write_text("".join(json.dumps(row) + "\n" for row in rows))
     return path
@@ -189,6 +97,9 @@ def test_dedup_keeps_columns_order_and_counts(tmp_path: Path) -> None:
     assert clusters.schema.equals(CLUSTER_SCHEMA)
     assert set(clusters.filter(clusters["kept"])["id"].to_pylist()) == set(kept["id"].to_pylist())
     assert read_manifest(tmp_path / "out", "dedup")["counts"] == counts
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == [
+        "clusters.parquet", "index.parquet", "kept.parquet", "manifest.json",
+    ]  # fmt: skip
 
 
 def test_a_folder_of_parquet_gives_what_one_file_gives(tmp_path: Path) -> None:
@@ -202,38 +113,114 @@ def test_a_folder_of_parquet_gives_what_one_file_gives(tmp_path: Path) -> None:
     assert "language" in pq.read_table(tmp_path / "a" / "kept.parquet").column_names
 
 
-@pytest.mark.parametrize(
-    ("rows", "expected"),
-    [
-        ([{"id": "a", "body": "x"}, {"id": "a", "body": "y"}], ["id: not unique: 'a' (2", "text: no such column"]),
-        ([{"id": "a", "text": None}, {"id": None, "text": "y"}], ["id: null in row 1", "text: null in row 0"]),
-        ([{"id": 1.5, "text": 3}], ["id: is double", "text: is int64"]),
-    ],
-)  # fmt: skip
-def test_all_mistakes_of_a_table_are_listed_and_nothing_is_left(
-    tmp_path: Path, rows: list[dict[str, object]], expected: list[str]
-) -> None:
-    with pytest.raises(BadInput) as wrong:
-        dedup(jsonl(tmp_path / "in.jsonl", rows), tmp_path / "out")
-    assert len(wrong.value.mistakes) == len(expected)
-    for mistake, text in zip(wrong.value.mistakes, expected, strict=True):
-        assert text in str(mistake)
-    assert [path.name for path in tmp_path.iterdir()] == ["in.jsonl"]
+def test_the_same_files_in_other_batches_give_the_same_bytes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    rows = [{"id": f"t{n}", "text": words(30 + n % 3, n % 7 * 50)} for n in range(50)]
+    source = jsonl(tmp_path / "in.jsonl", rows)
+    dedup(source, tmp_path / "a")
+    monkeypatch.setattr("pipelines.text_tables.BATCH_ROWS", 3)
+    monkeypatch.setattr("pipelines.units.BATCH_BYTES", 1)
+    monkeypatch.setattr("pipelines.dedup._COMPARED_PAIRS", 2)
+    monkeypatch.setattr("os.sched_getaffinity", lambda _: {0})
+    dedup(source, tmp_path / "b")
+    for name in ("clusters.parquet", "index.parquet", "kept.parquet", "manifest.json"):
+        assert (tmp_path / "a" / name).read_bytes() == (tmp_path / "b" / name).read_bytes()
 
 
 @pytest.mark.parametrize(
-    ("name", "content", "expected"),
+    ("rank", "values", "stays"),
     [
-        ("missing.jsonl", None, "no such file"),
-        ("a.jsonl", b'{"id": "a"}\n{"id', "cannot be read"),
-        ("a.jsonl", b"", "cannot be read"),
-        ("a.parquet", b"PAR1 cut short", "cannot be read"),
-        ("a.csv", b"id,text\n", "Parquet or JSON Lines"),
+        ("stars:desc", [3, None, 9], 2),
+        ("stars:asc", [3, None, 9], 0),
+        ("day:desc", ["2024-01-01", "2025-06-01", None], 1),
+        ("licence:permissive,no_license", ["copyleft", "no_license", "permissive"], 2),
+        ("licence:permissive,no_license", [None, "copyleft", "copyleft"], 1),
+        ("fork", [True, True, False], 2),
+        ("score:desc", [float("nan"), -1.5, None], 1),
     ],
 )
-def test_files_that_cannot_be_used(tmp_path: Path, name: str, content: bytes | None, expected: str) -> None:
-    if content is not None:
-        (tmp_path / name).write_bytes(content)
-    with pytest.raises(BadInput, match=expected):
-        dedup(tmp_path / name, tmp_path / "out")
+def test_ranks_decide_who_stays(tmp_path: Path, rank: str, values: list[object], stays: int) -> None:
+    texts = [words(60), words(59), words(58)]  # without a rank the first stays
+    table = pa.table({"id": ["0", "1", "2"], "text": texts, rank.partition(":")[0]: values})
+    pq.write_table(table, tmp_path / "in.parquet")
+    dedup(tmp_path / "in.parquet", tmp_path / "out", ranks=[Rank.parse(rank)])
+    assert pq.read_table(tmp_path / "out" / "kept.parquet")["id"].to_pylist() == [str(stays)]
+
+
+def test_the_second_rank_decides_where_the_first_does_not(tmp_path: Path) -> None:
+    table = pa.table({"id": [0, 1, 2], "text": [words(60)] * 3, "a": [1, 1, 2], "b": [5, 4, 1]})
+    pq.write_table(table, tmp_path / "in.parquet")
+    dedup(tmp_path / "in.parquet", tmp_path / "out", ranks=[Rank("a"), Rank("b")])
+    assert pq.read_table(tmp_path / "out" / "kept.parquet")["id"].to_pylist() == [1]
+
+
+def test_an_unknown_rank_column_is_bad_input(tmp_path: Path) -> None:
+    source = jsonl(tmp_path / "in.jsonl", [{"id": "a", "text": "b"}])
+    with pytest.raises(BadInput, match="stars: no such column"):
+        dedup(source, tmp_path / "out", ranks=[Rank.parse("stars:desc")])
+
+
+def repositories() -> pa.Table:
+    """`copy` has the texts of `first` in another order, `fork` one file more, `other` one file of `first` only."""
+    files = {
+        "first": [words(80), words(80, 100), words(80, 200)],
+        "copy": [words(80, 200), words(80), words(80, 100) + " \n"],
+        "fork": [words(80), words(80, 100), words(80, 200), words(20, 500)],
+        "other": [words(80), words(300, 1000)],
+    }
+    rows = [(f"{repo}/{n}", repo, text) for repo, texts in files.items() for n, text in enumerate(texts)]
+    columns = ("id", "repo_name", "text")
+    return pa.table({name: [row[at] for row in rows] for at, name in enumerate(columns)})
+
+
+def test_repositories_stay_or_go_as_wholes(tmp_path: Path) -> None:
+    pq.write_table(repositories(), tmp_path / "in.parquet")
+    counts = dedup(tmp_path / "in.parquet", tmp_path / "out", level="repository")
+    assert counts == {"documents": 4, "exact_removed": 1, "near_removed": 1, "kept": 2}
+    kept = pq.read_table(tmp_path / "out" / "kept.parquet")
+    assert kept["id"].to_pylist() == ["fork/0", "fork/1", "fork/2", "fork/3", "other/0", "other/1"]
+    found = rows_by_id(pq.read_table(tmp_path / "out" / "clusters.parquet"))
+    assert {name: row["cluster"] for name, row in found.items()} == {
+        "first": "fork", "copy": "fork", "fork": "fork", "other": "other",
+    }  # fmt: skip
+    assert {found["first"]["reason"], found["copy"]["reason"]} == {"near", "same_text"}
+    in_memory = deduplicate(
+        *(repositories()[name].to_pylist() for name in ("id", "text")),
+        NearDuplicates(),
+        repositories=repositories()["repo_name"].to_pylist(),
+    )
+    assert in_memory.equals(pq.read_table(tmp_path / "out" / "clusters.parquet"))
+
+
+def test_a_repository_has_the_best_rank_of_its_files(tmp_path: Path) -> None:
+    table = repositories()
+    stars = [9 if name == "copy/1" else 1 for name in table["id"].to_pylist()]
+    pq.write_table(table.append_column("stars", pa.array(stars)), tmp_path / "in.parquet")
+    dedup(tmp_path / "in.parquet", tmp_path / "out", level="repository", ranks=[Rank("stars", descending=True)])
+    kept = pq.read_table(tmp_path / "out" / "kept.parquet")
+    assert set(kept["repo_name"].to_pylist()) == {"copy", "other"}
+
+
+def test_every_row_needs_a_repository_to_compare_those(tmp_path: Path) -> None:
+    source = jsonl(
+        tmp_path / "in.jsonl", [{"id": "a", "text": "b", "repo": None}, {"id": "c", "text": "b", "repo": "r"}]
+    )
+    with pytest.raises(BadInput, match="repo: null in row 0"):
+        dedup(source, tmp_path / "out", level="repository", repository_column="repo")
+
+
+def test_a_table_whose_hashes_do_not_fit_is_refused_before_any_work(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source = jsonl(tmp_path / "in.jsonl", [{"id": str(n), "text": "b"} for n in range(10)])
+    monkeypatch.setattr("pipelines.dedup.available_memory", lambda: 1_000)
+    with pytest.raises(BadInput, match=r"10 texts need about .* GB of memory .* Spark"):
+        dedup(source, tmp_path / "out")
     assert not (tmp_path / "out").exists()
+
+
+def test_random_tables_lose_nothing() -> None:
+    random = np.random.default_rng(2)
+    texts = [words(int(random.integers(0, 30)), int(random.integers(0, 8)) * 5) for _ in range(200)]
+    table = deduplicate([str(n) for n in range(200)], texts, NearDuplicates())
+    assert sorted(table["id"].to_pylist(), key=int) == [str(n) for n in range(200)]
+    assert table.filter(table["kept"])["cluster"].to_pylist() == table.filter(table["kept"])["id"].to_pylist()

@@ -1,0 +1,174 @@
+"""Which texts may be near duplicates? MinHash signatures of shingle sets, cut into bands, and who shares one.
+
+Start at `buckets`, then `candidates` (one bucket) or `candidate_pairs` (all texts in memory). A pair is only proposed
+here; `pipelines.shingles.jaccards` says what it is. `NearDuplicates` is the configuration of all steps.
+
+What always holds: a text's buckets depend on its set and the settings alone, and a text without shingles has none.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict, Field
+
+from pipelines.shingles import U32, U64, Shingles
+
+I64 = NDArray[np.int64]
+
+
+class NearDuplicates(BaseModel):
+    """All that defines near-duplicate removal, for all its steps.
+
+    Args:
+        shingle_size: Tokens in a shingle. Source: The Stack's near-deduplication, 5.
+        threshold: Jaccard of two shingle sets from which they are near duplicates. Source: The Stack, 0.7.
+        bands: LSH bands; `bands * rows` is the number of permutations. More bands find more and compare more.
+        rows: Hashes in a band. 25 bands of 5 propose 99% of the pairs at 0.7, 6% at 0.3; since each proposal is
+            verified, wrong ones cost time only.
+        bucket_limit: With how many of a bucket's best texts each other one is compared, so that a bucket of boilerplate
+            costs its size times this and not its square.
+        seed: Of the permutations.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+    shingle_size: int = Field(default=5, ge=1, le=50)
+    threshold: float = Field(default=0.7, gt=0, le=1)
+    bands: int = Field(default=25, ge=1, le=1024)
+    rows: int = Field(default=5, ge=1, le=64)
+    bucket_limit: int = Field(default=64, ge=1)
+    seed: int = Field(default=1, ge=0, lt=2**63)
+
+    def recall(self, jaccard: float) -> float:
+        """Return the probability that a pair of this Jaccard is proposed.
+
+        Source: Leskovec, Rajaraman, Ullman, Mining of Massive Datasets, 3.4.2.
+        """
+        return 1 - (1 - jaccard**self.rows) ** self.bands
+
+
+_SIGNED_TEXTS = 128
+"""Texts whose signatures leave the kernel at once. It hands them over as Python integers; a few thousand of those stay
+in the processor's cache and are taken from the allocator's free lists, where millions cost three times as much."""
+
+
+def signatures(sets: Shingles, permutations: int, seed: int) -> U32:
+    """Return MinHash signatures, texts x permutations; a text without shingles has all bits set.
+
+    Args:
+        sets: Shingle sets.
+        permutations: Hashes a text.
+        seed: Of the permutations.
+    """
+    from rensa import RMinHash  # pyright: ignore[reportAttributeAccessIssue]
+
+    found = np.zeros((len(sets), permutations), np.uint32)
+    for start in range(0, len(sets), _SIGNED_TEXTS):
+        offsets = sets.offsets[start : start + _SIGNED_TEXTS + 1]
+        values = sets.values[offsets[0] : offsets[-1]].astype(np.uint64)
+        matrix = RMinHash.digest_matrix_from_flat_token_hashes(
+            values, (offsets - offsets[0]).astype(np.uint64), permutations, seed
+        )
+        found[start : start + _SIGNED_TEXTS] = matrix.to_rows()
+    return found
+
+
+_CHAIN = np.uint64(0xD6E8FEB86659FD93)
+
+
+def _mixed(values: U64) -> U64:
+    """Return splitmix64's finaliser of each value. Source: Steele, Lea, Flood, OOPSLA 2014."""
+    values = (values ^ (values >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    values = (values ^ (values >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    return values ^ (values >> np.uint64(31))
+
+
+def bucket_matrix(signed: U32, config: NearDuplicates) -> U64:
+    """Return the LSH buckets of signatures, texts x bands: band and content in one number.
+
+    Args:
+        signed: `signatures` with `config.bands * config.rows` permutations.
+        config: The settings.
+    """
+    bands = signed.reshape(len(signed), config.bands, config.rows)
+    value = np.broadcast_to(np.arange(config.bands, dtype=np.uint64), bands.shape[:2]).copy()
+    for row in range(config.rows):
+        value = _mixed(value * _CHAIN + bands[:, :, row])
+    return value
+
+
+def buckets(sets: Shingles, config: NearDuplicates) -> list[U64]:
+    """Return the LSH buckets of each text, one a band; none for a text without shingles."""
+    found = bucket_matrix(signatures(sets, config.bands * config.rows, config.seed), config)
+    return [row if size else row[:0] for row, size in zip(found, sets.sizes.tolist(), strict=True)]
+
+
+def candidates(members: Sequence[Any], limit: int) -> list[tuple[Any, Any]]:
+    """Return the pairs to compare in one bucket: each member with the `limit` best before it.
+
+    Args:
+        members: The bucket's members, the preferred first.
+        limit: `NearDuplicates.bucket_limit`.
+    """
+    return [(better, worse) for place, worse in enumerate(members) for better in members[: min(place, limit)]]
+
+
+def candidate_pairs(matrix: U64, limit: int) -> tuple[I64, I64]:
+    """Return the pairs to compare among texts in memory: `candidates` of all buckets, each pair once.
+
+    Args:
+        matrix: Buckets of each text (`bucket_matrix`), the preferred text first; texts without shingles left out.
+        limit: `NearDuplicates.bucket_limit`.
+
+    Returns:
+        Rows of `matrix`, the better and the worse of each pair; sorted by worse, then better.
+    """
+    number = len(matrix)
+    keys = np.zeros(0, np.int64)
+    for band in range(matrix.shape[1]):
+        found = [keys, *(worse * number + better for better, worse in _in_band(matrix[:, band], limit))]
+        keys = _unique(np.concatenate(found))
+    return keys % max(number, 1), keys // max(number, 1)
+
+
+def _unique(values: I64) -> I64:
+    # np.unique hashes first, which takes several times as long as a vectorised sort.
+    values.sort()
+    new = np.ones(len(values), np.bool_)
+    np.not_equal(values[1:], values[:-1], out=new[1:])
+    return values[new]
+
+
+_PAIRS_AT_ONCE = 1 << 22
+
+
+def _in_band(column: U64, limit: int) -> Iterator[tuple[I64, I64]]:
+    order = np.argsort(column, kind="stable")
+    column = column[order]
+    starts = np.flatnonzero(np.append(True, column[1:] != column[:-1])) if len(column) else np.zeros(0, np.int64)
+    sizes = np.diff(np.append(starts, len(column)))
+    starts, sizes = starts[sizes > 1], sizes[sizes > 1]
+    # Each member but the first of its bucket, and how many before it are compared with it.
+    first = np.repeat(starts, sizes - 1)
+    within = _counting(sizes - 1) + 1
+    partners = np.minimum(within, limit)
+    done = np.concatenate(([0], np.cumsum(partners)))
+    begin = 0
+    while begin < len(first):
+        end = max(int(np.searchsorted(done, done[begin] + _PAIRS_AT_ONCE, side="right")) - 1, begin + 1)
+        part = slice(begin, end)
+        repeats = partners[part]
+        worse = np.repeat(first[part] + within[part], repeats)
+        better = np.repeat(first[part], repeats) + _counting(repeats)
+        yield order[better], order[worse]
+        begin = end
+
+
+def _counting(lengths: I64) -> I64:
+    """Return 0, 1, ... up to each length, one after the other."""
+    ends = np.cumsum(lengths)
+    return np.arange(ends[-1] if len(ends) else 0) - np.repeat(ends - lengths, lengths)

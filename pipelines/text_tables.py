@@ -1,0 +1,163 @@
+"""What is in a table of texts, batch by batch: a Parquet or JSON Lines file, or a folder of either.
+
+Start at `open_texts`. What always holds: all mistakes of a table are listed at once, batches come in the order of the
+rows, and a Parquet table is never in memory as a whole.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.dataset as ds
+import pyarrow.json as pj
+from numpy.typing import NDArray
+
+from quality.artifacts import file_sha256
+from quality.mistakes import BadInput, Mistake, bad_input
+
+I64 = NDArray[np.int64]
+
+BATCH_ROWS = 2048
+_JSON_ROW_BYTES = 64 << 20
+_FORMATS = {".parquet": "parquet", ".jsonl": "jsonl", ".ndjson": "jsonl", ".json": "jsonl"}
+_SHOWN = 5
+
+
+@dataclass(frozen=True)
+class TextTable:
+    """A table on disk.
+
+    Args:
+        path: The file or folder.
+        files: Its files, sorted.
+        rows: How many rows it has.
+        data: The rows: on disk (Parquet), or in memory (JSON Lines, whose columns only show when all of it is read).
+    """
+
+    path: Path
+    files: tuple[Path, ...]
+    rows: int
+    data: ds.Dataset
+
+    @property
+    def schema(self) -> pa.Schema:
+        """Its columns."""
+        return self.data.schema
+
+    def batches(self, columns: Sequence[str] | None = None) -> Iterator[pa.RecordBatch]:
+        """Yield its rows in order.
+
+        Args:
+            columns: Columns to read; all when None.
+
+        Raises:
+            BadInput: A file is damaged.
+        """
+        try:
+            yield from self.data.to_batches(
+                columns=None if columns is None else list(columns),
+                batch_size=BATCH_ROWS,
+                batch_readahead=2,
+                fragment_readahead=1,
+            )
+        except (pa.ArrowInvalid, OSError) as error:
+            bad_input(self.path, f"cannot be read: {error}")
+
+    def sha256(self) -> str:
+        """Return a hash of the files' content and of their names below the folder."""
+        if self.path.is_file():
+            return file_sha256(self.path)
+        lines = (f"{file_sha256(file)}  {file.relative_to(self.path).as_posix()}" for file in self.files)
+        return hashlib.sha256("\n".join(lines).encode()).hexdigest()
+
+
+def open_texts(path: Path, columns: Sequence[str] = ()) -> TextTable:
+    """Open a table of texts and check its columns.
+
+    Args:
+        path: A Parquet or JSON Lines file, or a folder of either.
+        columns: Columns it must have besides `id` (a string or an integer) and `text` (a string).
+
+    Raises:
+        BadInput: It is missing, damaged or empty, or lacks a column; all mistakes are listed.
+    """
+    if not path.exists():
+        bad_input(path, "no such file or folder")
+    files = [path] if path.is_file() else sorted(p for p in path.rglob("*") if p.is_file() and p.suffix in _FORMATS)
+    files = [file for file in files if not file.name.startswith(("_", "."))]
+    endings = {file.suffix for file in files}
+    if not files or not endings <= set(_FORMATS):
+        bad_input(path, f"a Parquet or JSON Lines file, or a folder of either, is needed ({', '.join(_FORMATS)})")
+    if len({_FORMATS[ending] for ending in endings}) > 1:
+        bad_input(path, "holds both Parquet and JSON Lines; name one of the files, or a folder of one kind")
+    try:
+        if _FORMATS[endings.pop()] == "parquet":
+            root = str(path) if path.is_dir() else None
+            names = [str(file) for file in files]
+            data = ds.dataset(names, format="parquet", partitioning="hive", partition_base_dir=root)
+            rows = data.count_rows()
+        else:
+            read = pj.ReadOptions(block_size=_JSON_ROW_BYTES)
+            parts = [pj.read_json(file, read_options=read) for file in files]
+            table = pa.concat_tables(parts, promote_options="permissive")
+            data, rows = ds.dataset(table), table.num_rows
+    except (pa.ArrowInvalid, OSError) as error:
+        bad_input(path, f"cannot be read: {error}")
+    mistakes = list(_column_mistakes(path, data.schema, columns))
+    if mistakes and not any(one.where.endswith(": id") for one in mistakes):
+        mistakes.extend(repeated_mistakes(path, data.to_table(["id"])["id"].combine_chunks().drop_null()))
+    if not mistakes and not rows:
+        mistakes.append(Mistake(str(path), "holds no rows"))
+    if mistakes:
+        raise BadInput(sorted(mistakes, key=str))
+    return TextTable(path, tuple(files), rows, data)
+
+
+def _column_mistakes(path: Path, schema: pa.Schema, columns: Sequence[str]) -> Iterator[Mistake]:
+    for name in dict.fromkeys(("id", "text", *columns)):
+        if name not in schema.names:
+            yield Mistake(f"{path}: {name}", f"no such column; there are {', '.join(schema.names)}")
+            continue
+        kind = schema.field(name).type
+        text = pa.types.is_string(kind) or pa.types.is_large_string(kind)
+        if name == "text" and not text:
+            yield Mistake(f"{path}: text", f"is {kind}, not text")
+        if name == "id" and not text and not pa.types.is_integer(kind):
+            yield Mistake(f"{path}: id", f"is {kind}, neither text nor a whole number")
+
+
+def null_rows(column: Any, before: int) -> I64:
+    """Return the numbers of the rows that are null.
+
+    Args:
+        column: A batch's column.
+        before: How many rows came before the batch.
+    """
+    if not column.null_count:
+        return np.zeros(0, np.int64)
+    return np.flatnonzero(column.is_null().to_numpy(zero_copy_only=False)) + before
+
+
+def null_mistake(path: Path, name: str, rows: I64) -> Mistake:
+    """Return what is wrong with a column that has nulls."""
+    shown = ", ".join(map(str, rows[:_SHOWN].tolist()))
+    more = f" and {len(rows) - _SHOWN:,} more" if len(rows) > _SHOWN else ""
+    return Mistake(f"{path}: {name}", f"null in row{'s'[: len(rows) > 1]} {shown}{more}; fill or drop them")
+
+
+def repeated_mistakes(path: Path, ids: Any) -> list[Mistake]:
+    """Return what is wrong with ids that are not unique; nothing when they are."""
+    if pc.count_distinct(ids).as_py() == len(ids):
+        return []
+    counts: Any = pc.value_counts(ids)
+    counts = counts.filter(pc.greater(counts.field("counts"), pa.scalar(1)))
+    twice = [f"{one['values']!r} ({one['counts']} times)" for one in counts.slice(0, _SHOWN).to_pylist()]
+    more = f" and {len(counts) - _SHOWN:,} more" if len(counts) > _SHOWN else ""
+    return [Mistake(f"{path}: id", f"not unique: {', '.join(twice)}{more}; ids must name one row each")]
