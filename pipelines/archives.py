@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import bz2
 import calendar
+import errno
 import gzip
 import lzma
 import math
@@ -125,7 +126,7 @@ def broken_if_unreadable() -> Iterator[None]:
     except BrokenArchive:
         raise
     except OSError as error:
-        if error.errno is not None:
+        if error.errno not in (None, errno.EINVAL):  # a place in a file that is none
             raise
         raise BrokenArchive(f"a broken archive ({error}); fetch or copy it again") from error
     except (

@@ -227,8 +227,8 @@ def _glob(pattern: str) -> re.Pattern[str]:
             out, at = out + "[^/]*", at + 1
         elif pattern[at] == "?":
             out, at = out + "[^/]", at + 1
-        elif pattern[at] == "[" and (close := pattern.find("]", at + 2)) > 0:
-            inside = pattern[at + 1 : close].replace("\\", "\\\\").replace("[", "\\[")
+        elif pattern[at] == "[" and (close := pattern.find("]", at + 2 + (pattern[at + 1 : at + 2] in ("!", "^")))) > 0:
+            inside = re.sub(r"([\\\[\]])", r"\\\1", pattern[at + 1 : close])
             out, at = out + "[" + ("^" + inside[1:] if inside[0] in "!^" else inside) + "]", close + 1
         else:
             out, at = out + re.escape(pattern[at]), at + 1

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
+import lzma
+import random
 import tarfile
 import zipfile
+import zlib
 from pathlib import Path
 
 import pytest
@@ -148,3 +152,114 @@ def test_unsafe_paths(name: str) -> None:
 
 def test_safe_paths_are_cleaned() -> None:
     assert safe_path("./a//b/./c.py") == "a/b/c.py"
+
+
+# --- Made to exhaust --------------------------------------------------------------------------------------------------
+
+
+def test_a_header_that_claims_a_long_name_is_refused_and_never_held(tmp_path: Path) -> None:
+    for kind in (b"x", b"g", b"L", b"K"):
+        header = tarfile.TarInfo("long")
+        header.type, header.size = kind, 200 << 20
+        path = tmp_path / "long.tar"
+        with path.open("wb") as out:
+            out.write(header.tobuf())
+            out.truncate(1 << 20)
+        with pytest.raises(BrokenArchive, match="a header of"), opened(path):
+            pass
+
+
+def test_members_of_negative_and_of_endless_length_are_refused(tmp_path: Path) -> None:
+    for size in (-512, -1, 1 << 60):
+        header = bytearray(tarfile.TarInfo("a.py").tobuf())
+        header[124:136] = size.to_bytes(12, "big", signed=True)
+        header[124] |= 0x80
+        header[148:156] = b" " * 8
+        header[148:156] = b"%06o\0 " % sum(header)
+        path = tmp_path / "a.tar"
+        path.write_bytes(bytes(header) + b"\0" * 10240)
+        with pytest.raises(BrokenArchive), opened(path):
+            pass
+
+
+def test_a_chain_of_long_names_is_refused(tmp_path: Path) -> None:
+    header = tarfile.TarInfo("././@LongLink")
+    header.type, header.size = b"L", 0
+    path = tmp_path / "chain.tar"
+    path.write_bytes(header.tobuf() * 5000 + b"\0" * 10240)
+    with pytest.raises(BrokenArchive), opened(path):
+        pass
+
+
+def test_a_zip_with_a_list_of_members_beyond_the_cap_is_refused_before_it_is_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = zip_of(tmp_path / "a.zip")
+    monkeypatch.setattr(archives, "MAX_DIRECTORY_BYTES", 100)
+    monkeypatch.setattr(zipfile, "ZipFile", None)
+    with pytest.raises(BrokenArchive, match="lists its members in"), opened(path):
+        pass
+
+
+def test_a_64_bit_zip_is_read_and_its_list_is_capped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(zipfile, "ZIP_FILECOUNT_LIMIT", 1)
+    path = zip_of(tmp_path / "a.zip")
+    assert b"PK\6\6" in path.read_bytes()
+    assert read_all(path) == FILES
+    monkeypatch.setattr(archives, "MAX_DIRECTORY_BYTES", 100)
+    with pytest.raises(BrokenArchive, match="lists its members in"), opened(path):
+        pass
+
+
+def test_xz_that_wants_much_memory_to_unpack_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "a.tar.xz"
+    path.write_bytes(lzma.compress(tar_of(tmp_path / "plain").read_bytes()))
+    assert read_all(path) == FILES
+    path.write_bytes(path.read_bytes() + b"\0" * 8 + lzma.compress(b"\0" * 512))
+    assert read_all(path) == FILES, "streams may follow one another, with zeros between"
+    packer = lzma.LZMACompressor(lzma.FORMAT_XZ, filters=[{"id": lzma.FILTER_LZMA2, "dict_size": 1 << 20}])
+    data = bytearray(packer.compress(b"x" * 5000) + packer.flush())
+    # Byte 14 of the block's header is the size of the dictionary: 36 stands for 1 GiB; its checksum follows.
+    assert data[14:16] == bytes([0x21, 0x01])
+    data[16] = 36
+    length = (data[12] + 1) * 4
+    data[12 + length - 4 : 12 + length] = zlib.crc32(bytes(data[12 : 12 + length - 4])).to_bytes(4, "little")
+    path.write_bytes(data)
+    with pytest.raises(BrokenArchive, match=r"[Mm]emory"), opened(path):
+        pass
+
+
+def test_the_newest_plausible_time_is_told(tmp_path: Path) -> None:
+    path = tmp_path / "a.tar"
+    with tarfile.open(path, "w") as tar:
+        for name, time in (("a.py", 0), ("b.py", 1_600_000_000), ("c.py", 1_500_000_000), ("d.py", 1 << 40)):
+            info = tarfile.TarInfo(name)
+            info.mtime = time
+            tar.addfile(info)
+    with opened(path) as archive:
+        assert archive.newest == 1_600_000_000
+    zipped = tmp_path / "a.zip"
+    with zipfile.ZipFile(zipped, "w") as packed:
+        packed.writestr(zipfile.ZipInfo("a.py", (2020, 9, 13, 12, 26, 40)), "x = 1\n")
+        packed.writestr(zipfile.ZipInfo("b.py", (1980, 0, 0, 0, 0, 0)), "x = 2\n")
+    with opened(zipped) as archive:
+        assert archive.newest == 1_600_000_000
+
+
+@pytest.mark.parametrize("name", ["tar", "gz", "bz2", "xz", "zst", "zip"])
+def test_archives_damaged_anywhere_are_read_or_refused_and_raise_nothing_else(tmp_path: Path, name: str) -> None:
+    if name == "zip":
+        whole = zip_of(tmp_path / "whole").read_bytes()
+    elif name == "zst":
+        whole = zstandard.ZstdCompressor().compress(tar_of(tmp_path / "whole").read_bytes())
+    else:
+        whole = tar_of(tmp_path / "whole", "w" if name == "tar" else f"w:{name}").read_bytes()
+    chance = random.Random(7)
+    path = tmp_path / "damaged"
+    for _ in range(120):
+        data = bytearray(whole)
+        for _ in range(chance.choice((1, 3, 30))):
+            data[chance.randrange(4, len(data))] = chance.choice((0, 0xFF, chance.randrange(256)))
+        path.write_bytes(data)
+        with contextlib.suppress(BrokenArchive):
+            read_all(path)
