@@ -753,7 +753,7 @@ def _prose(text: str, entry: str) -> str:
         elif not (example and len(re.findall(r"[A-Za-z]{2,}", stripped)) < 4):
             kept += [_CUT, stripped] if example else [stripped]
             example = False
-    return "\n".join(kept) if len(re.findall(r"[A-Za-z]{2,}", " ".join(kept))) >= 12 else text
+    return "\n".join(kept) if len(re.findall(r"[A-Za-z]{2,}", " ".join(kept))) >= 8 else text
 
 
 def _parameters(code: str, entry: str) -> tuple[str, ...]:
