@@ -5,7 +5,9 @@ from __future__ import annotations
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipelines.archives import safe_path
+from pipelines.archives import Skipped, safe_path
+from pipelines.sources import RawFile
+from pipelines.sources.tables import COLUMN_NAMES, files_of_row
 from quality.classify import Decoded, classify, decode
 from quality.languages import LANGUAGES
 from quality.licences import PERMISSIVE, RESTRICTED, from_header, from_metadata, from_text, license_type
@@ -69,3 +71,35 @@ def test_a_safe_path_stays_below_its_folder(name: str) -> None:
         assert "." not in parts
         assert "" not in parts
         assert safe_path(clean) == clean
+
+
+values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(st.characters(), max_size=20),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
+    max_leaves=5,
+)
+columns = st.sampled_from(
+    sorted({name for names in COLUMN_NAMES.values() for name in names} | {"files", "github_metadata"})
+)
+rows = st.dictionaries(columns, values, max_size=8)
+
+
+@given(rows, st.lists(rows | values, max_size=3))
+@settings(max_examples=200)
+def test_any_row_ends_as_one_file_or_one_reason_for_each_file_in_it(
+    row: dict[str, object], nested: list[object]
+) -> None:
+    row.pop("files", None)
+    for one, expected in ((row, 1), ({"repo_name": "o/n", "files": nested}, len(nested))):
+        found = list(files_of_row(one, "t:1"))
+        assert len(found) == expected
+        for file in found:
+            file.path.encode()
+            assert file.path
+            if isinstance(file, RawFile):
+                assert safe_path(file.path) == file.path
+                "".join((file.repo_name, file.revision_id, *file.licenses)).encode()
+                repr(file.provenance.stated()).encode()
+            else:
+                assert isinstance(file, Skipped)
+                assert file.reason in {"no_content", "lone_surrogate", "unsafe_path"}
