@@ -4,7 +4,7 @@ Start at `OptOut.read` or `OptOut.parse`, then ask `OptOut.reason` of each file.
 starts a comment:
 
     octocat/hello-world         a repository, as `git:octocat/hello-world` or `octocat/hello-world` name it
-    https://host/octocat/hello  the same, by its address; a host's name counts in no entry
+    https://host/octocat/hello  the same, by its address; hosts, and groups around an owner, count in no entry
     git:hello                   a repository that was read from a folder, and so has no owner
     octocat/                    all repositories of an owner (also `octocat/*`)
     pypi:pydash                 a package
@@ -134,7 +134,8 @@ def _unit(repo_name: str) -> str:
         return f"{'deb' if prefix == 'deb-src' else prefix}:{rest}"
     name = name.removeprefix("git:").removeprefix("git+")
     name = re.sub(r"^(?:[a-z+]+://(?:[^/@]*@)?[^/]+/|[\w.-]+@[\w.-]+:)", "", name)
-    return name.removesuffix("/").removesuffix(".git")
+    # Of groups within groups, a name has the last two parts (`pipelines.sources`).
+    return "/".join(name.removesuffix("/").removesuffix(".git").removesuffix("/").split("/")[-2:])
 
 
 def _taken_apart(entry: str) -> tuple[str, str]:
@@ -169,10 +170,8 @@ def _taken_apart(entry: str) -> tuple[str, str]:
             raise ValueError("packages have no owner; only npm's scopes (npm:@scope/) are taken as one")
         unit = _unit(f"{prefix}:{'/'.join(parts)}")
         return (f"{unit}/" if owner else unit), glob
-    if len(parts) > 2 and not address and "." in parts[0]:
-        parts = parts[1:]  # host/owner/name
     if owner:
-        return f"{'/'.join(parts).lower()}/", ""
+        return f"{parts[-1].lower()}/", ""
     if len(parts) < 2 and prefix.lower() != "git":
         known = ", ".join(f"{registry}:{name}" for registry in _REGISTRIES[:2])
         raise ValueError(
