@@ -17,8 +17,9 @@ from __future__ import annotations
 
 import json
 import shutil
+import tempfile
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import partial
@@ -35,7 +36,8 @@ from pipelines.dedup import CLUSTER_SCHEMA, DEDUP_VERSION
 from pipelines.inspection import INSPECTED_SCHEMA, Inspection, inspect_batches
 from pipelines.near import near_edges
 from pipelines.sources import Source, SourceRead, read_sources
-from pipelines.staging import source_table, stage
+from pipelines.spark_tables import SparkTable, listed, stage_table, told_apart
+from pipelines.staging import Staged, source_table, stage
 from quality.artifacts import check_place, creating, fingerprint, read_manifest, write_atomically
 from quality.contracts import check_streams
 from quality.documents import (
@@ -51,6 +53,7 @@ from quality.documents import (
 )
 from quality.mistakes import bad_input
 from quality.progress import say
+from quality.provenance import PROVENANCE_FIELDS
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
@@ -64,20 +67,23 @@ _STREAM_ROWS = 1 << 16
 """Rows in a row group of what is written in one stream, and in a table that a contract is checked on."""
 
 
-def corpus_identity(reads: Sequence[SourceRead], settings: CorpusSettings) -> dict[str, Any]:
+def corpus_identity(
+    reads: Sequence[SourceRead], tables: Sequence[SparkTable], settings: CorpusSettings
+) -> dict[str, Any]:
     """Return all that a corpus depends on: what the sources hold, and the settings; no paths."""
+    known = [(read.record, read.source) for read in reads] + [(table.record, table.source) for table in tables]
     return {
         "version": [CORPUS_VERSION, DEDUP_VERSION],
         "sources": [
             {
-                "name": read.record.name,
-                "revision_id": read.record.revision_id,
-                "sha256": read.record.sha256,
-                "include": list(read.source.include),
-                "exclude": list(read.source.exclude),
-                "license": read.source.license,
+                "name": record.name,
+                "revision_id": record.revision_id,
+                "sha256": record.sha256,
+                "include": list(source.include),
+                "exclude": list(source.exclude),
+                "license": source.license,
             }
-            for read in reads
+            for record, source in known
         ],
         "settings": settings.identity(),
     }
@@ -269,15 +275,46 @@ def _inspect_by_datatrove(
     (out / _DONE).touch()
 
 
-def _build_on(
-    spark: SparkSession, scratch: Path, out: Path, settings: CorpusSettings, unread: list[dict[str, Any]]
-) -> dict[str, Any]:
+def once_each(files: DataFrame, scratch: Path) -> tuple[DataFrame, DataFrame | None]:
+    """Return files of which each id stands once, and the others as rejects (None where there is none).
+
+    Files of one id have the same repository, path and content; which of them stays is settled by what else is known.
+
+    Args:
+        files: Rows of `INSPECTED_SCHEMA`.
+        scratch: An existing folder.
+    """
+    from pyspark.sql import Window
+    from pyspark.sql import functions as f
+
+    if not files.groupBy("id").agg(f.count("*").alias("times")).where("times > 1").take(1):
+        return files, None
+    known = ["stage", "license_type", "detected_licenses", "revision_id", *(one.name for one in PROVENANCE_FIELDS)]
+    numbered = files.withColumn("time", f.row_number().over(Window.partitionBy("id").orderBy(*known)))
+    first = scratch / "once"
+    numbered.where("time = 1").drop("time").write.parquet(str(first))
+    repeated = numbered.where("time > 1").select(
+        f.lit(None).cast("string").alias("id"),
+        "repo_name",
+        "path",
+        "language",
+        "length",
+        f.lit("read").alias("stage"),
+        f.lit("repeated").alias("reason"),
+        f.col("id").alias("detail"),
+    )
+    return files.sparkSession.read.parquet(str(first)), repeated
+
+
+def _build_on(spark: SparkSession, scratch: Path, out: Path, settings: CorpusSettings) -> dict[str, Any]:
     """Run the steps on inspected files, write the artifact's files below `out`, and return its counts."""
     from pipelines.spark import watched
 
     files = spark.read.parquet(str(scratch / "inspected"))
+    skipped = spark.read.parquet(str(scratch / "skipped"))
     scratch = scratch / "later"
     _refuse_nothing(files, settings)
+    files, repeated = once_each(files, scratch)
     with watched(spark, "near duplicates"):
         decided = _decided(files, settings, scratch)
         decided.documents.write.parquet(str(scratch / "decided"))
@@ -285,7 +322,7 @@ def _build_on(
     with watched(spark, "writing documents"):
         written(files, documents, out / "documents").toArrow()
     with watched(spark, "writing rejects, clusters and signals"):
-        rejected = _rejects(spark, files, decided, unread, scratch)
+        rejected = _rejects(files, decided, [skipped] if repeated is None else [skipped, repeated])
         stream(rejected, ["repo_name", "path", "id", "reason"], REJECT_SCHEMA, out / "rejects.parquet", scratch / "r")
         order = ["cluster", "removed", "id"]
         clusters = decided.clusters.selectExpr("*", "not kept as removed")
@@ -334,15 +371,12 @@ def _decided(files: DataFrame, settings: CorpusSettings, scratch: Path) -> Decid
     return decide(marked, edges, settings.validation_share, settings.seed, scratch)
 
 
-def _rejects(
-    spark: SparkSession, files: DataFrame, decided: Decided, unread: list[dict[str, Any]], scratch: Path
-) -> DataFrame:
-    pq.write_table(pa.Table.from_pylist(unread, REJECT_SCHEMA), scratch / "unread.parquet")
+def _rejects(files: DataFrame, decided: Decided, unread: Sequence[DataFrame]) -> DataFrame:
     names = REJECT_SCHEMA.names
-    early = files.where("stage is not null").select(names)
-    return early.unionByName(decided.rejects.select(names)).unionByName(
-        spark.read.parquet(str(scratch / "unread.parquet")).select(names)
-    )
+    rows = files.where("stage is not null").select(names).unionByName(decided.rejects.select(names))
+    for more in unread:
+        rows = rows.unionByName(more.select(names))
+    return rows
 
 
 def _counted(rows: DataFrame, *by: str) -> list[dict[str, Any]]:
@@ -447,29 +481,38 @@ def build(
         check_master(master)
         find_java()
     inspection = Inspection.of(settings)
-    reads = read_sources(sources, cache)
-    identity = corpus_identity(reads, settings)
+    here, elsewhere = told_apart(sources)
+    reads = read_sources(here, cache) if here else []
+    tables = _listed(elsewhere, spark, master, memory) if elsewhere else []
+    identity = corpus_identity(reads, tables, settings)
     with creating(out, "corpus", identity, command=command) as draft, ExitStack() as stack:
         scratch = draft.path / ".scratch" if work is None else work / fingerprint(identity)[:16]
         scratch.mkdir(parents=True, exist_ok=True)
-        rejects, files, size = _staged(reads, scratch)
-        if streaming is not None and not (scratch / "inspected" / _DONE).is_file():
-            _inspect_by_datatrove(scratch, inspection, streaming, identity)
-        if spark is None:
-            from pipelines.spark import session
 
-            spark = stack.enter_context(session(scratch, master=master, memory=memory))
+        def session_of() -> SparkSession:
+            nonlocal spark
+            if spark is None:
+                from pipelines.spark import session
+
+                spark = stack.enter_context(session(scratch, master=master, memory=memory))
+            return spark
+
+        staged = _staged(reads, tables, scratch, session_of)
         if not (scratch / "inspected" / _DONE).is_file():
-            _inspect_by_spark(spark, scratch, inspection)
+            if streaming is not None:
+                _inspect_by_datatrove(scratch, inspection, streaming, identity)
+            else:
+                _inspect_by_spark(session_of(), scratch, inspection)
         later = scratch / "later"
         shutil.rmtree(later, ignore_errors=True)
         later.mkdir()
         draft.counts |= {
-            "files_seen": files + len(rejects),
-            "bytes_seen": size + sum(row["length"] for row in rejects),
-            **_build_on(spark, scratch, draft.path, settings, rejects),
+            "files_seen": staged.files + staged.skipped,
+            "bytes_seen": staged.bytes + staged.skipped_bytes,
+            **_build_on(session_of(), scratch, draft.path, settings),
         }
-        pq.write_table(source_table(reads), draft.path / "sources.parquet")
+        records = [*(read.record for read in reads), *(table.record for table in tables)]
+        pq.write_table(source_table(records), draft.path / "sources.parquet")
         stack.close()
         shutil.rmtree(scratch)
         if work is not None and not any(work.iterdir()):
@@ -477,18 +520,38 @@ def build(
     return read_manifest(out, "corpus")
 
 
-def _staged(reads: Sequence[SourceRead], scratch: Path) -> tuple[list[dict[str, Any]], int, int]:
-    """Stage the sources, unless an earlier try did; return what `pipelines.staging.stage` does."""
-    raw, told = scratch / "raw", scratch / "staged.json"
+def _listed(sources: Sequence[Source], spark: SparkSession | None, master: str, memory: str) -> list[SparkTable]:
+    if spark is not None:
+        return listed(spark, sources)
+    from pipelines.spark import session
+
+    with tempfile.TemporaryDirectory() as scratch, session(Path(scratch), master=master, memory=memory) as own:
+        return listed(own, sources)
+
+
+def _staged(
+    reads: Sequence[SourceRead],
+    tables: Sequence[SparkTable],
+    scratch: Path,
+    session_of: Callable[[], SparkSession],
+) -> Staged:
+    """Stage the sources, unless an earlier try did."""
+    raw, skipped, told = scratch / "raw", scratch / "skipped", scratch / "staged.json"
     if told.is_file():
-        rejects, files, size = json.loads(told.read_text())
-        say(f"going on: {files:,} files were read before")
-        return rejects, files, size
-    shutil.rmtree(raw, ignore_errors=True)
-    raw.mkdir()
-    rejects, files, size = stage(reads, raw)
-    say(f"read {files:,} files, {size / 1e6:,.1f} MB, from {len(reads)} sources")
-    if not files:
+        staged = Staged(**json.loads(told.read_text()))
+        say(f"going on: {staged.files:,} files were read before")
+        return staged
+    for folder in (raw, skipped):
+        shutil.rmtree(folder, ignore_errors=True)
+        folder.mkdir()
+    staged = stage(reads, raw, skipped)
+    for table in tables:
+        from pipelines.spark import watched
+
+        with watched(session_of(), f"reading {table.record.name}"):
+            staged += stage_table(session_of(), table, raw, skipped)
+    say(f"read {staged.files:,} files, {staged.bytes / 1e6:,.1f} MB, from {len(reads) + len(tables)} sources")
+    if not staged.files:
         bad_input("sources", "hold no file that can be read")
-    write_atomically(told, json.dumps([rejects, files, size]))
-    return rejects, files, size
+    write_atomically(told, json.dumps(vars(staged)))
+    return staged

@@ -8,13 +8,15 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from pipelines.sources import SourceRead
+from pipelines.sources import RawFile, SourceRead, SourceRecord
+from quality.documents import REJECT_SCHEMA
 from quality.progress import progress
 from quality.provenance import PROVENANCE_FIELDS
 
@@ -80,57 +82,68 @@ def reject(
     }
 
 
-def stage(reads: Sequence[SourceRead], folder: Path) -> tuple[list[dict[str, Any]], int, int]:
+def raw_row(file: RawFile, repo_name: str, licenses: Sequence[str], blob_id: str) -> dict[str, Any]:
+    """Return a file as a row of `RAW_SCHEMA`."""
+    return {
+        "id": document_id(repo_name, file.path, blob_id),
+        "blob_id": blob_id,
+        "repo_name": repo_name,
+        "revision_id": file.revision_id,
+        "path": file.path,
+        "data": file.data,
+        "licenses": list(licenses),
+        **file.provenance.row(),
+    }
+
+
+@dataclass(frozen=True)
+class Staged:
+    """What was staged.
+
+    Args:
+        files: Rows of `RAW_SCHEMA`.
+        bytes: Their content.
+        skipped: Rows of `REJECT_SCHEMA`: what was not read.
+        skipped_bytes: Of what was not read.
+    """
+
+    files: int = 0
+    bytes: int = 0
+    skipped: int = 0
+    skipped_bytes: int = 0
+
+    def __add__(self, other: Staged) -> Staged:
+        return Staged(*(own + more for own, more in zip(vars(self).values(), vars(other).values(), strict=True)))
+
+
+def stage(reads: Sequence[SourceRead], raw: Path, skipped: Path) -> Staged:
     """Write the files of sources as Parquet (`RAW_SCHEMA`) of some 4 MB of content each.
 
     Args:
         reads: The sources.
-        folder: An existing empty folder.
-
-    Returns:
-        Rejects (rows of `REJECT_SCHEMA`: what was not read, and repeats), the number of files staged, and their bytes.
+        raw: An existing folder for the files.
+        skipped: An existing folder for what was not read, as rejects.
     """
-    rejects = [
-        reject(None, read.record.name, skipped.path, None, skipped.length, "read", skipped.reason, "not read")
-        for read in reads
-        for skipped in read.skipped
-    ]
-    seen: set[bytes] = set()
     held: list[dict[str, Any]] = []
     held_bytes = files = size = number = 0
     with progress(total=sum(read.record.files for read in reads), description="reading", unit="file") as bar:
         for read in reads:
             for file in read.files():
                 bar.update()
-                blob_id = git_blob_id(file.data)
-                identifier = document_id(file.repo_name, file.path, blob_id)
-                if bytes.fromhex(identifier) in seen:
-                    rejects.append(
-                        reject(None, file.repo_name, file.path, None, len(file.data), "read", "repeated", identifier)
-                    )
-                    continue
-                seen.add(bytes.fromhex(identifier))
-                files += 1
-                size += len(file.data)
-                held.append(
-                    {
-                        "id": identifier,
-                        "blob_id": blob_id,
-                        "repo_name": file.repo_name,
-                        "revision_id": file.revision_id,
-                        "path": file.path,
-                        "data": file.data,
-                        "licenses": list(file.licenses),
-                        **file.provenance.row(),
-                    }
-                )
-                held_bytes += len(file.data)
+                held.append(raw_row(file, file.repo_name, file.licenses, git_blob_id(file.data)))
+                files, size, held_bytes = files + 1, size + len(file.data), held_bytes + len(file.data)
                 if held_bytes >= STAGED_BYTES:
-                    _write(held, folder, number)
+                    _write(held, raw, number)
                     held, held_bytes, number = [], 0, number + 1
     if held:
-        _write(held, folder, number)
-    return rejects, files, size
+        _write(held, raw, number)
+    lost = [
+        reject(None, read.record.name, one.path, None, one.length, "read", one.reason, "not read")
+        for read in reads
+        for one in read.skipped
+    ]
+    pq.write_table(pa.Table.from_pylist(lost, REJECT_SCHEMA), skipped / "here.parquet")
+    return Staged(files, size, len(lost), sum(row["length"] for row in lost))
 
 
 def _write(rows: list[dict[str, Any]], folder: Path, number: int) -> None:
@@ -138,18 +151,7 @@ def _write(rows: list[dict[str, Any]], folder: Path, number: int) -> None:
     pq.write_table(table, folder / f"raw-{number:06d}.parquet", compression="none", use_dictionary=False)
 
 
-def source_table(reads: Sequence[SourceRead]) -> pa.Table:
+def source_table(records: Sequence[SourceRecord]) -> pa.Table:
     """Return the rows of `sources.parquet`."""
-    rows = [
-        {
-            "name": read.record.name,
-            "spec": read.record.spec,
-            "revision_id": read.record.revision_id,
-            "sha256": read.record.sha256,
-            "licenses": list(read.record.licenses),
-            "files": read.record.files,
-            "bytes": read.record.bytes,
-        }
-        for read in reads
-    ]
+    rows = [{**vars(record), "licenses": list(record.licenses)} for record in records]
     return pa.Table.from_pylist(sorted(rows, key=lambda row: (row["name"], row["sha256"])), SOURCE_SCHEMA)

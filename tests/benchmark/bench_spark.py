@@ -66,10 +66,10 @@ def _rows(folder: Path) -> pa.Table:
 
 def _staged(data: Path, scratch: Path, megabytes: float) -> tuple[Path, float]:
     synthetic.write(data, scratch / "source", megabytes, base_megabytes=megabytes)
-    raw = scratch / "raw"
+    raw, skipped = scratch / "raw", scratch / "skipped"
     raw.mkdir()
-    _, _, size = stage(read_sources([str(scratch / "source" / "code")]), raw)
-    return raw, size / 1e6
+    skipped.mkdir()
+    return raw, stage(read_sources([str(scratch / "source" / "code")]), raw, skipped).bytes / 1e6
 
 
 def overhead(data: Path, scratch: Path, megabytes: float, repeats: int = 3) -> list[dict[str, Any]]:

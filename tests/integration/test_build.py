@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import pyarrow as pa
 import pyarrow.dataset as ds
 import pyarrow.parquet as pq
 import pytest
@@ -15,6 +16,7 @@ from pipelines import corpus, decisions, staging
 from pipelines.corpus import Streaming, build
 from pipelines.corpus_settings import CorpusSettings, GivenFile
 from pipelines.dedup import CLUSTER_SCHEMA, deduplicate
+from pipelines.sources import Source
 from quality.artifacts import read_manifest
 from quality.contracts import ContractFailed
 from quality.documents import DOCUMENT_SCHEMA, REJECT_SCHEMA
@@ -192,6 +194,36 @@ def assert_same(left: Path, right: Path) -> None:
     assert names == sorted(path.relative_to(right) for path in right.rglob("*") if path.is_file())
     for name in names:
         assert (left / name).read_bytes() == (right / name).read_bytes(), name
+
+
+def test_a_table_that_spark_reads_gives_the_rows_of_one_read_here(spark: SparkSession, tmp_path: Path) -> None:
+    rows = [
+        {"content": program("python", n), "path": f"d{n}/a.py", "max_stars_repo_name": "o/r", "license": "MIT"}
+        for n in range(8)
+    ]
+    rows += [rows[0], rows[0], {"content": None, "path": "none.py", "max_stars_repo_name": "o/r", "license": "MIT"}]
+    (tmp_path / "rows").mkdir()
+    for part in range(3):
+        pq.write_table(pa.Table.from_pylist(rows[part::3]), tmp_path / "rows" / f"{part}.parquet")
+    here = build([str(tmp_path / "rows")], tmp_path / "here", spark=spark)
+    there = build([f"spark:{tmp_path / 'rows'}"], tmp_path / "there", spark=spark)
+    assert here["counts"] == there["counts"]
+    assert here["counts"]["files_seen"] == len(rows)
+    assert here["counts"]["rejects"]["read"] == {"no_content": 1, "repeated": 2}
+    for name in ("rejects.parquet", "clusters.parquet", "signals.parquet"):
+        assert (tmp_path / "here" / name).read_bytes() == (tmp_path / "there" / name).read_bytes()
+    assert documents(tmp_path / "here") == documents(tmp_path / "there")
+
+
+def test_tables_that_spark_cannot_read_are_told_together(spark: SparkSession, tmp_path: Path) -> None:
+    pq.write_table(pa.table({"a": [1]}), tmp_path / "no-code.parquet")
+    with pytest.raises(BadInput) as wrong:
+        build([f"spark:{tmp_path / 'none'}", f"spark:{tmp_path / 'no-code.parquet'}"], tmp_path / "out", spark=spark)
+    assert len(wrong.value.mistakes) == 2
+    assert "content" in str(wrong.value)
+    globs = Source(spec="s3a://bucket/rows", include=("*.py",))
+    with pytest.raises(BadInput, match="row by row"):
+        build([globs], tmp_path / "out", spark=spark)
 
 
 def test_datatrove_makes_the_same_bytes(built: Path, source: Path, spark: SparkSession, tmp_path: Path) -> None:

@@ -150,7 +150,7 @@ def test_settings_can_be_sent_to_workers_and_written() -> None:
 def test_identity_holds_content_and_no_paths() -> None:
     record = SourceRecord("n", "/home/me/src", "", "0" * 64, ("MIT",), 1, 2)
     read = SourceRead(record, Source(spec="/home/me/src"), (), "folder")
-    identity = corpus_identity([read], SETTINGS)
+    identity = corpus_identity([read], [], SETTINGS)
     assert "/home/me" not in str(identity)
     other = dataclasses.replace(read, record=dataclasses.replace(record, sha256="1" * 64))
-    assert corpus_identity([other], SETTINGS) != identity
+    assert corpus_identity([other], [], SETTINGS) != identity
