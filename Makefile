@@ -5,13 +5,29 @@ TORCH ?= torch==2.13.0
 export PYTHON TORCH
 BIN := .venv/bin
 
-.PHONY: demo test environment toolchains lint
+BENCH := build-bench
+export POLYMIX_BENCH := $(BENCH)/files.parquet
+
+.PHONY: demo test prove bench bench-data environment toolchains lint
 
 demo: toolchains environment ## the main job on real packages, ending in a report
 	$(BIN)/polymix demo
 
 test: toolchains environment lint ## every check of the project
 	$(BIN)/pytest
+
+prove: bench-data ## proofs too heavy for `test`: corpora several times as large as the memory (up to 90 minutes)
+	$(BIN)/pytest -m prove --timeout 5000 tests
+
+bench: bench-data ## speed beside accuracy, peers in the same run (an hour or two); rows in build-bench/results.jsonl
+	bash setup/peers.sh
+	rm -f $(BENCH)/results.jsonl
+	for topic in dedup classification secrets contamination spark; do \
+	    $(BIN)/python -m tests.benchmark.bench_$$topic --data $(POLYMIX_BENCH) --out $(BENCH)/results.jsonl || exit 1; \
+	done
+
+bench-data: toolchains environment
+	[ -f $(POLYMIX_BENCH) ] || $(BIN)/python -m tests.benchmark.data --out $(POLYMIX_BENCH)
 
 lint: environment
 	$(BIN)/ruff check .

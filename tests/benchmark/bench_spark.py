@@ -140,13 +140,17 @@ def cores(data: Path, scratch: Path, megabytes: float, repeats: int = 3) -> list
 def flat(data: Path, scratch: Path, megabytes: float) -> dict[str, Any]:
     """Build one corpus of a size, and look for the duplicates that were planted."""
     made = synthetic.write(data, scratch / "source", megabytes)
+    return {"megabytes": made["megabytes"], **built(scratch, "1g")}
+
+
+def built(scratch: Path, heap: str) -> dict[str, Any]:
+    """Build a corpus of what `synthetic.write` left in `scratch/source`, and measure it."""
     before, start = cpu_seconds(), time.perf_counter()
     with watched_memory() as peak:
-        manifest = build([str(scratch / "source" / "code")], scratch / "corpus", master="local[2]", memory="1g")
+        manifest = build([f"spark:{scratch / 'source' / 'code'}"], scratch / "corpus", master="local[2]", memory=heap)
     wall, cpu = time.perf_counter() - start, cpu_seconds() - before
     counts = manifest["counts"]
     return {
-        "megabytes": made["megabytes"],
         "files": counts["files_seen"],
         "documents": counts["documents"],
         "cpu_s_per_1000": 1000 * cpu / counts["files_seen"],
