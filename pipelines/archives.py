@@ -25,7 +25,7 @@ import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import IO, Any, cast
 
 # Caps against archives made to exhaust a machine. The largest source package of Debian 12 that holds one of the seven
@@ -140,7 +140,7 @@ def safe_path(name: str) -> str | None:
     """Return a member's path as a clean relative one, or None where it would leave the folder or is no path."""
     if not name or name.startswith(("/", "\\")) or "\0" in name or "\\" in name or name[1:3] == ":/":
         return None
-    parts = [part for part in PurePosixPath(name).parts if part != "."]
+    parts = [part for part in name.split("/") if part not in ("", ".")]
     if not parts or ".." in parts:
         return None
     return "/".join(parts)

@@ -111,12 +111,13 @@ class SourceRead:
                     files += 1
                     size += len(file.data)
                     digest.update(_line(file))
-                    yield replace(
-                        file,
-                        repo_name=file.repo_name or name,
-                        revision_id=file.revision_id or self.record.revision_id,
-                        licenses=file.licenses or self.placed.of(file.path),
-                        provenance=file.provenance if self.kind in ("jsonl", "parquet") else self.provenance,
+                    yield RawFile(
+                        file.repo_name or name,
+                        file.revision_id or self.record.revision_id,
+                        file.path,
+                        file.data,
+                        file.licenses or self.placed.of(file.path),
+                        file.provenance if self.kind in ("jsonl", "parquet") else self.provenance,
                     )
         except (OSError, BrokenArchive) as error:
             bad_input(name, f"changed after it was checked: {error}; leave it alone while it is read, and run again")

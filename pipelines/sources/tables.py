@@ -23,6 +23,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, cast
 
@@ -329,10 +330,7 @@ def _licenses(row: Mapping[str, Any], around: Mapping[str, Any]) -> tuple[str, .
     stated = _first("licenses", row, around)
     listed = cast(list[Any], stated) if isinstance(stated, list) else [stated]
     names = [one for one in listed if isinstance(one, str) and one.strip().lower() not in _NO_LICENSE]
-    found: tuple[str, ...] = ()
-    for name in names:
-        known = licences.from_metadata([name])
-        found = licences.combined(found, known or [unknown_license(name)])
+    found = licences.combined(*map(_known, names))
     kind = _first("license_type", row, around)
     if kind == "permissive" and not found:
         return (STATED_PERMISSIVE,)
@@ -341,11 +339,11 @@ def _licenses(row: Mapping[str, Any], around: Mapping[str, Any]) -> tuple[str, .
     return found
 
 
-def unknown_license(name: str) -> str:
-    """Return the name of a licence that is not known: it must not pass for none, nor for a permissive one."""
-    return "LicenseRef-" + (
-        re.sub(r"[^A-Za-z0-9.]+", "-", name.removeprefix("LicenseRef-")).strip("-")[:80] or "unknown"
-    )
+@lru_cache(maxsize=4096)
+def _known(name: str) -> tuple[str, ...]:
+    """Return what a name stands for; one that is not known must not pass for none, nor for a permissive one."""
+    plain = re.sub(r"[^A-Za-z0-9.]+", "-", name.removeprefix("LicenseRef-")).strip("-")
+    return licences.from_metadata([name]) or (f"LicenseRef-{plain[:80] or 'unknown'}",)
 
 
 def _provenance(row: Mapping[str, Any], around: Mapping[str, Any]) -> Provenance:
@@ -451,7 +449,7 @@ def parquet_tree(origins: Sequence[Path], _revision: str) -> Iterator[Tree]:
                     about = file.metadata.row_group(group)
                     fitting = _BATCH_BYTES * about.num_rows // max(about.total_byte_size, 1)
                     for batch in file.iter_batches(
-                        max(1, min(_BATCH_ROWS, fitting)), row_groups=[group], columns=list(columns.needed)
+                        max(1, min(_BATCH_ROWS, fitting)), [group], list(columns.needed), use_threads=False
                     ):
                         yield from files_of_batch(batch, columns, path, number)
                         number += batch.num_rows

@@ -99,6 +99,14 @@ def test_the_stack_v3_is_a_repository_a_row() -> None:
     assert second == RawFile("o/three", "c3", "b.rs", b"fn b() {}\n", (), of_repository)
 
 
+def test_a_repository_without_files_and_a_file_that_is_null_are_no_harm() -> None:
+    files = V3["files"]
+    assert isinstance(files, list)
+    rows = [V3, V3 | {"files": None}, V3 | {"files": []}, V3 | {"files": [None, files[0]]}]
+    batch = arrow(rows).to_batches()[0].slice(1)
+    assert [file.path for file in files_of_batches([batch])] == [":3#0", "a.rs"]
+
+
 @pytest.mark.parametrize("row", [V1, V2, V3])
 def test_json_parquet_and_batches_of_any_size_give_the_same_files(row: dict[str, Any], tmp_path: Path) -> None:
     table = arrow([row] * 20)
