@@ -66,11 +66,13 @@ class Skipped:
         reason: `symlink`, `hardlink`, `special` (pipe, socket, device, sparse), `unsafe_path` (leaves the folder, or is
             no UTF-8), `too_large`, `encrypted`, `unsupported` (a compression), `duplicate_path`, `submodule`,
             `missing_object`, `unreadable`, `vanished` (while it was listed), `no_content`, `lone_surrogate`.
+        repo_name: The repository that a table's row names; empty where it is the source's.
     """
 
     path: str
     length: int
     reason: str
+    repo_name: str = ""
 
 
 @dataclass(frozen=True)

@@ -221,7 +221,8 @@ def _of_rows(
         buffers = [text[index].as_buffer() for text in texts if text[index].is_valid]
         chosen = next((buffer for buffer in buffers if buffer.size), buffers[0] if buffers else None)
         if chosen is not None and chosen.size > MAX_FILE_BYTES:
-            yield Skipped(_path_of(row, around) or f"{place}{first + index}", chosen.size, "too_large")
+            name = _path_of(row, around) or f"{place}{first + index}"
+            yield Skipped(name, chosen.size, "too_large", _text_of("repo_name", row, around) or "")
         else:
             data = None if chosen is None else chosen.to_pybytes()
             yield _file(row, around, data, f"{place}{first + index}")
@@ -289,22 +290,23 @@ def _file(
     path = _first("path", row, around)
     path = path if isinstance(path, str) else None
     name = _path_of(row, around) or place
+    repo_name = _text_of("repo_name", row, around) or ""
     if content is None:
-        return Skipped(name, 0, "no_content")
+        return Skipped(name, 0, "no_content", repo_name)
     try:
         data = content if isinstance(content, bytes) else content.encode()
     except UnicodeEncodeError:
-        return Skipped(name, len(content), "lone_surrogate")
+        return Skipped(name, len(content), "lone_surrogate", repo_name)
     if len(data) > MAX_FILE_BYTES:
-        return Skipped(name, len(data), "too_large")
+        return Skipped(name, len(data), "too_large", repo_name)
     if path is None:
         clean = hashlib.sha256(data).hexdigest()[:32] + _ending_of(_first("language", row, around))
     else:
         clean = safe_path(path.lstrip("/"))
         if clean is None or not is_text(clean):
-            return Skipped(name, len(data), "unsafe_path")
+            return Skipped(name, len(data), "unsafe_path", repo_name)
     return RawFile(
-        _text_of("repo_name", row, around) or "",
+        repo_name,
         _text_of("revision_id", row, around) or "",
         clean,
         data,

@@ -93,7 +93,7 @@ def test_the_stack_v2() -> None:
 
 def test_the_stack_v3_is_a_repository_a_row() -> None:
     first, gone, second = of_arrow([V3])
-    assert gone == Skipped("gone.rs", 0, "no_content")
+    assert gone == Skipped("gone.rs", 0, "no_content", "o/three")
     of_repository = Provenance(branch_name="main", star_events_count=100, fork_events_count=9)
     assert first == RawFile("o/three", "c3", "a.rs", b"fn a() {}\n", ("MIT",), of_repository)
     assert second == RawFile("o/three", "c3", "b.rs", b"fn b() {}\n", (), of_repository)
