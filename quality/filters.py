@@ -13,6 +13,8 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+import numpy as np
+from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
 
 from quality.languages import LANGUAGES
@@ -36,11 +38,14 @@ _LONG_TEXT = 500
 """Characters (for lines, a tenth as many) from which shares and means are asked for: below, one odd line decides."""
 
 _RUN = 64
-_BASE64 = bytes(
-    byte if byte in b"+/=ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789" else 32 for byte in range(256)
+_NOT_BASE64 = np.ones(256, np.bool_)
+_NOT_BASE64[list(b"+/=ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789")] = False
+_ALPHANUMERIC, _WHITE, _DIGITS = (
+    np.array([byte for byte in range(128) if kind(chr(byte))]) for kind in (str.isalnum, str.isspace, str.isdigit)
 )
-_ALPHANUMERIC = bytes(byte for byte in range(128) if chr(byte).isalnum())
-_HEXADECIMAL = re.compile(r"(?:(?:\\x|0x)[0-9A-Fa-f]{2}[,\s\"']*){16,}")
+_OTHERS = re.compile(r"[^\x00-\x7f]+")
+# It starts with a set, which the search jumps to.
+_HEXADECIMAL = re.compile(r"[\\0]x[0-9A-Fa-f]{2}[,\s\"']*(?:[\\0]x[0-9A-Fa-f]{2}[,\s\"']*){15,}")
 
 
 class Limits(BaseModel):
@@ -125,29 +130,33 @@ def measure(text: str) -> Measures:
     """Measure a text."""
     characters = len(text)
     lines = text.splitlines() or [""]
-    data = text.encode("utf-8", "surrogatepass")
-    letters = len(data) - len(data.translate(None, _ALPHANUMERIC))
-    if not text.isascii():
-        letters = sum(map(str.isalnum, text))
-    digits = sum(map(text.count, "0123456789"))
-    solid = len("".join(text.split()))
+    lengths = list(map(len, lines))
+    data = np.frombuffer(text.encode("utf-8", "surrogatepass"), np.uint8)
+    times = np.bincount(data, minlength=256)
+    # Beyond ASCII, what a character is takes Python to know; there are few of them.
+    others = "" if text.isascii() else "".join(_OTHERS.findall(text))
+    letters = int(times[_ALPHANUMERIC].sum()) + sum(map(str.isalnum, others))
+    solid = int(times[:128].sum() - times[_WHITE].sum()) + len("".join(others.split()))
     compared = [stripped for line in lines if len(stripped := line.strip()) >= 10]
     return Measures(
         characters=characters,
         solid=solid,
-        longest_line=max(map(len, lines)),
-        mean_line=sum(map(len, lines)) / len(lines),
+        longest_line=max(lengths),
+        mean_line=sum(lengths) / len(lines),
         alphanumeric=letters / characters if characters else 0.0,
-        encoded=_encoded(text, data) / characters if characters else 0.0,
-        digits=digits / solid if solid else 0.0,
+        encoded=_encoded(text, data, times) / characters if characters else 0.0,
+        digits=int(times[_DIGITS].sum()) / solid if solid else 0.0,
         repeated_lines=1 - len(set(compared)) / len(compared) if compared else 0.0,
         compared_lines=len(compared),
     )
 
 
-def _encoded(text: str, data: bytes) -> int:
-    runs = sum(length for length in map(len, data.translate(_BASE64).split()) if length >= _RUN)
-    if text.count("0x") + text.count("\\x") >= 16:
+def _encoded(text: str, data: NDArray[np.uint8], times: NDArray[np.int64]) -> int:
+    # Runs lie between the bytes that are not of the alphabet.
+    between = np.flatnonzero(_NOT_BASE64[data])
+    gaps = np.diff(between, prepend=-1, append=len(data)) - 1
+    runs = int(gaps[gaps >= _RUN].sum())
+    if times[ord("x")] >= 16 and text.count("0x") + text.count("\\x") >= 16:
         runs += sum(len(match.group()) for match in _HEXADECIMAL.finditer(text))
     return min(runs, len(text))
 
