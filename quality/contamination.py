@@ -66,8 +66,9 @@ class ContaminationSettings(BaseModel):
         min_solution_ngrams: A solution (or tests) with fewer n-grams of its own is trivial and never matches alone.
         common: An n-gram of so many tasks of one index is phrasing ("write a function to find the"), not content.
         spread: A match must lie within so many times the part's own length.
-        telling_words: Different words of three letters and more in a function's name and parameters, from which on the
-            signature alone is enough.
+        telling_words: Words of three letters and more in a function's name and parameters that are not those of any
+            program, from which on the signature alone is enough. Measured: counting all words, `max_height(node)` was
+            hit.
         signature_words: As many let the signature rule ask for the solution's own words. Measured: with 2,
             `valid_date(date)` was hit.
         min_own_words: As many of these must follow the signature.
@@ -82,7 +83,7 @@ class ContaminationSettings(BaseModel):
     min_solution_ngrams: int = Field(default=6, ge=1)
     common: int = Field(default=4, ge=2)
     spread: float = Field(default=3.0, ge=1)
-    telling_words: int = Field(default=4, ge=2)
+    telling_words: int = Field(default=3, ge=2)
     signature_words: int = Field(default=3, ge=1)
     min_own_words: int = Field(default=3, ge=1)
     own_share: float = Field(default=0.6, gt=0, le=1)
@@ -523,7 +524,7 @@ class Benchmarks:
                         yield share, 3, signature.task, matched
 
 
-_HEAD_WORDS = 6
+_HEAD_WORDS = 4
 """Within how many words a parameter, the next: their types stand between."""
 
 
@@ -582,13 +583,15 @@ def _signatures(tasks: Sequence[Task], settings: ContaminationSettings) -> dict[
     for index, task in enumerate(tasks):
         name = _words(task.entry)
         parameters = tuple(cast(list[int], _words(" ".join(task.parameters)).tolist()))
-        said = len(_spoken(" ".join([task.entry, *task.parameters]), 3))
+        said = len(_spoken(" ".join([task.entry, *task.parameters]), 3) - everyday)
         # Numbers and single letters stand after any name that dates, indices or coordinates are computed from.
         own = _spoken(task.solution, 2) - everyday - {*parameters, *name.tolist()}
-        telling = bool(parameters) and said >= settings.telling_words
+        new = _spoken(" ".join(task.parameters), 3) - {*name.tolist()}
+        # A call with parameters of these names says it too; an `a` and a `b` stand in any call.
+        telling = said >= settings.telling_words and bool(new) and min(map(len, task.parameters)) >= 3
         if len(name) < 2 or said < settings.signature_words or not (telling or len(own) >= settings.min_own_words):
             continue
-        window = 2 * len(_words(task.solution)) + 10 * _HEAD_WORDS
+        window = 2 * len(_words(task.solution)) + 60
         signature = _Signature(index, parameters, telling, tuple(sorted(own)), window)
         key = int(_chained(name, len(name))[0])
         found[key] = (*found.get(key, ()), signature)

@@ -147,11 +147,11 @@ def test_renamed_locals_are_found_by_a_telling_signature(made: Benchmarks) -> No
 
 
 def test_a_plain_signature_needs_the_solutions_own_words() -> None:
-    solution = "table = build_sieve(limit)\nreturn [prime for prime in table.survivors() if prime.fresh]"
-    known = Benchmarks.of([Task("b", "t", solution=solution, entry="fresh_primes", parameters=("limit",))])
-    head = "function freshPrimes(limit: number): number[] {\n"
-    assert known.check(f"{head} return [...Array(limit).keys()]; }}") is None
-    found = known.check(f"{head} const sieve = buildSieve(limit); return sieve.survivors().filter((p) => p.fresh); }}")
+    solution = "table = build_sieve(n)\nreturn [prime for prime in table.survivors() if prime.fresh]"
+    known = Benchmarks.of([Task("b", "t", solution=solution, entry="fresh_honest_primes", parameters=("n",))])
+    head = "function freshHonestPrimes(n: number): number[] {\n"
+    assert known.check(f"{head} return [...Array(n).keys()]; }}") is None
+    found = known.check(f"{head} const sieve = buildSieve(n); return sieve.survivors().filter((p) => p.fresh); }}")
     assert found is not None
     assert found.part == "signature"
 
