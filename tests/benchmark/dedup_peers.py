@@ -3,8 +3,9 @@
     .venv-peers/bin/python tests/benchmark/dedup_peers.py SYSTEM FOLDER OUT BANDS ROWS
 
 FOLDER holds two Parquet files of `id` and `text` (a file a worker). The work ends with the kept rows written under OUT;
-after it, and outside what is timed, `OUT/clusters.json` says the cluster of each row by its number (rows that a system
-dropped without a word are missing), and `OUT/usage.json` what the work took: CPU and wall seconds, peak memory.
+after it, and outside what is timed, `OUT/clusters.json` lists the rows of each cluster by their numbers, the one that
+was kept first (rows that a system dropped without a word are missing), and `OUT/usage.json` says what the work took:
+CPU and wall seconds, peak memory.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ import pyarrow.parquet as pq
 SHINGLE_SIZE = 5
 TOKEN = re.compile(rb"[A-Za-z0-9_$\x80-\xff]+|[^A-Za-z0-9_$\x80-\xff\s\0]+")
 WORKERS = 2
-Clusters = dict[int, int]
+Clusters = dict[int, int]  # the cluster of each row; of a cluster, the row that was kept comes first
 
 
 def rows_of(folder: Path) -> pa.Table:
@@ -85,13 +86,24 @@ def datatrove_clusters(folder: Path, out: Path, bands: int, rows: int, *, plain:
     stage("4", [reader(), MinhashDedupFilter(removed), ParquetWriter(str(out / "kept"))], WORKERS)
 
     def clusters() -> Clusters:
-        lengths = [pq.read_metadata(file).num_rows for file in sorted(folder.glob("*.parquet"))]
-        found = {row: -1 - row for row in range(sum(lengths))}
-        for rank in range(WORKERS):
+        # Its reader skips empty texts, and numbers the others.
+        texts = [pq.read_table(file)["text"].to_pylist() for file in sorted(folder.glob("*.parquet"))]
+        found: Clusters = {}
+        gone: set[int] = set()
+        before = 0
+        for rank, own in enumerate(texts):
+            read = [before + row for row, text in enumerate(own) if text]
+            before += len(own)
+            found |= {row: -1 - row for row in read}
             file = Path(removed) / f"{rank:06d}.clusters"
-            for row, cluster in struct.iter_unpack("<2I", file.read_bytes() if file.exists() else b""):
-                found[sum(lengths[:rank]) + row] = cluster
-        return found
+            for number, cluster in struct.iter_unpack("<2I", file.read_bytes() if file.exists() else b""):
+                found[read[number]] = cluster
+            file = Path(removed) / f"{rank:06d}.remove"
+            gone |= {
+                read[number] for (number,) in struct.iter_unpack("<I", file.read_bytes() if file.exists() else b"")
+            }
+        # In a dictionary, what was kept comes before what was removed.
+        return {row: found[row] for row in sorted(found, key=lambda row: (row in gone, row))}
 
     return clusters
 
@@ -218,6 +230,12 @@ def _spent() -> float:
     return sum(one.ru_utime + one.ru_stime for one in both)
 
 
+def _peak_mb() -> float:
+    """Return the peak of the largest process; this one's own since it began, which a parent's rusage would not be."""
+    own = re.search(r"VmHWM:\s*(\d+) kB", Path("/proc/self/status").read_text())
+    return max(int(own[1]) if own else 0, resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss) / 1024
+
+
 def run() -> None:
     system, folder, out, bands, rows = sys.argv[1:]
     Path(out).mkdir(parents=True)
@@ -226,8 +244,7 @@ def run() -> None:
     usage = {
         "cpu_s": _spent(),
         "wall_s": time.perf_counter() - wall,
-        "peak_mb": max(resource.getrusage(who).ru_maxrss for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
-        / 1024,
+        "peak_mb": _peak_mb(),
     }
     found = defaultdict(list)
     for row, cluster in clusters().items():
