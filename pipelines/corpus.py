@@ -54,6 +54,7 @@ from quality.documents import (
 from quality.mistakes import bad_input
 from quality.progress import say
 from quality.provenance import PROVENANCE_FIELDS
+from quality.redaction import REDACTION_VERSION
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
@@ -73,7 +74,7 @@ def corpus_identity(
     """Return all that a corpus depends on: what the sources hold, and the settings; no paths."""
     known = [(read.record, read.source) for read in reads] + [(table.record, table.source) for table in tables]
     return {
-        "version": [CORPUS_VERSION, DEDUP_VERSION],
+        "version": [CORPUS_VERSION, DEDUP_VERSION, REDACTION_VERSION],
         "sources": [
             {
                 "name": record.name,

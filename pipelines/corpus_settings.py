@@ -17,10 +17,14 @@ from quality.contamination import ContaminationSettings
 from quality.filters import DEFAULT_LIMITS, Limits
 from quality.languages import LANGUAGES
 from quality.mistakes import BadInput, Mistake
+from quality.redaction import RedactionSettings
 
 Kind = Literal["source", "test", "declaration", "generated", "minified", "vendored", "data", "text", "binary", "empty"]
 LicenseType = Literal["permissive", "non_permissive", "no_license"]
 Rank = Literal["star_events_count", "fork_events_count"]
+
+
+_LIMITS = Limits()
 
 
 class GivenFile(BaseModel):
@@ -48,6 +52,7 @@ class CorpusSettings(BaseModel):
         limits: Filter limits by language; languages not named have the default ones.
         rank: Which column decides first among duplicates of one licence type, the larger the better.
         near_duplicates: How near duplicates are found.
+        redaction: What is taken out of texts.
         benchmarks: Benchmark files; a document that holds one of their tasks is rejected.
         trivial_solutions: Solutions that are idioms beside those that are shipped; see `quality.contamination`.
         contamination: When a document holds a task.
@@ -65,6 +70,7 @@ class CorpusSettings(BaseModel):
     limits: Mapping[str, Limits] = Field(default_factory=lambda: dict(DEFAULT_LIMITS))
     rank: Rank = "star_events_count"
     near_duplicates: NearDuplicates = NearDuplicates()
+    redaction: RedactionSettings = RedactionSettings()
     benchmarks: tuple[GivenFile, ...] = Field(default=(), strict=False)
     trivial_solutions: GivenFile | None = None
     contamination: ContaminationSettings = ContaminationSettings()
@@ -82,7 +88,7 @@ class CorpusSettings(BaseModel):
 
     def limits_of(self, language: str) -> Limits:
         """Return the limits that hold for a language."""
-        return self.limits.get(language) or DEFAULT_LIMITS.get(language) or Limits()
+        return self.limits.get(language) or DEFAULT_LIMITS.get(language) or _LIMITS
 
     def identity(self) -> dict[str, Any]:
         """Return the settings with each given file as the checksum of what it holds.

@@ -35,6 +35,7 @@ from quality.licences import effective, license_type
 from quality.mistakes import BadInput, Mistake
 from quality.opt_out import OptOut
 from quality.provenance import PROVENANCE_FIELDS
+from quality.redaction import checked, redact
 from quality.syntax import TooCostly, parse
 
 DECIDED_LATER = ("cluster", "split")
@@ -176,6 +177,7 @@ def _inspect(row: _Row, data: bytes, licenses: list[str], inspection: Inspection
     _measured(row, text, verdict, settings)
     if row["license_type"] not in settings.licenses:
         raise _Out("licence", row["license_type"], "; ".join(found) or "no licence was found for it")
+    text, spans = _redacted(row, text, verdict, settings)
     task = inspection.benchmarks and inspection.benchmarks.check(text)
     if task:
         raise _Out("contamination", f"{task.part}_of_benchmark", str(task))
@@ -183,7 +185,7 @@ def _inspect(row: _Row, data: bytes, licenses: list[str], inspection: Inspection
         "text": text,
         "content_id": git_blob_id(text.encode("utf-8", "surrogatepass")),
         "text_hash": normalised_hash(text),
-        "redactions": [],
+        "redactions": spans,
         "preference": preference(
             row["license_type"], row[settings.rank], verdict.kind, row["revision_date"], row["blob_id"], row["id"]
         ),
@@ -225,9 +227,21 @@ def _measured(row: _Row, text: str, verdict: Classification, settings: CorpusSet
     _refuse(judge_syntax(syntax, limits))
 
 
-def _refuse(found: Rejected | None) -> None:
+def _redacted(
+    row: _Row, text: str, verdict: Classification, settings: CorpusSettings
+) -> tuple[str, list[dict[str, Any]]]:
+    """Return a text without credentials and personal data, and where they stood; refuse what parses no more."""
+    redacted = redact(text, settings.redaction, row["path"])
+    if redacted is None:
+        return text, []
+    extension = PurePosixPath(row["path"]).suffix.lower()
+    _refuse(checked(text, redacted, str(verdict.language), extension), "redaction")
+    return redacted.text, [dict(vars(span)) for span in redacted.spans]
+
+
+def _refuse(found: Rejected | None, stage: str = "filter") -> None:
     if found is not None:
-        raise _Out("filter", found.reason, found.detail)
+        raise _Out(stage, found.reason, found.detail)
 
 
 _CPU_SECONDS = 60.0

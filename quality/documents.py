@@ -18,14 +18,13 @@ import pyarrow as pa
 from quality.contracts import Contract, Expectation
 from quality.filters import Measures, normalised_hash
 from quality.provenance import PROVENANCE_FIELDS
+from quality.redaction import SPAN_TYPE
 from quality.syntax import Syntax
-
-REDACTION_FIELDS = [pa.field("start", pa.int64()), pa.field("end", pa.int64()), pa.field("kind", pa.string())]
 
 DOCUMENT_SCHEMA = pa.schema(
     [
         pa.field("id", pa.string(), nullable=False),  # 32 hex digits of sha256(repo_name NUL path NUL blob_id)
-        pa.field("text", pa.string(), nullable=False),  # decoded, as it stood in the file
+        pa.field("text", pa.string(), nullable=False),  # decoded, as it stood in the file but for `redactions`
         pa.field("language", pa.string(), nullable=False),
         pa.field("repo_name", pa.string(), nullable=False),  # the unit of splits: `pypi:pydash`, `git:owner/name`, ...
         pa.field("revision_id", pa.string(), nullable=False),  # package version or commit; "" where there is none
@@ -42,8 +41,7 @@ DOCUMENT_SCHEMA = pa.schema(
         pa.field("dialect", pa.string(), nullable=False),  # "" or a dialect of the language, such as python2
         pa.field("content_id", pa.string(), nullable=False),  # git's blob SHA-1 of the text in UTF-8
         pa.field("text_hash", pa.string(), nullable=False),  # quality.filters.normalised_hash of the text
-        # What was replaced in the text: characters [start, end) of it, and what stood there.
-        pa.field("redactions", pa.list_(pa.struct(REDACTION_FIELDS)), nullable=False),
+        pa.field("redactions", SPAN_TYPE, nullable=False),  # what was taken out of the text (quality.redaction)
         *PROVENANCE_FIELDS,
         pa.field("cluster", pa.string(), nullable=False),  # family of near duplicates (see below)
         pa.field("split", pa.string(), nullable=False),  # train or validation
@@ -65,7 +63,8 @@ REJECT_SCHEMA = pa.schema(
         pa.field("path", pa.string(), nullable=False),
         pa.field("language", pa.string()),  # null outside the registry
         pa.field("length", pa.int64(), nullable=False),
-        pa.field("stage", pa.string(), nullable=False),  # read, classify, filter, licence, exact, near
+        # read, opt_out, quarantine, classify, filter, licence, redaction, contamination, exact, near
+        pa.field("stage", pa.string(), nullable=False),
         pa.field("reason", pa.string(), nullable=False),  # one short stable word, such as `minified`
         pa.field("detail", pa.string(), nullable=False),  # the measured value and the threshold, or the survivor's id
     ]

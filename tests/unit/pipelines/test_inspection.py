@@ -114,6 +114,17 @@ def test_signals_are_kept_whatever_the_limits_say() -> None:
     assert bad["signals"]["longest_line"] == len("# only words")
 
 
+def test_what_is_personal_is_taken_out_and_the_raw_file_still_known() -> None:
+    address = "jane.doe" + "@" + "corporation.org"
+    data = f"# {address}\n".encode() + PYTHON
+    row = inspect_file(raw(data=data), SETTINGS)
+    assert address not in row["text"]
+    (span,) = row["redactions"]
+    assert span["kind"] == "email"
+    assert row["text"][span["start"] : span["end"]].endswith("@example.com")
+    assert row["blob_id"] == git_blob_id(data) != row["content_id"] == git_blob_id(row["text"].encode())
+
+
 def test_every_row_that_goes_in_comes_out_once_and_in_order() -> None:
     files = [raw(f"a{n}.py", PYTHON + b"# %d\n" % n) for n in range(5)] + [raw("b.bin", bytes(9)), raw("c.py", b"")]
     batch = pa.RecordBatch.from_pylist(files, RAW_SCHEMA)
