@@ -13,14 +13,15 @@ from quality.classify import classify as classify_file
 from quality.mistakes import BadInput, Mistake
 
 
-def classify(paths: Sequence[Path | str]) -> Iterator[dict[str, Any]]:
+def classify(paths: Sequence[Path | str], *, content_only: bool = False) -> Iterator[dict[str, Any]]:
     """Say of each file, and of each file below each folder, what it is.
 
     Args:
         paths: Files and folders. Folders are walked in order of names; `.git` and links are left out.
+        content_only: Tell languages and kinds by what is in the files, whatever they are called.
 
     Returns:
-        One row a file: `path, language` (None outside the registry)`, kind, confidence, reason`.
+        One row a file: `path, language` (None outside the registry)`, kind, confidence, reason, dialect`.
 
     Raises:
         BadInput: A path is missing or cannot be read, or a folder holds no file; all of them, before the first row.
@@ -42,7 +43,7 @@ def classify(paths: Sequence[Path | str]) -> Iterator[dict[str, Any]]:
     mistakes += [Mistake(str(file), "cannot be read") for file, _ in found if not os.access(file, os.R_OK)]
     if mistakes:
         raise BadInput(mistakes)
-    return (_row(file, seen_as) for file, seen_as in found)
+    return (_row(file, "" if content_only else seen_as) for file, seen_as in found)
 
 
 def _below(folder: Path) -> Iterator[str]:
@@ -66,4 +67,5 @@ def _row(file: Path, seen_as: str) -> dict[str, Any]:
         "kind": verdict.kind,
         "confidence": verdict.confidence,
         "reason": verdict.reason,
+        "dialect": verdict.dialect,
     }

@@ -1,14 +1,17 @@
-"""What the parser says of a file: how much of it is no valid program, and how much is comment.
+"""What the parser says of a file: how much of it is no valid program, how much is comment, and in which dialect it is.
 
-Start at `parse`. `has_error` of a tree-sitter root is never used: one odd byte sets it. What counts is the share of
-bytes that lie under ERROR nodes. Parsing is bounded by the parser's own steps and not by a clock, so the same text
-gives the same answer on a busy machine.
+Start at `parse`; `dialect` looks for syntax that only a dialect has. `has_error` of a tree-sitter root is never used:
+one odd byte sets it. What counts is the share of bytes that lie under ERROR nodes. Parsing is bounded by the parser's
+own steps and not by a clock, so the same text gives the same answer on a busy machine. The last few trees are kept: who
+classifies a text and then asks for its syntax parses it once.
 """
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
+from itertools import islice
 from typing import TYPE_CHECKING
 
 from quality.languages import grammar, language
@@ -20,6 +23,12 @@ _CHUNK = 1 << 16
 _FREE_STEPS = 10_000
 _STEPS_PER_BYTE = 1.0
 """Ordinary code takes one callback for 60 to 150 bytes in all seven grammars; one a byte is far beyond any program."""
+
+_KEPT = 4
+_LOOKUPS = 1_000
+_SIGNS = 50
+"""Places looked at for each sign of a dialect: a program in it shows it early."""
+_BLANK = b" \t\n\r\v\f"
 
 
 @dataclass(frozen=True)
@@ -52,9 +61,58 @@ def parse(text: str, language_id: str, extension: str = "") -> Syntax:
     Raises:
         TooCostly: The parser ran away; such a file is nothing to train on.
     """
-    data = text.encode("utf-8", "surrogatepass")
     row = language(language_id)
-    parser, comments = _parser(row.grammar_by_extension.get(extension, row.grammar))
+    spec = row.grammar_by_extension.get(extension, row.grammar)
+    data, tree = _parsed(text, spec)
+    root = tree.root_node
+    solid = _solid(data)
+    comment_bytes = _comment_bytes(root, data, _comments_of(language_id), len(row.line_comment), spec)
+    return Syntax(
+        error_ratio=_error_bytes(root) / len(data) if data else 0.0,
+        comment_ratio=comment_bytes / solid if solid else 0.0,
+        nodes=root.descendant_count,
+    )
+
+
+def error_ratio(text: str, language_id: str, extension: str = "") -> float:
+    """Return the share of a text's bytes under ERROR nodes; 1 where the parser runs away."""
+    row = language(language_id)
+    try:
+        data, tree = _parsed(text, row.grammar_by_extension.get(extension, row.grammar))
+    except TooCostly:
+        return 1.0
+    return _error_bytes(tree.root_node) / len(data) if data else 0.0
+
+
+def dialect(text: str, language_id: str, extension: str = "") -> str:
+    """Return which of the language's dialects a text is in, by syntax that only it has; empty for the language itself.
+
+    A text without a sign of one is not parsed.
+    """
+    row = language(language_id)
+    for known in row.dialects:
+        for sign, kind in known.signs:
+            for found in islice(_compiled(sign).finditer(text), _SIGNS):
+                try:
+                    _, tree = _parsed(text, row.grammar_by_extension.get(extension, row.grammar))
+                except TooCostly:
+                    return ""
+                at = len(text[: found.start(1)].encode("utf-8", "surrogatepass"))
+                node = tree.root_node.descendant_for_byte_range(at, at + 1)
+                if node is not None and (node.type == kind or (node.parent and node.parent.type == kind)):
+                    return known.name
+    return ""
+
+
+@cache
+def _compiled(sign: str) -> re.Pattern[str]:
+    return re.compile(sign)
+
+
+@lru_cache(maxsize=_KEPT)
+def _parsed(text: str, spec: str) -> tuple[bytes, tree_sitter.Tree]:
+    data = text.encode("utf-8", "surrogatepass")
+    parser = _parser(spec)
     budget = _FREE_STEPS + int(_STEPS_PER_BYTE * len(data))
     steps = 0
 
@@ -64,36 +122,77 @@ def parse(text: str, language_id: str, extension: str = "") -> Syntax:
         return steps > budget
 
     try:
-        tree = parser.parse(lambda offset, _point: data[offset : offset + _CHUNK], progress_callback=stop)
+        return data, parser.parse(lambda offset, _point: data[offset : offset + _CHUNK], progress_callback=stop)
     except ValueError as error:
         parser.reset()
         raise TooCostly(f"more than {budget:,} parser steps for {len(data):,} bytes") from error
-    import tree_sitter
-
-    root = tree.root_node
-    found = tree_sitter.QueryCursor(comments).captures(root).get("comment", [])
-    comment_bytes = sum(_solid(data[node.start_byte : node.end_byte]) for node in found)
-    solid = _solid(data)
-    return Syntax(
-        error_ratio=_error_bytes(root) / len(data) if data else 0.0,
-        comment_ratio=comment_bytes / solid if solid else 0.0,
-        nodes=root.descendant_count,
-    )
 
 
 @cache
-def _parser(spec: str) -> tuple[tree_sitter.Parser, tree_sitter.Query]:
+def _parser(spec: str) -> tree_sitter.Parser:
+    import tree_sitter
+
+    return tree_sitter.Parser(grammar(spec))
+
+
+def _solid(data: bytes) -> int:
+    return len(data.translate(None, _BLANK))
+
+
+@cache
+def _comments_of(language_id: str) -> re.Pattern[bytes]:
+    """Match where a comment may start; of line comments below each other, all: after one, the next is surely one."""
+    row = language(language_id)
+    line = re.escape(row.line_comment)
+    marks = "|".join(re.escape(opening) for opening, _ in row.block_comments)
+    run = rf"{line}[^\n]*(?:\n\s*{line}[^\n]*)*"
+    return re.compile((f"{marks}|" if marks else "").encode() + f"(?P<lines>{run})".encode())
+
+
+def _comment_bytes(root: tree_sitter.Node, data: bytes, starts: re.Pattern[bytes], mark: int, spec: str) -> int:
+    """Return the bytes of comments that are not white space.
+
+    The text says where a comment may start, the tree whether one does: a query for comments visits every node, which
+    takes a third of the time of parsing. But a node is found by passing its elder siblings, so that many look-ups in a
+    long flat file take longer than the query.
+    """
+    total = at = 0
+    for _ in range(_LOOKUPS):
+        found = starts.search(data, at)
+        if found is None:
+            return total
+        start, end = found.span()
+        node = _comment_at(root, start)
+        if node is None:
+            at = start + mark
+            continue
+        at = max(node.end_byte, end if found["lines"] is not None else 0)
+        total += _solid(data[start:at])
+    import tree_sitter
+
+    nodes = tree_sitter.QueryCursor(_comment_query(spec)).captures(root).get("comment", [])
+    return sum(_solid(data[node.start_byte : node.end_byte]) for node in nodes)
+
+
+@cache
+def _comment_query(spec: str) -> tree_sitter.Query:
     import tree_sitter
 
     known = grammar(spec)
     kinds = (known.node_kind_for_id(i) for i in range(known.node_kind_count) if known.node_kind_is_named(i))
     # A doc comment stands inside a comment in some grammars: only the outermost kinds are asked for.
     names = sorted({kind for kind in kinds if kind and kind.endswith("comment") and not kind.startswith(("doc", "_"))})
-    return tree_sitter.Parser(known), tree_sitter.Query(known, " ".join(f"({name}) @comment" for name in names))
+    return tree_sitter.Query(known, " ".join(f"({name}) @comment" for name in names))
 
 
-def _solid(data: bytes) -> int:
-    return len(b"".join(data.split()))
+def _comment_at(root: tree_sitter.Node, start: int) -> tree_sitter.Node | None:
+    node = root.descendant_for_byte_range(start, start + 1)
+    outermost = None
+    while node is not None and node.start_byte == start:
+        if node.type.endswith("comment"):
+            outermost = node
+        node = node.parent
+    return outermost
 
 
 def _error_bytes(root: tree_sitter.Node) -> int:

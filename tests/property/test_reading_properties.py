@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from typing import get_args
+
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipelines.archives import Skipped, safe_path
 from pipelines.sources import RawFile
 from pipelines.sources.tables import COLUMN_NAMES, files_of_row
-from quality.classify import Decoded, classify, decode
+from quality.classify import Decoded, Kind, classify, classify_decoded, decode
 from quality.languages import LANGUAGES
 from quality.licences import PERMISSIVE, RESTRICTED, from_header, from_metadata, from_text, license_type
 
@@ -23,13 +25,50 @@ def test_any_text_survives_utf8_and_utf16(text: str) -> None:
         assert found.text == text.removeprefix("\ufeff") if codec == "utf-8" else found.text == text
 
 
-@given(st.binary(max_size=400), ENDINGS)
-def test_any_bytes_get_a_verdict(data: bytes, ending: str) -> None:
-    found = classify(f"a/b{ending}", data)
+PATHS = st.one_of(
+    st.just(""),
+    ENDINGS.map("a/b{}".format),
+    st.text(max_size=30),
+    st.builds("{}/{}{}".format, st.sampled_from(["vendor", "tests", "..", "a\nb", ""]), st.text(max_size=5), ENDINGS),
+)
+CONTENTS = st.one_of(
+    st.binary(max_size=400),
+    st.text(max_size=400).map(lambda text: text.encode("utf-8", "surrogatepass")),
+    st.lists(
+        st.sampled_from(
+            [
+                "print 'x'",
+                "def f(",
+                "class A {",
+                "\n",
+                "  ",
+                "// a",
+                "/*",
+                "*/",
+                "#!",
+                "`",
+                '"""',
+                "func",
+                "é",
+                "<?xml",
+                "{",
+                "}",
+            ]
+        ),
+        max_size=40,
+    ).map(lambda parts: "".join(parts).encode()),
+)
+
+
+@given(CONTENTS, PATHS)
+def test_any_bytes_under_any_path_get_exactly_one_verdict(data: bytes, path: str) -> None:
+    found = classify(path, data)
     assert found.language is None or found.language in LANGUAGES
+    assert found.kind in get_args(Kind)
     assert 0 <= found.confidence <= 1
     assert found.reason
-    assert classify(f"a/b{ending}", data) == found
+    assert found.language is not None or not found.dialect
+    assert classify_decoded(path, data, decode(data)) == found
 
 
 identifiers = st.sampled_from(sorted(PERMISSIVE | RESTRICTED))

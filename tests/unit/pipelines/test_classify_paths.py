@@ -38,7 +38,7 @@ def test_folders_are_walked_in_order_and_git_is_left_out(folder: Path) -> None:
         ("vendor/c.rs", "rust", "vendored"),
         ("z.go", "go", "source"),
     ]
-    assert [set(row) for row in rows] == [{"path", "language", "kind", "confidence", "reason"}] * 4
+    assert [set(row) for row in rows] == [{"path", "language", "kind", "confidence", "reason", "dialect"}] * 4
 
 
 def test_folders_above_an_absolute_path_are_the_machine_s(folder: Path) -> None:
@@ -48,6 +48,13 @@ def test_folders_above_an_absolute_path_are_the_machine_s(folder: Path) -> None:
     kinds = {Path(row["path"]).name: row["kind"] for row in classify([moved])}
     assert kinds["z.go"] == "source"
     assert next(iter(classify(["tests/code/z.go"])))["kind"] == "test"
+
+
+def test_content_only_looks_at_no_name(folder: Path) -> None:
+    go = 'package a\n\nimport "fmt"\n\nfunc F(x int) error {\n\ty := x\n\tfmt.Println(y)\n\treturn nil\n}\n'
+    (folder / "vendor" / "wrong.py").write_text(go)
+    row = next(iter(classify([folder / "vendor" / "wrong.py"], content_only=True)))
+    assert (row["path"], row["language"], row["kind"]) == (str(folder / "vendor" / "wrong.py"), "go", "source")
 
 
 def test_every_wrong_path_is_named_before_the_first_row(folder: Path) -> None:

@@ -6,7 +6,7 @@ import struct
 
 import pytest
 
-from quality.classify import Decoded, classify, decode
+from quality.classify import Decoded, classify, classify_decoded, decode
 from quality.languages import LANGUAGES
 
 SOURCES = {
@@ -42,11 +42,56 @@ def test_every_unicode_encoding_is_read(language: str, codec: str) -> None:
     assert classify(path, text.encode(codec)).language == language
 
 
-@pytest.mark.parametrize("language", ["python", "java", "csharp", "go", "rust"])
-def test_a_text_without_a_name_is_told_by_its_marks_and_grammar(language: str) -> None:
-    found = classify("snippet", SOURCES[language][1].encode())
+@pytest.mark.parametrize("language", SOURCES)
+@pytest.mark.parametrize("path", ["", "snippet"])
+def test_a_text_without_a_name_is_told_by_what_it_reads_like_and_its_grammar(language: str, path: str) -> None:
+    found = classify(path, SOURCES[language][1].encode())
     assert found.language == language
     assert found.confidence < 0.8
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '{"name": "a", "version": "1.0.0", "main": "index.js"}\n',
+        '{"Time": 1, "Action": "run"}\n{"Time": 2, "Action": "pass"}\n',
+        '#include <stdio.h>\n\nint main(int argc, char **argv) {\n    printf("%d", argc);\n    return 0;\n}\n',
+        "# Title\n\nSome words on *what* this is:\n\n- one\n- two\n\n```python\nimport os\n```\n",
+        "body {\n  margin: 0;\n  padding: 1px 2px;\n}\n\n.a > .b {\n  color: #fff;\n}\n",
+        "name: build\non:\n  push:\n    branches: [main]\njobs:\n  test:\n    runs-on: ubuntu\n",
+        "<?xml version='1.0'?>\n<a><b/></a>\n",
+    ],
+)
+def test_other_texts_without_a_name_are_no_language_of_the_registry(text: str) -> None:
+    assert classify("", text.encode()).language is None
+
+
+def test_an_attribute_of_rust_is_no_line_that_names_a_program() -> None:
+    text = "#![cfg(not(loom))]\n\n" + SOURCES["rust"][1]
+    assert classify("", text.encode()).language == "rust"
+
+
+def test_python_2_is_a_dialect() -> None:
+    found = classify("a.py", b"import os\n\nprint 'x'\n")
+    assert (found.language, found.kind, found.dialect) == ("python", "source", "python2")
+    assert "python2" in found.reason
+    assert classify("a.py", b"print('x')\n").dialect == ""
+
+
+def test_a_text_that_is_decoded_already_gets_the_same_verdict() -> None:
+    for path, text in SOURCES.values():
+        data = text.encode("utf-16")
+        assert classify_decoded(path, data, decode(data)) == classify(path, data)
+
+
+def test_a_file_that_is_no_program_whatever_its_name_says() -> None:
+    c = (
+        "#include <stdio.h>\n#include <stdlib.h>\n\nstatic int *a(const char *p, size_t n) {\n"
+        "    struct b *q = malloc(n);\n    if (q == NULL)\n        return NULL;\n    memcpy(q->data, p, n);\n    return &q->length;\n}\n"
+    )
+    found = classify("a.py", c.encode())
+    assert found.language is None
+    assert "syntax errors as .py" in found.reason
 
 
 @pytest.mark.parametrize(
@@ -212,6 +257,7 @@ def test_minified_needs_several_signs() -> None:
         ("a.c", b"int main(void) { return 0; }\n", "source"),
         ("a.png", b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR", "binary"),
         ("a.py", b"\x7fELF\0\0\0", "binary"),
+        ("a.py", "# \u65e5\u672c\u8a9e\u306e\u30b3\u30e1\u30f3\u30c8\n".encode("shift_jis"), "undecodable"),
         (".gitignore", b"*.pyc\n", "data"),
     ],
 )
