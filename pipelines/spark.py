@@ -176,7 +176,8 @@ def _options(scratch: Path, address: str, memory: str) -> dict[str, str]:
         "spark.sql.warehouse.dir": str(scratch / "warehouse"),
         "spark.ui.enabled": "false",
         "spark.ui.showConsoleProgress": "false",
-        "spark.sql.shuffle.partitions": "4",
+        # Small ones are joined again as the job runs, so many cost nothing, and each of a large corpus fits in memory.
+        "spark.sql.shuffle.partitions": "32",
         "spark.sql.files.maxPartitionBytes": str(PARTITION_BYTES),
         # As much as a partition holds: each staged file becomes one partition of its own.
         "spark.sql.files.openCostInBytes": str(PARTITION_BYTES),

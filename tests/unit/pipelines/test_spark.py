@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from pipelines.spark import _cause, check_master, session
+from pipelines.spark import _await_executor, _cause, check_master, session
 from quality.mistakes import BadInput, Failure
 
 
@@ -17,6 +17,18 @@ def test_a_job_failure_is_told_by_the_end_of_its_python_traceback() -> None:
     assert _cause(message).splitlines()[-1] == "ValueError: wrong"
     assert "org.apache" not in _cause(message)
     assert _cause("[PATH] no such path\nmore").startswith("[PATH] no such path")
+
+
+def test_a_job_failure_in_java_is_told_by_its_innermost_cause() -> None:
+    message = (
+        "An error occurred while calling o80.parquet.\n: Job aborted: Task failed while writing rows.\n\tat a.B\n"
+        "Caused by: x.y.CloseException: Unable to close\n\t... 1 more\nCaused by: java.io.IOException: No space left\n"
+        "\tat c.D\n\t... 41 more\n"
+    )
+    told = _cause(message)
+    assert "Task failed while writing rows" in told
+    assert told.endswith("Caused by: java.io.IOException: No space left")
+    assert "at a.B" not in told
 
 
 @pytest.mark.parametrize(
@@ -49,3 +61,25 @@ def test_a_master_that_does_not_answer_is_told_in_words(tmp_path: Path) -> None:
             session(tmp_path, master=f"spark://127.0.0.1:{port}"),
         ):
             pass
+
+
+class Alone:
+    """What is asked of a session whose driver has no executor."""
+
+    sparkContext = _jsc = property(lambda self: self)  # noqa: N815
+
+    def sc(self) -> Alone:
+        return self
+
+    def getExecutorMemoryStatus(self) -> dict[str, int]:  # noqa: N802
+        return Status(driver=1)
+
+
+class Status(dict[str, int]):
+    size = dict[str, int].__len__
+
+
+def test_a_cluster_that_cannot_give_what_is_asked_for_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("pipelines.spark.EXECUTOR_SECONDS", 0.2)
+    with pytest.raises(Failure, match=r"no worker of spark://h:1 started an executor within .*; .* 100g"):
+        _await_executor(Alone(), "spark://h:1", "100g")
