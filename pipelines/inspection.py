@@ -165,9 +165,12 @@ class _Row:
 
 def _inspect(row: _Row, data: bytes, licenses: list[str], inspection: Inspection) -> None:
     settings = inspection.settings
-    asked = inspection.opt_out and inspection.opt_out.reason(row["repo_name"], row["path"])
-    if asked:
-        raise _Out("opt_out", "opted_out", asked)
+    if inspection.opt_out is not None:
+        # A source may have been given another name than its repository's.
+        for name in (row["repo_name"], row["repo_url"]):
+            asked = inspection.opt_out.reason(name, row["path"]) if name else None
+            if asked:
+                raise _Out("opt_out", "opted_out", asked)
     most = max(settings.limits_of(language).max_bytes for language in settings.languages)
     if len(data) > most:
         raise _Out("filter", "too_large", f"{len(data)} > {most} bytes")

@@ -12,18 +12,19 @@ What always holds:
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.dataset as ds
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from pipelines.dedup import NearDuplicates, Shingles, jaccard
+from pipelines.minhash import NearDuplicates
+from pipelines.shingles import Shingles, jaccards
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
@@ -49,7 +50,7 @@ _READ_ROWS = 1 << 17
 def proposed_pairs(files: DataFrame, config: NearDuplicates) -> DataFrame:
     """Return the pairs that share a bucket, each once: `better`, `worse` (preferences).
 
-    A bucket's members are compared with its `bucket_limit` preferred ones, as `pipelines.dedup.candidates` does.
+    A bucket's members are compared with its `bucket_limit` preferred ones, as `pipelines.minhash.candidate_pairs` does.
 
     Args:
         files: Files to compare: `preference`, `buckets`.
@@ -192,26 +193,17 @@ def _verified(members: pa.Table, pairs: pa.Table, threshold: float) -> pa.Table:
     sets = Shingles(
         column.values.to_numpy(zero_copy_only=False).view(np.uint32), column.offsets.to_numpy().astype(np.int64)
     )
-    place = {preference: at for at, preference in enumerate(cast(list[bytes], members["preference"].to_pylist()))}
-    language = members["language"].to_pylist()
-    found = list(_edges(pairs, sets, place, threshold))
+    preferences = cast(Any, members["preference"].combine_chunks())
+    left, right = (np.asarray(pc.index_in(pairs[name], preferences), np.int64) for name in ("better", "worse"))
+    similarity = jaccards(sets, left, right)
+    near = pa.array(np.flatnonzero(similarity >= threshold))
     return pa.table(
         [
-            pa.array([pair[0] for pair in found], pa.binary()),
-            pa.array([pair[1] for pair in found], pa.binary()),
-            pa.array([language[place[pair[0]]] for pair in found], pa.string()),
-            pa.array([language[place[pair[1]]] for pair in found], pa.string()),
-            pa.array([pair[2] for pair in found], pa.float64()),
+            pairs["better"].take(near),
+            pairs["worse"].take(near),
+            members["language"].take(pa.array(left).take(near)),
+            members["language"].take(pa.array(right).take(near)),
+            pa.array(similarity).take(near),
         ],
         schema=EDGE_SCHEMA,
     )
-
-
-def _edges(
-    pairs: pa.Table, sets: Shingles, place: dict[bytes, int], threshold: float
-) -> Iterator[tuple[bytes, bytes, float]]:
-    columns = (cast(list[bytes], pairs[name].to_pylist()) for name in ("better", "worse"))
-    for better, worse in zip(*columns, strict=True):
-        similarity = jaccard(sets.of(place[better]), sets.of(place[worse]))
-        if similarity >= threshold:
-            yield better, worse, similarity

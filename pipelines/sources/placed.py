@@ -121,13 +121,13 @@ def placed_licenses(
             texts[folder] = licences.combined(texts.get(folder, ()), licences.from_text(text))
     by_folder: dict[str, tuple[str, ...]] = {}
     for folder in {*texts, *metadata, *listed} - {""}:
-        own = _agreed(metadata.get(folder, ()), texts.get(folder, ())) or listed.get(folder, ())
+        own = licences.agreed(metadata.get(folder, ()), texts.get(folder, ())) or listed.get(folder, ())
         if own:
             by_folder[folder] = own
         elif folder in texts and not declared:
             by_folder[folder] = (UNKNOWN,)
     of_package = metadata.get("") or licences.from_metadata(stated)
-    general = _agreed(of_package, texts.get("", ())) or listed.get("", ())
+    general = licences.agreed(of_package, texts.get("", ())) or listed.get("", ())
     if not general:
         general = licences.from_metadata([declared]) if declared else (UNKNOWN,) if "" in texts else ()
     return PlacedLicenses(general, by_folder, by_path, tuple(rules))
@@ -144,13 +144,6 @@ def _states(path: str, sizes: Mapping[str, int]) -> bool:
         or path == ".reuse/dep5"
         or _TEXTS.match(path)
     )
-
-
-def _agreed(metadata: tuple[str, ...], text: tuple[str, ...]) -> tuple[str, ...]:
-    """Return what metadata states, or the text beside it where that says more (`BSD` says less than its text)."""
-    if text and all(name.startswith("LicenseRef-") for name in metadata):
-        return text
-    return metadata or text
 
 
 _SPDX_LINE = re.compile(r"SPDX-License-Identifier:[ \t]*([^\n]+)")
