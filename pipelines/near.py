@@ -196,7 +196,7 @@ def _verified(members: pa.Table, pairs: pa.Table, threshold: float) -> pa.Table:
     preferences = cast(Any, members["preference"].combine_chunks())
     left, right = (np.asarray(pc.index_in(pairs[name], preferences), np.int64) for name in ("better", "worse"))
     similarity = jaccards(sets, left, right)
-    near = pa.array(np.flatnonzero(similarity >= threshold))
+    near: Any = pa.array(np.flatnonzero(similarity >= threshold))
     return pa.table(
         [
             pairs["better"].take(near),
