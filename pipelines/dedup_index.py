@@ -25,14 +25,14 @@ from quality.mistakes import BadInput, Mistake
 
 INDEX = "index.parquet"
 KEPT = "kept.parquet"
+_ROWS = 1 << 16
 
 
 def index_schema(bands: int) -> pa.Schema:
-    """Return the columns of an index."""
+    """Return the columns of an index; its rows are in the order of preference."""
     return pa.schema(
         [
             pa.field("id", pa.string(), nullable=False),
-            pa.field("place", pa.int64(), nullable=False),  # in the order of preference
             pa.field("raw", pa.list_(pa.uint64(), 2), nullable=False),  # hash of the bytes
             pa.field("normalised", pa.list_(pa.uint64(), 2), nullable=False),  # hash of what counts as the same
             pa.field("length", pa.int64(), nullable=False),  # bytes
@@ -59,23 +59,27 @@ class Index:
     units: Units
 
 
-def write_index(path: Path, ids: Any, place: I64, units: Units) -> None:
+def write_index(path: Path, ids: Any, units: Units, rows: I64) -> None:
     """Write an index: a row for each unit that stayed.
 
     Args:
         path: The file.
-        ids: Their ids, an Arrow array of strings.
-        place: Their places in the order of preference.
-        units: What is known of them.
+        ids: All units' ids, an Arrow array of strings.
+        units: What is known of all units.
+        rows: The numbers of those that stayed, in the order of preference.
     """
-    raw, normalised, buckets = (
-        pa.FixedSizeListArray.from_arrays(pa.array(part.ravel()), part.shape[1])
-        for part in (units.raw, units.normalised, units.buckets)
-    )
-    columns = [ids, pa.array(place), raw, normalised, pa.array(units.lengths), pa.array(units.sizes), buckets]
-    table = pa.Table.from_arrays(columns, schema=index_schema(units.buckets.shape[1])).sort_by("place")
+    schema = index_schema(units.buckets.shape[1])
     # Hashes do not compress.
-    pq.write_table(table, path, use_dictionary=False, compression="none")
+    with pq.ParquetWriter(path, schema, use_dictionary=False, compression="none") as writer:
+        for start in range(0, len(rows), _ROWS):
+            some = rows[start : start + _ROWS]
+            part = units.take(some)
+            raw, normalised, buckets = (
+                pa.FixedSizeListArray.from_arrays(pa.array(wide.ravel()), wide.shape[1])
+                for wide in (part.raw, part.normalised, part.buckets)
+            )
+            columns = [ids.take(some), raw, normalised, pa.array(part.lengths), pa.array(part.sizes), buckets]
+            writer.write_table(pa.Table.from_arrays(columns, schema=schema))
 
 
 def read_index(folder: Path, identity: Mapping[str, Any]) -> Index:

@@ -117,22 +117,23 @@ def candidates(members: Sequence[Any], limit: int) -> list[tuple[Any, Any]]:
     return [(better, worse) for place, worse in enumerate(members) for better in members[: min(place, limit)]]
 
 
-def candidate_pairs(matrix: U64, limit: int) -> tuple[I64, I64]:
+def candidate_pairs(matrix: U64, rows: I64, limit: int) -> tuple[I64, I64]:
     """Return the pairs to compare among texts in memory: `candidates` of all buckets, each pair once.
 
     Args:
-        matrix: Buckets of each text (`bucket_matrix`), the preferred text first; texts without shingles left out.
+        matrix: Buckets of each text (`bucket_matrix`).
+        rows: The texts to compare, the preferred first; texts without shingles left out.
         limit: `NearDuplicates.bucket_limit`.
 
     Returns:
-        Rows of `matrix`, the better and the worse of each pair; sorted by worse, then better.
+        Places in `rows`, of the better and the worse of each pair; sorted by worse, then better.
     """
-    number = len(matrix)
+    number = max(len(rows), 1)
     keys = np.zeros(0, np.int64)
     for band in range(matrix.shape[1]):
-        found = [keys, *(worse * number + better for better, worse in _in_band(matrix[:, band], limit))]
+        found = [keys, *(worse * number + better for better, worse in _in_band(matrix[rows, band], limit))]
         keys = _unique(np.concatenate(found))
-    return keys % max(number, 1), keys // max(number, 1)
+    return keys % number, keys // number
 
 
 def _unique(values: I64) -> I64:

@@ -58,11 +58,27 @@ class Units:
         """Return some of them, in the order asked for."""
         return Units(*(column[indices] for column in vars(self).values()))
 
+    def fill(self, start: int, part: Units) -> None:
+        """Put some in place, from a number on; for what `unfilled` returned."""
+        for column, values in zip(vars(self).values(), vars(part).values(), strict=True):
+            column[start : start + len(part)] = values
+
 
 def combined(parts: Sequence[Units]) -> Units:
     """Return several as one, in order."""
     columns = zip(*(vars(part).values() for part in parts), strict=True)
     return Units(*(np.concatenate(column) for column in columns))
+
+
+def unfilled(rows: int, bands: int) -> Units:
+    """Return room for as many units, to be filled in place: joining parts would hold everything twice."""
+    return Units(
+        np.empty((rows, 2), np.uint64),
+        np.empty((rows, 2), np.uint64),
+        np.empty(rows, np.int64),
+        np.empty(rows, np.int64),
+        np.empty((rows, bands), np.uint64),
+    )
 
 
 def measured(data: bytes, offsets: I64, config: NearDuplicates) -> tuple[Units, Shingles]:

@@ -57,14 +57,14 @@ def test_pairs_of_all_buckets_are_the_candidates_of_each(limit: int, monkeypatch
     for band in range(3):
         for value in range(6):
             expected.update(candidates(np.flatnonzero(matrix[:, band] == value).tolist(), limit))
-    better, worse = candidate_pairs(matrix, limit)
+    better, worse = candidate_pairs(matrix, np.arange(40), limit)
     assert sorted(expected) == sorted(zip(better.tolist(), worse.tolist(), strict=True))
     assert len(better) == len(expected)
 
 
 def test_no_texts_make_no_pairs() -> None:
     for number in (0, 1):
-        better, worse = candidate_pairs(np.zeros((number, 3), np.uint64), 4)
+        better, worse = candidate_pairs(np.zeros((2, 3), np.uint64), np.arange(number), 4)
         assert len(better) == len(worse) == 0
 
 
