@@ -196,14 +196,14 @@ def _verified(members: pa.Table, pairs: pa.Table, threshold: float) -> pa.Table:
     preferences = cast(Any, members["preference"].combine_chunks())
     left, right = (np.asarray(pc.index_in(pairs[name], preferences), np.int64) for name in ("better", "worse"))
     similarity = jaccards(sets, left, right)
-    near: Any = pa.array(np.flatnonzero(similarity >= threshold))
+    near: Any = np.flatnonzero(similarity >= threshold)
     return pa.table(
         [
             pairs["better"].take(near),
             pairs["worse"].take(near),
-            members["language"].take(pa.array(left).take(near)),
-            members["language"].take(pa.array(right).take(near)),
-            pa.array(similarity).take(near),
+            members["language"].take(left[near]),
+            members["language"].take(right[near]),
+            pa.array(similarity[near]),
         ],
         schema=EDGE_SCHEMA,
     )
