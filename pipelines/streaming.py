@@ -286,8 +286,8 @@ class EachPart(PipelineStep):
 
     def __init__(self, parts: Iterable[Path], out: Path, function: BatchFunction, schema: pa.Schema) -> None:
         super().__init__()
-        self.parts = sorted(parts, key=lambda part: part.name)
-        self.out = out
+        self.parts = sorted((part.absolute() for part in parts), key=lambda part: part.name)
+        self.out = out.absolute()
         self.function = function
         self.schema = schema
         twice = [name for name, number in Counter(part.name for part in self.parts).items() if number > 1]
