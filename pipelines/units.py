@@ -107,6 +107,8 @@ def measured_column(column: Any, config: NearDuplicates, pool: ThreadPoolExecuto
         config: The settings.
         pool: Threads to work in.
     """
+    if not len(column):
+        return
     column = column.cast(pa.large_string())
     offsets = np.frombuffer(column.buffers()[1], np.int64)[column.offset : column.offset + len(column) + 1]
     content = memoryview(column.buffers()[2] or b"")

@@ -73,3 +73,12 @@ def test_files_that_are_not_tables_are_passed_over_in_a_folder(tmp_path: Path) -
     (tmp_path / "_SUCCESS").touch()
     (tmp_path / "README.md").write_text("what this is")
     assert open_texts(tmp_path).rows == 1
+
+
+def test_files_and_row_groups_may_be_empty(tmp_path: Path) -> None:
+    schema = pa.schema([("id", pa.string()), ("text", pa.string())])
+    pq.write_table(schema.empty_table(), tmp_path / "0.parquet")
+    with pq.ParquetWriter(tmp_path / "1.parquet", schema) as writer:
+        for ids in ([], ["a"], [], ["b"]):
+            writer.write_table(pa.table({"id": ids, "text": ids}, schema))
+    assert dedup(tmp_path, tmp_path.with_suffix(".out"))["kept"] == 2
