@@ -24,7 +24,7 @@ from importlib.metadata import Distribution, PackageNotFoundError, distribution,
 from importlib.util import find_spec
 from pathlib import Path, PurePosixPath
 
-from quality.artifacts import make_folder
+from quality.artifacts import fingerprint, make_folder
 from quality.languages import LANGUAGES
 from quality.mistakes import BadInput, Mistake
 
@@ -79,15 +79,21 @@ def bundle(folder: Path) -> Bundle:
         digest.update(f"{name}\0{len(data)}\0".encode() + data)
     libraries = _closure(_libraries(_ENTRY))
     versions = {name: one.version for name, one in sorted(libraries.items())}
-    of_site = repr((versions, sys.version_info[:2], sysconfig.get_platform(), _LEFT_OUT, _LEFT_OUT_ENDINGS))
     return Bundle(
         _kept(folder / f"code-{digest.hexdigest()[:16]}.zip", lambda path: _write_zip(path, code)),
         _kept(
-            folder / f"site-{hashlib.sha256(of_site.encode()).hexdigest()[:16]}.tar.gz",
+            folder / _site_name(versions),
             lambda path: _write_tar(path, _site_files(libraries.values())),
         ),
         versions,
     )
+
+
+def _site_name(versions: Mapping[str, str]) -> str:
+    """Return the name of the archive of libraries, which follows from all that its content depends on."""
+    rule = [sorted(_LEFT_OUT), sorted(_LEFT_OUT_ENDINGS)]
+    depends = [dict(versions), *sys.version_info[:2], sysconfig.get_platform(), rule]
+    return f"site-{fingerprint(depends)[:16]}.tar.gz"
 
 
 def _kept(path: Path, write: Callable[[Path], None]) -> Path:

@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 import tarfile
 import zipfile
 from pathlib import Path
@@ -36,6 +39,17 @@ def test_what_the_job_imports_is_shipped_with_what_that_requires_and_nothing_of_
     bundle(tmp_path / "kept")
     assert len(packed) == 1
     assert {path.name for path in (tmp_path / "kept").iterdir()} >= {made.code.name, made.site.name}
+
+
+def test_every_process_finds_the_archive_that_another_made() -> None:
+    code = "from pipelines.shipping import _site_name; print(_site_name({'b': '1', 'a': '2'}))"
+    names = {
+        subprocess.run(
+            [sys.executable, "-c", code], env={**os.environ, "PYTHONHASHSEED": seed}, capture_output=True, check=True
+        ).stdout
+        for seed in ("1", "2")
+    }
+    assert names == {f"{shipping._site_name({'a': '2', 'b': '1'})}\n".encode()}
 
 
 def test_archives_do_not_tell_when_they_were_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
