@@ -386,6 +386,7 @@ _MARKS: dict[str, tuple[str, ...]] = {
 # Files of the first are also accepted by the grammar of the second: parsing cannot tell them, so the name does.
 # Source: measured; every .js file parses as TypeScript.
 _ACCEPTED_BY = {(".js", ".ts")}
+_FIRST_CHARACTERS = 3_000
 _SAMPLE_CHARACTERS = 16_000
 # A named file that its marks do not confirm is of another kind where its own grammar takes this share of its bytes for
 # errors, and the lexical model is this sure of something else.
@@ -417,13 +418,17 @@ def _marks_of() -> dict[str, tuple[re.Pattern[str], ...]]:
     }
 
 
-def _score(text: str, language: str, enough: int = 100) -> int:
-    """Return how many of a language's marks a text has, counted up to `enough`."""
-    sample = text[:_SAMPLE_CHARACTERS]
+def _marks(text: str, language: str) -> int:
+    """Return how many of a language's marks a text has, counted up to two; its first lines mostly have both."""
     found = 0
-    for mark in _marks_of().get(language, ()):
-        found += mark.search(sample) is not None
-        if found >= enough:
+    for length in (_FIRST_CHARACTERS, _SAMPLE_CHARACTERS):
+        sample = text[:length]
+        found = 0
+        for mark in _marks_of().get(language, ()):
+            found += mark.search(sample) is not None
+            if found == 2:
+                return found
+        if len(text) <= length:
             break
     return found
 
@@ -591,7 +596,7 @@ def _language(path: str, text: str) -> tuple[str | None, float, str]:
 
 def _confirmed(text: str, named: str, ending: str, run: str | None) -> tuple[str | None, float, str]:
     """Return the language of a name, unless the text is plainly something else."""
-    own = _score(text, named, enough=2)
+    own = _marks(text, named)
     if own:
         return named, 0.99 if own > 1 else 0.97, f"{ending} and marks of it"
     if run is not None and run != named and not _accepted_by(run, named):
@@ -704,6 +709,9 @@ def _kind_of_folder(folder: str) -> str:
 def _generated(path: str, text: str) -> str:
     if _GENERATED_NAME.search(path):
         return "its name is one that generators give"
+    start = text[:_HEAD_CHARACTERS].lower()
+    if "generat" not in start and "compiled" not in start:
+        return ""
     head = "\n".join(line for line in text[:_HEAD_CHARACTERS].splitlines()[:_HEAD_LINES] if _COMMENT_LINE.match(line))
     found = _GENERATED_HEAD.search(head)
     return f"its head says {' '.join(found.group(0).split())[:60]!r}" if found else ""

@@ -8,6 +8,7 @@ classifies a text and then asks for its syntax parses it once.
 
 from __future__ import annotations
 
+import os
 import re
 from dataclasses import dataclass
 from functools import cache, lru_cache
@@ -143,10 +144,20 @@ def _solid(data: bytes) -> int:
 def _comments_of(language_id: str) -> re.Pattern[bytes]:
     """Match where a comment may start; of line comments below each other, all: after one, the next is surely one."""
     row = language(language_id)
-    line = re.escape(row.line_comment)
-    marks = "|".join(re.escape(opening) for opening, _ in row.block_comments)
-    run = rf"{line}[^\n]*(?:\n\s*{line}[^\n]*)*"
-    return re.compile((f"{marks}|" if marks else "").encode() + f"(?P<lines>{run})".encode())
+    spec = row.grammar
+    # Strings that stand for documentation are no comments to a grammar.
+    blocks = [opening for opening, closing in row.block_comments if _is_comment(f"{opening} {closing}\n", spec)]
+    # What all marks start with stands first, so that the search can leap from one to the next.
+    shared = os.path.commonprefix([row.line_comment, *blocks])  # noqa: RUF071 (of characters it is)
+    line, rest = re.escape(row.line_comment), re.escape(row.line_comment[len(shared) :])
+    run = rf"(?P<lines>{rest}[^\n]*(?:\n\s*{line}[^\n]*)*)"
+    starts = "|".join([*(re.escape(opening[len(shared) :]) for opening in blocks), run])
+    return re.compile(f"{re.escape(shared)}(?:{starts})".encode())
+
+
+def _is_comment(text: str, spec: str) -> bool:
+    _, tree = _parsed(text, spec)
+    return _comment_at(tree.root_node, 0) is not None
 
 
 def _comment_bytes(root: tree_sitter.Node, data: bytes, starts: re.Pattern[bytes], mark: int, spec: str) -> int:

@@ -56,7 +56,7 @@ NO_LANGUAGE_ABOVE = 0.05
 CONFUSERS = {"c", "cc", "cfg", "cpp", "csproj", "css", "h", "hpp", "html", "json", "less", "log", "md", "php", "po"} | {
     *("proto", "resx", "rst", "s", "scss", "sh", "sql", "svg", "toml", "txt", "xml", "yaml", "yml")
 }
-_TEST_PATH = re.compile(r"(?:^|[/._-])(?:tests?|testdata|tztests|testing|fixtures|spec)(?:[/._-]|$)", re.IGNORECASE)
+_TEST_PATH = re.compile(r"(?:^|[/._-])(?:test|\w*tests|testdata|testing|fixtures|spec)(?:[/._-]|$)", re.IGNORECASE)
 _QT = re.compile(rb"<!DOCTYPE TS|<TS[ >]")
 
 
@@ -90,7 +90,7 @@ def drawn(data: Path, files: int) -> list[dict[str, Any]]:
     table = pq.read_table(data)
     names = table.select(["package", "path"]).to_pylist()
     column = table["data"]
-    candidates: list[tuple[bytes, str, str, Callable[[], bytes]]] = []
+    candidates: list[tuple[str, str, Callable[[], bytes]]] = []
     for index, row in enumerate(names):
         candidates.append((row["package"], row["path"], lambda index=index: column[index].as_py()))
     specs = (HERE / "confuser_packages.txt").read_text().split("\n")
@@ -105,8 +105,7 @@ def drawn(data: Path, files: int) -> list[dict[str, Any]]:
         known = any(ending in row.extensions for row in LANGUAGES.values())
         if package in seen or not (known or ending[1:] in CONFUSERS):
             continue
-        rough = ending if not known else truth_of(path, b"") or ""
-        if known and of_class[rough] >= files and ending != ".ts":
+        if ending != ".ts" and of_class[truth_of(path, b"") or ""] >= files:
             continue
         content = read_data()
         kind = class_of(path, content)

@@ -85,10 +85,18 @@ def test_a_text_that_is_decoded_already_gets_the_same_verdict() -> None:
 
 
 def test_a_file_that_is_no_program_whatever_its_name_says() -> None:
-    c = (
-        "#include <stdio.h>\n#include <stdlib.h>\n\nstatic int *a(const char *p, size_t n) {\n"
-        "    struct b *q = malloc(n);\n    if (q == NULL)\n        return NULL;\n    memcpy(q->data, p, n);\n    return &q->length;\n}\n"
-    )
+    c = """\
+#include <stdio.h>
+#include <stdlib.h>
+
+static int *a(const char *p, size_t n) {
+    struct b *q = malloc(n);
+    if (q == NULL)
+        return NULL;
+    memcpy(q->data, p, n);
+    return &q->length;
+}
+"""
     found = classify("a.py", c.encode())
     assert found.language is None
     assert "syntax errors as .py" in found.reason
