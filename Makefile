@@ -22,7 +22,7 @@ prove: bench-data ## proofs too heavy for `test`: corpora several times as large
 bench: bench-data ## speed beside accuracy, peers in the same run (an hour or two); rows in build-bench/results.jsonl
 	bash setup/peers.sh
 	rm -f $(BENCH)/results.jsonl
-	for topic in dedup classification secrets contamination spark; do \
+	for topic in dedup classification secrets contamination tokenize spark; do \
 	    $(BIN)/python -m tests.benchmark.bench_$$topic --data $(POLYMIX_BENCH) --out $(BENCH)/results.jsonl || exit 1; \
 	done
 

@@ -72,7 +72,8 @@ def corpus_identity(
     reads: Sequence[SourceRead], tables: Sequence[SparkTable], settings: CorpusSettings
 ) -> dict[str, Any]:
     """Return all that a corpus depends on: what the sources hold, and the settings; no paths."""
-    known = [(read.record, read.source) for read in reads] + [(table.record, table.source) for table in tables]
+    known = [(read.record, read.source, read.provenance.stated()) for read in reads]
+    known += [(table.record, table.source, {}) for table in tables]
     return {
         "version": [CORPUS_VERSION, DEDUP_VERSION, REDACTION_VERSION],
         "sources": [
@@ -83,8 +84,10 @@ def corpus_identity(
                 "include": list(source.include),
                 "exclude": list(source.exclude),
                 "license": source.license,
+                "licenses": list(record.licenses),
+                "provenance": provenance,
             }
-            for record, source in known
+            for record, source, provenance in known
         ],
         "settings": settings.identity(),
     }
@@ -255,6 +258,10 @@ def _inspect_by_spark(spark: SparkSession, scratch: Path, inspection: Inspection
         rows.write.mode("overwrite").parquet(str(scratch / "inspected"))
 
 
+_STREAMING_TASKS = 256
+"""datatrove sends all of a step to each task; and a Slurm array has 1,001 tasks at most by default."""
+
+
 def _inspect_by_datatrove(
     scratch: Path, inspection: Inspection, streaming: Streaming, identity: Mapping[str, Any]
 ) -> None:
@@ -266,7 +273,7 @@ def _inspect_by_datatrove(
     step = EachPart(parts, out, partial(inspect_batches, inspection=inspection), INSPECTED_SCHEMA)
     run_streaming(
         [step],
-        len(parts),
+        min(len(parts), _STREAMING_TASKS),
         scratch / "streaming",
         identity,
         workers=streaming.workers,
@@ -473,6 +480,8 @@ def build(
         ContractFailed: What was written breaks the document contract; nothing is published.
     """
     settings = settings or CorpusSettings()
+    # A cluster's workers have another working folder.
+    out, work = Path(out).absolute(), work and work.absolute()
     if not sources:
         bad_input("sources", "none given; name a folder, an archive, a table or a package")
     check_place(out, "corpus")

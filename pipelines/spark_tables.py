@@ -20,7 +20,16 @@ from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
-from pipelines.sources import Source, SourceRecord, files_of_batches, is_remote_table, table_columns, table_kind
+from pipelines.archives import Skipped
+from pipelines.sources import (
+    RawFile,
+    Source,
+    SourceRecord,
+    files_of_batches,
+    is_remote_table,
+    table_columns,
+    table_kind,
+)
 from pipelines.staging import RAW_SCHEMA, Staged, git_blob_id, raw_row
 from quality.mistakes import BadInput, Mistake
 
@@ -28,6 +37,7 @@ if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
 
 _PREFIX = "spark:"
+_ROWS = 32
 _STAGED = pa.schema([*RAW_SCHEMA, pa.field("skipped", pa.string()), pa.field("size", pa.int64())])
 
 
@@ -117,13 +127,14 @@ def stage_table(spark: SparkSession, table: SparkTable, raw: Path, skipped: Path
     columns = table_columns(to_arrow_schema(rows.schema))
     step = partial(_staged, name=table.record.name, licenses=table.record.licenses)
     held = raw.parent / "tables" / hashlib.sha256(table.record.name.encode()).hexdigest()[:16]
-    rows.select(*columns.needed).mapInArrow(step, from_arrow_schema(_STAGED)).write.mode("overwrite").parquet(str(held))
+    needed = (f.col(f"`{name}`") for name in columns.needed)
+    rows.select(*needed).mapInArrow(step, from_arrow_schema(_STAGED)).write.mode("overwrite").parquet(str(held))
     staged = spark.read.parquet(str(held))
     staged.where("skipped is null").select(*RAW_SCHEMA.names).write.mode("append").parquet(str(raw))
     none = f.lit(None).cast("string")
     staged.where("skipped is not null").select(
         none.alias("id"),
-        f.lit(table.record.name).alias("repo_name"),
+        "repo_name",
         "path",
         none.alias("language"),
         f.col("size").alias("length"),
@@ -138,14 +149,16 @@ def stage_table(spark: SparkSession, table: SparkTable, raw: Path, skipped: Path
 
 
 def _staged(batches: Iterable[pa.RecordBatch], name: str, licenses: tuple[str, ...]) -> Iterator[pa.RecordBatch]:
-    from pipelines.archives import Skipped
-
     for batch in batches:
-        rows: list[dict[str, Any]] = []
-        for file in files_of_batches([batch]):
-            if isinstance(file, Skipped):
-                rows.append({"path": file.path, "skipped": file.reason, "size": file.length})
-            else:
-                row = raw_row(file, file.repo_name or name, file.licenses or licenses, git_blob_id(file.data))
-                rows.append(row | {"size": len(file.data)})
-        yield pa.RecordBatch.from_pylist(rows, _STAGED)
+        # The contents of a row are copied twice on their way: a few rows at a time.
+        for start in range(0, batch.num_rows, _ROWS):
+            files = files_of_batches([batch.slice(start, _ROWS)])
+            yield pa.RecordBatch.from_pylist([_row(file, name, licenses) for file in files], _STAGED)
+
+
+def _row(file: RawFile | Skipped, name: str, licenses: tuple[str, ...]) -> dict[str, Any]:
+    repo_name = file.repo_name or name
+    if isinstance(file, Skipped):
+        return {"repo_name": repo_name, "path": file.path, "skipped": file.reason, "size": file.length}
+    row = raw_row(file, repo_name, file.licenses or licenses, git_blob_id(file.data))
+    return row | {"size": len(file.data)}

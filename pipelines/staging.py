@@ -138,7 +138,7 @@ def stage(reads: Sequence[SourceRead], raw: Path, skipped: Path) -> Staged:
     if held:
         _write(held, raw, number)
     lost = [
-        reject(None, read.record.name, one.path, None, one.length, "read", one.reason, "not read")
+        reject(None, one.repo_name or read.record.name, one.path, None, one.length, "read", one.reason, "not read")
         for read in reads
         for one in read.skipped
     ]

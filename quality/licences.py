@@ -29,6 +29,7 @@ HEADER_CHARACTERS = 16_000
 # Source: the "permissive" and "public domain" categories of the Blue Oak Council and ScanCode licence lists.
 PERMISSIVE = frozenset(
     [
+        "LicenseRef-permissive",  # a table of code that states the type of the licence and not its name
         "0BSD",
         "AFL-2.1",
         "AFL-3.0",
