@@ -19,11 +19,10 @@ test: toolchains environment lint ## every check of the project
 prove: bench-data ## proofs too heavy for `test`: corpora several times as large as the memory (up to 90 minutes)
 	$(BIN)/pytest -m prove --timeout 5000 tests
 
-bench: bench-data ## speed beside accuracy, peers in the same run (an hour or two); rows in build-bench/results.jsonl
+bench: bench-data ## speed beside accuracy, peers in the same run (an hour or two); rows in build-bench/TOPIC.json
 	bash setup/peers.sh
-	rm -f $(BENCH)/results.jsonl
 	for topic in dedup classification secrets contamination tokenize spark; do \
-	    $(BIN)/python -m tests.benchmark.bench_$$topic --data $(POLYMIX_BENCH) --out $(BENCH)/results.jsonl || exit 1; \
+	    $(BIN)/python -m tests.benchmark.bench_$$topic --data $(POLYMIX_BENCH) --out $(BENCH)/$$topic.json || exit 1; \
 	done
 
 bench-data: toolchains environment

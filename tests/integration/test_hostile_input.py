@@ -88,7 +88,7 @@ def make_folder(root: Path) -> dict[str, str]:
     put("utf32.py", program("thirtytwo").encode("utf-32"))
     put("bom.py", program("bom").encode("utf-8-sig"))
     put("latin.py", b"# caf\xe9 \xff\xfe\x81\n" + program("latin").encode())
-    put("brackets.js", "[" * 100_000)
+    put("brackets.js", "[" * 30_000)
     put("brackets.py", "(" * 10_000)
     put("calls.rs", "fn f() { " + "f(" * 20_000)
     put("deep.json", '{"a":' * 100_000)
