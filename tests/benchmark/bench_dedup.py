@@ -44,6 +44,7 @@ import pyarrow.parquet as pq
 from pipelines.dedup import NearDuplicates, compared, preference, proposed
 from pipelines.units import measured_texts
 from tests.benchmark.dedup_truth import Truth, truth
+from tests.benchmark.measure import report
 
 ROOT = Path(__file__).parents[2]
 PEERS = ("datatrove", "datatrove, our tokens", "text-dedup", "datasketch", "rensa")
@@ -190,23 +191,27 @@ def measured(
     return row
 
 
-def table(rows: Sequence[Mapping[str, Any]]) -> None:
-    """Print what was measured, and how many times as long as ours each took."""
+def speed_rows(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Return what was taken, and how many times as long as ours each took."""
     ours = {row["bands"]: row for row in rows if row["system"] == "polymix"}
-    head = f"{'':22} {'bands':>6} {'CPU s':>7} {'wall s':>7} {'MB/CPU s':>8} {'x CPU':>6} {'x wall':>6} {'MB':>6}"
-    scores = "".join(f" | at {at}: {'P':>5} {'R':>5} {'F1':>5} {'just.':>5} {'clean':>5}" for at in THRESHOLDS)
-    print(f"{head} {'kept':>6} {'lost':>5}{scores}")
-    for row in rows:
-        own = ours[row["bands"]]
-        line = (
-            f"{row['system']:22} {row['bands']:>6} {row['cpu_s']:7.1f} {row['wall_s']:7.1f} {row['mb_per_cpu_s']:8.1f}"
-            f" {row['cpu_s'] / own['cpu_s']:6.1f} {row['wall_s'] / own['wall_s']:6.1f} {row['peak_mb']:6.0f}"
-            f" {row['kept']:6d} {row['lost']:5d}"
-        )
-        for at in THRESHOLDS:
-            scores = (row.get(f"{name}_{at}") for name in ("precision", "recall", "f1", "justified", "clean"))
-            line += " |         " + " ".join("     " if score is None else f"{score:.3f}" for score in scores)
-        print(line)
+    names = ("system", "bands", "mb", "cpu_s", "wall_s", "mb_per_cpu_s", "peak_mb", "kept", "lost")
+    return [
+        {
+            **{name: row[name] for name in names},
+            **{f"{unit} / ours": row[unit] / ours[row["bands"]][unit] for unit in ("cpu_s", "wall_s")},
+        }
+        for row in rows
+    ]
+
+
+def accuracy_rows(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Return the measures at each threshold."""
+    names = ("precision", "recall", "f1", "justified", "clean", "edge_precision", "edge_recall", "edge_f1")
+    return [
+        {"system": row["system"], "bands": row["bands"], "at": at, **{name: row.get(f"{name}_{at}") for name in names}}
+        for at in THRESHOLDS
+        for row in rows
+    ]
 
 
 def main() -> None:
@@ -227,28 +232,22 @@ def main() -> None:
         size = pc.sum(pc.binary_length(texts["text"])).as_py() / 1e6
         print(f"{len(ids):,} files, {size:,.1f} MB", file=sys.stderr)
         known = truth(contents, min(THRESHOLDS))
-        report = partial(measured, known=known, files=len(ids), megabytes=size)
+        judged = partial(measured, known=known, files=len(ids), megabytes=size)
         for shape in given.bands:
             bands, per_band = map(int, shape.split("x"))
             row: dict[str, Any] = {"bands": shape}
             for threshold in reversed(THRESHOLDS):
                 result = polymix(folder, Path(scratch) / f"{shape}-{threshold}", bands, per_band, threshold, ids)
-                row |= report("polymix", result, thresholds=[threshold])
+                row |= judged("polymix", result, thresholds=[threshold])
                 config = NearDuplicates(threshold=threshold, bands=bands, rows=per_band)
                 scores = edges(known, contents, config)
                 row |= {f"edge_{name}_{threshold}": value for name, value in scores.items()}
             rows.append(row)
             for system in given.systems:
                 result = peer(system, folder, Path(scratch) / f"{shape}-{system}", bands, per_band)
-                rows.append({"bands": shape, **report(system, result, thresholds=THRESHOLDS)})
-    table(rows)
-    for row in rows:
-        if row["system"] == "polymix":
-            for at in THRESHOLDS:
-                scores = {name: f"{row[f'edge_{name}_{at}']:.4f}" for name in ("precision", "recall", "f1")}
-                print(f"polymix {row['bands']}: verified pairs at {at}: {scores}")
-    if given.out:
-        given.out.write_text("".join(json.dumps(row) + "\n" for row in rows))
+                rows.append({"bands": shape, **judged(system, result, thresholds=THRESHOLDS)})
+    report("near duplicates: end to end", speed_rows(rows), given.out)
+    report("near duplicates: accuracy", accuracy_rows(rows), given.out)
 
 
 if __name__ == "__main__":
