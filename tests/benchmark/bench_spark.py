@@ -145,10 +145,14 @@ def flat(data: Path, scratch: Path, megabytes: float) -> dict[str, Any]:
 
 def built(scratch: Path, heap: str) -> dict[str, Any]:
     """Build a corpus of what `synthetic.write` left in `scratch/source`, and measure it."""
+    source = f"spark:{scratch / 'source' / 'code'}"
+    place = scratch / "spark"
+    place.mkdir()
     before, start = cpu_seconds(), time.perf_counter()
-    with watched_memory() as peak:
-        manifest = build([f"spark:{scratch / 'source' / 'code'}"], scratch / "corpus", master="local[2]", memory=heap)
-    wall, cpu = time.perf_counter() - start, cpu_seconds() - before
+    # What workers used is only known while Spark, which started them, lives.
+    with session(place, master="local[2]", memory=heap) as spark, watched_memory() as peak:
+        manifest = build([source], scratch / "corpus", spark=spark)
+        wall, cpu = time.perf_counter() - start, cpu_seconds() - before
     counts = manifest["counts"]
     return {
         "files": counts["files_seen"],
