@@ -307,6 +307,8 @@ _GENERATED_HEAD = re.compile(
     r")",
     re.IGNORECASE | re.MULTILINE,
 )
+# What a compiler to JavaScript leaves at the end. Source: github-linguist, generated.rb, `has_source_map?`.
+_SOURCE_MAP = re.compile(r"/[/*][#@] ?sourceMappingURL=\S")
 _HEAD_LINES = 40
 _HEAD_CHARACTERS = 4_000
 
@@ -496,27 +498,35 @@ _MINIFIED_SHORT_NAMES = 0.4
 _MINIFIED_LENGTH = 400
 
 
+def _source_map(text: str) -> int | None:
+    """Return where the last line starts, if it says where the file's source map is."""
+    start = text.rstrip().rfind("\n") + 1
+    return start if _SOURCE_MAP.match(text, start) else None
+
+
 def _minified(path: str, text: str) -> str:
     """Return the signs of a minified file, or an empty text where there are too few."""
     if _MINIFIED_NAME.search(path):
         return "its name says minified"
     if len(text) < _MINIFIED_LENGTH:
         return ""
+    mapped = _source_map(text)
+    text = text if mapped is None else text[:mapped]  # the map itself may stand in that line
     if len(text) <= _MINIFIED_MEAN_LINE / 2 * (text.count("\n") + 1):
         return ""  # even if every other line were blank
     lines = [line for line in text.splitlines() if line.strip()]
     mean = sum(map(len, lines)) / max(1, len(lines))
     if mean <= _MINIFIED_MEAN_LINE:
         return ""
-    longest = max(lines, key=len)
-    blank = sum(text.count(c) for c in " \t\n\r") / len(text)
+    longest = max(lines, key=len, default="")
+    blank = sum(text.count(c) for c in " \t\n\r") / max(1, len(text))
     names = re.findall(r"\b[A-Za-z_$][\w$]*", longest[:20_000])
     short = sum(1 for name in names if len(name) <= 2) / max(1, len(names))
     signs = [
         blank < _MINIFIED_BLANK_SHARE,
         short > _MINIFIED_SHORT_NAMES and len(names) > 20,
         len(longest) > _MINIFIED_LONGEST_LINE and 2 * len(longest) > len(text),
-        "sourceMappingURL=" in text[-500:],
+        mapped is not None,
     ]
     if sum(signs) < 2:
         return ""
@@ -709,6 +719,8 @@ def _kind_of_folder(folder: str) -> str:
 def _generated(path: str, text: str) -> str:
     if _GENERATED_NAME.search(path):
         return "its name is one that generators give"
+    if _source_map(text) is not None:
+        return "compiled: its last line names a source map"
     start = text[:_HEAD_CHARACTERS].lower()
     if "generat" not in start and "compiled" not in start:
         return ""

@@ -46,7 +46,7 @@ magika = Magika()
 for blob in blobs[:50]:
     magika.identify_bytes(blob)
 start = time.process_time()
-labels = [magika.identify_bytes(blob).output.label for blob in blobs]
+labels = [str(magika.identify_bytes(blob).output.label) for blob in blobs]
 pickle.dump((labels, time.process_time() - start), sys.stdout.buffer)
 """
 MAGIKA_LABELS = {"cs": "csharp", "jsx": "javascript", "tsx": "typescript"}

@@ -242,6 +242,19 @@ def test_files_that_only_speak_of_generating_are_source(head: str) -> None:
     assert classify("a.py", (head + SOURCES["python"][1]).encode()).kind == "source"
 
 
+def test_what_names_its_source_map_was_compiled() -> None:
+    text = SOURCES["javascript"][1]
+    assert classify("lib/a.js", f"{text}//# sourceMappingURL=a.js.map\n".encode()).kind == "generated"
+    said = f"const MARK = '//# sourceMappingURL=';\n{text}"
+    assert classify("lib/a.js", said.encode()).kind == "source"
+
+
+def test_a_source_map_in_the_last_line_does_not_make_a_file_minified() -> None:
+    inlined = f"{SOURCES['javascript'][1] * 9}//# sourceMappingURL=data:application/json;base64,{'QUJD' * 4000}\n"
+    found = classify("lib/a.js", inlined.encode())
+    assert (found.kind, "source map" in found.reason) == ("generated", True)
+
+
 def test_minified_needs_several_signs() -> None:
     squeezed = "!function(e,t){" + "var n=e.a,r=t.b;for(var i=0;i<n;i++)r[i]=n[i]+e(t,n);" * 60 + "}(a,b);"
     assert classify("lib/a.js", squeezed.encode()).kind == "minified"
