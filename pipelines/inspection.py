@@ -238,7 +238,7 @@ def _redacted(
     if redacted is None:
         return text, []
     extension = PurePosixPath(row["path"]).suffix.lower()
-    _refuse(checked(text, redacted, str(verdict.language), extension), "redaction")
+    _refuse(checked(text, redacted, str(verdict.language), extension, row["error_ratio"]), "redaction")
     return redacted.text, [dict(vars(span)) for span in redacted.spans]
 
 
