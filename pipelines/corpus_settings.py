@@ -13,13 +13,13 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from pipelines.dedup import NearDuplicates
 from quality.artifacts import file_sha256
+from quality.classify import Kind
 from quality.contamination import ContaminationSettings
 from quality.filters import DEFAULT_LIMITS, Limits
 from quality.languages import LANGUAGES
 from quality.mistakes import BadInput, Mistake
 from quality.redaction import RedactionSettings
 
-Kind = Literal["source", "test", "declaration", "generated", "minified", "vendored", "data", "text", "binary", "empty"]
 LicenseType = Literal["permissive", "non_permissive", "no_license"]
 Rank = Literal["star_events_count", "fork_events_count"]
 
@@ -52,6 +52,7 @@ class CorpusSettings(BaseModel):
         limits: Filter limits by language; languages not named have the default ones.
         rank: Which column decides first among duplicates of one licence type, the larger the better.
         near_duplicates: How near duplicates are found.
+        level: Whether files are compared, or repositories as wholes, each of which stays or goes with all its files.
         redaction: What is taken out of texts.
         benchmarks: Benchmark files; a document that holds one of their tasks is rejected.
         trivial_solutions: Solutions that are idioms beside those that are shipped; see `quality.contamination`.
@@ -65,11 +66,12 @@ class CorpusSettings(BaseModel):
 
     languages: tuple[str, ...] = Field(default=tuple(LANGUAGES), min_length=1, strict=False)
     kinds: tuple[Kind, ...] = Field(default=("source", "test"), min_length=1, strict=False)
-    dialects: tuple[Literal["python2"], ...] = Field(default=(), strict=False)
+    dialects: tuple[str, ...] = Field(default=(), strict=False)
     licenses: tuple[LicenseType, ...] = Field(default=("permissive",), min_length=1, strict=False)
     limits: Mapping[str, Limits] = Field(default_factory=lambda: dict(DEFAULT_LIMITS))
     rank: Rank = "star_events_count"
     near_duplicates: NearDuplicates = NearDuplicates()
+    level: Literal["file", "repository"] = "file"
     redaction: RedactionSettings = RedactionSettings()
     benchmarks: tuple[GivenFile, ...] = Field(default=(), strict=False)
     trivial_solutions: GivenFile | None = None
@@ -84,6 +86,15 @@ class CorpusSettings(BaseModel):
         unknown = [name for name in value if name not in LANGUAGES]
         if unknown:
             raise ValueError(f"not in the registry: {', '.join(unknown)}; known: {', '.join(LANGUAGES)}")
+        return value
+
+    @field_validator("dialects")
+    @classmethod
+    def _known_dialects(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        known = [dialect.name for row in LANGUAGES.values() for dialect in row.dialects]
+        unknown = [name for name in value if name not in known]
+        if unknown:
+            raise ValueError(f"no dialect of a language: {', '.join(unknown)}; known: {', '.join(known)}")
         return value
 
     def limits_of(self, language: str) -> Limits:

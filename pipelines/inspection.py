@@ -26,7 +26,7 @@ import pyarrow as pa
 from pipelines.corpus_settings import CorpusSettings
 from pipelines.dedup import buckets, shingles
 from pipelines.staging import git_blob_id
-from quality.classify import Classification, classify, decode
+from quality.classify import Classification, classify_decoded, decode
 from quality.contamination import Benchmarks
 from quality.documents import DOCUMENT_SCHEMA, SIGNAL_FIELDS
 from quality.filters import Rejected, judge_syntax, judge_text, measure, normalised_hash
@@ -196,20 +196,22 @@ def _inspect(row: _Row, data: bytes, licenses: list[str], inspection: Inspection
 
 
 def _classified(row: _Row, data: bytes, settings: CorpusSettings) -> tuple[Classification, str]:
-    verdict = classify(row["path"], data)
+    decoded = decode(data)
+    verdict = classify_decoded(row["path"], data, decoded)
     row.facts |= {"language": verdict.language, "kind": verdict.kind}
-    if verdict.kind not in settings.kinds:
+    if isinstance(decoded, str) and verdict.kind == decoded == "undecodable":
+        raise _Out("quarantine", decoded, verdict.reason)
+    if isinstance(decoded, str) or verdict.kind not in settings.kinds:
         raise _Out("classify", verdict.kind, verdict.reason)
     if verdict.language is None or verdict.language not in settings.languages:
         raise _Out("classify", "other_language", verdict.reason)
-    decoded = decode(data)
-    if isinstance(decoded, str):
-        raise _Out("quarantine", decoded, verdict.reason)
+    if verdict.dialect and verdict.dialect not in settings.dialects:
+        raise _Out("classify", verdict.dialect, verdict.reason)
     row.facts |= {
         "src_encoding": decoded.encoding,
         "is_vendor": verdict.kind == "vendored",
         "is_generated": verdict.kind in ("generated", "minified"),
-        "dialect": "",
+        "dialect": verdict.dialect,
     }
     return verdict, decoded.text
 

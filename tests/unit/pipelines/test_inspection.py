@@ -62,6 +62,8 @@ def test_blob_id_is_gits() -> None:
         (raw("a.py", b""), "classify", "empty"),
         (raw("a.py", b"\x00\x01\x02\xff" * 50), "classify", "binary"),
         (raw("a.py", b"  \n\n \n"), "classify", "empty"),
+        (raw("a.py", PYTHON + b"print 'x', gcd(4, 2)\n"), "classify", "python2"),
+        (raw("a.py", PYTHON + b"# \xff\xfe\x81\xd0\xcf\n"), "quarantine", "undecodable"),
         (raw("node_modules/x/a.js", b"var a = 1;\n"), "classify", "vendored"),
         (raw("a.py", PYTHON + b"x = '" + b"a b " * 300 + b"'\n" + PYTHON * 9), "filter", "long_line"),
         (raw("a.py", b"x = 1\n" * 200_000), "filter", "too_large"),
@@ -76,6 +78,13 @@ def test_what_is_not_kept_says_where_and_why(file: dict[str, Any], stage: str, r
     assert (row["stage"], row["reason"]) == (stage, reason)
     assert row["detail"]
     assert "text" not in row
+
+
+def test_a_dialect_is_kept_where_it_is_asked_for() -> None:
+    old = raw("a.py", PYTHON + b"print 'x', gcd(4, 2)\n")
+    assert inspect_file(old, CorpusSettings(dialects=("python2",)))["dialect"] == "python2"
+    with pytest.raises(ValidationError, match="python2"):
+        CorpusSettings(dialects=("python4",))
 
 
 def test_settings_widen_and_narrow_what_is_kept() -> None:
