@@ -8,6 +8,7 @@ What always holds: a text's buckets depend on its set and the settings alone, an
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -64,6 +65,9 @@ def signatures(sets: Shingles, permutations: int, seed: int) -> U32:
         permutations: Hashes a text.
         seed: Of the permutations.
     """
+    # Its threads would wait on each other for batches as small as ours, which are already spread over threads of our
+    # own or of Spark; read when the kernel is first called.
+    os.environ.setdefault("RAYON_NUM_THREADS", "1")
     from rensa import RMinHash  # pyright: ignore[reportAttributeAccessIssue]
 
     found = np.zeros((len(sets), permutations), np.uint32)

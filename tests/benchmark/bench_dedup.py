@@ -218,7 +218,7 @@ def main() -> None:
     """Read the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, required=True)
-    parser.add_argument("--megabytes", type=float, default=110)
+    parser.add_argument("--megabytes", type=float, default=180)
     parser.add_argument("--bands", nargs="+", default=["14x8", "25x5"], help="BANDSxROWS, each for all systems")
     parser.add_argument("--systems", nargs="*", default=PEERS, choices=PEERS)
     parser.add_argument("--out", type=Path)
