@@ -74,7 +74,7 @@ _PYTHON_2 = Dialect(
     (
         (r"(print)[ \t]+(?:>>|[^\s=(.,:)\]])", "print_statement"),
         (r"(exec)[ \t]+[^\s=(.,:)\]]", "exec_statement"),
-        (r"except[ \t]+[\w.() ,\t]+(,)[ \t]*[a-z_]\w*[ \t]*:", "except_clause"),
+        (r"except[ \t]+[\w.() ,\t]{1,200}(,)[ \t]*[a-z_]\w*[ \t]*:", "except_clause"),
         (r"(raise)[ \t]+[A-Za-z_][\w.]*[ \t]*,", "raise_statement"),
         (r"(<>)", "<>"),
     ),

@@ -35,7 +35,7 @@ _TOKEN = re.compile(r"[^\W\d][\w$]*|\$[\w$]+|\d+|\n[ \t]?|[^\s\w]")
 # What a comment or a long string says tells nothing, and licences are long; that there is one, and how it is marked,
 # stays.
 _PROSE = re.compile(
-    r"^[ \t]*(?:(/\*[*!]?).*?(?:\*/|\Z)|(//[/!]?)[^\n]*|(#)(?=[ \t#\n])[^\n]*(?=\n[ \t]*#[ \t#\n])|(<!--).*?-->)"
+    r"^[ \t]*(?:(/\*[*!]?).*?(?:\*/|\Z)|(//[/!]?)[^\n]*|(#)(?=[ \t#\n])[^\n]*(?=\n[ \t]*#[ \t#\n])|(<!--).*?(?:-->|\Z))"
     r"|(\"\"\"|''').*?\5|(`)[^`]{20,}`",
     re.MULTILINE | re.DOTALL,
 )
