@@ -61,7 +61,8 @@ def _by_spark(spark: Any, raw: Path, out: Path, inspection: Inspection) -> int:
 
 
 def _rows(folder: Path) -> pa.Table:
-    return ds.dataset(folder, format="parquet").to_table().select(INSPECTED_SCHEMA.names).sort_by("id")
+    table = ds.dataset(folder, format="parquet").to_table().select(INSPECTED_SCHEMA.names)
+    return table.cast(INSPECTED_SCHEMA).sort_by("id")
 
 
 def _staged(data: Path, scratch: Path, megabytes: float) -> tuple[Path, float]:
