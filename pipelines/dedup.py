@@ -395,13 +395,9 @@ def dedup(
     named = [rank.column for rank in ranks]
     source = open_texts(path, [unit, *named])
     _check_memory(source, config)
-    identity: dict[str, Any] = {
-        "version": DEDUP_VERSION,
-        "input": source.sha256(),
-        "near_duplicates": config.model_dump(mode="json"),
+    identity = dedup_identity(source.sha256(), config, ranks) | {
         "level": level,
         **({"repository_column": repository_column} if level == "repository" else {}),
-        "ranks": [{**vars(rank), "values": list(rank.values)} for rank in ranks],
     }
     earlier = [read_index(Path(folder), identity) for folder in against]
     identity["against"] = [index.fingerprint for index in earlier]
@@ -429,6 +425,23 @@ def dedup(
             "kept": int(stays.sum()),
         }
     return dict(draft.counts)
+
+
+def dedup_identity(digest: str, config: NearDuplicates, ranks: Sequence[Rank]) -> dict[str, Any]:
+    """Return what a result depends on, wherever it is made.
+
+    Args:
+        digest: Of the table.
+        config: The settings.
+        ranks: What makes one of two duplicates preferred.
+    """
+    return {
+        "version": DEDUP_VERSION,
+        "input": digest,
+        "near_duplicates": config.model_dump(mode="json"),
+        "level": "file",
+        "ranks": [{**vars(rank), "values": list(rank.values)} for rank in ranks],
+    }
 
 
 @contextmanager

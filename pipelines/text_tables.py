@@ -72,10 +72,7 @@ class TextTable:
 
     def sha256(self) -> str:
         """Return a hash of the files' content and of their names below the folder."""
-        if self.path.is_file():
-            return file_sha256(self.path)
-        lines = (f"{file_sha256(file)}  {file.relative_to(self.path).as_posix()}" for file in self.files)
-        return hashlib.sha256("\n".join(lines).encode()).hexdigest()
+        return files_sha256(self.path, self.files)
 
 
 def open_texts(path: Path, columns: Sequence[str] = ()) -> TextTable:
@@ -88,17 +85,9 @@ def open_texts(path: Path, columns: Sequence[str] = ()) -> TextTable:
     Raises:
         BadInput: It is missing, damaged or empty, or lacks a column; all mistakes are listed.
     """
-    if not path.exists():
-        bad_input(path, "no such file or folder")
-    files = [path] if path.is_file() else sorted(p for p in path.rglob("*") if p.is_file() and p.suffix in _FORMATS)
-    files = [file for file in files if not file.name.startswith(("_", "."))]
-    endings = {file.suffix for file in files}
-    if not files or not endings <= set(_FORMATS):
-        bad_input(path, f"a Parquet or JSON Lines file, or a folder of either, is needed ({', '.join(_FORMATS)})")
-    if len({_FORMATS[ending] for ending in endings}) > 1:
-        bad_input(path, "holds both Parquet and JSON Lines; name one of the files, or a folder of one kind")
+    files, kind = text_files(path)
     try:
-        if _FORMATS[endings.pop()] == "parquet":
+        if kind == "parquet":
             root = str(path) if path.is_dir() else None
             names = [str(file) for file in files]
             data = ds.dataset(names, format="parquet", partitioning="hive", partition_base_dir=root)
@@ -110,14 +99,46 @@ def open_texts(path: Path, columns: Sequence[str] = ()) -> TextTable:
             data, rows = ds.dataset(table), table.num_rows
     except (pa.ArrowInvalid, OSError) as error:
         bad_input(path, f"cannot be read: {error}")
-    mistakes = list(_column_mistakes(path, data.schema, columns))
+    mistakes = column_mistakes(path, data.schema, columns)
     if mistakes and not any(one.where.endswith(": id") for one in mistakes):
         mistakes.extend(repeated_mistakes(path, data.to_table(["id"])["id"].combine_chunks().drop_null()))
     if not mistakes and not rows:
         mistakes.append(Mistake(str(path), "holds no rows"))
     if mistakes:
         raise BadInput(sorted(mistakes, key=str))
-    return TextTable(path, tuple(files), rows, data)
+    return TextTable(path, files, rows, data)
+
+
+def text_files(path: Path) -> tuple[tuple[Path, ...], str]:
+    """Return the files of a table, sorted, and whether they are `parquet` or `jsonl`.
+
+    Raises:
+        BadInput: There is none, or there are some of both.
+    """
+    if not path.exists():
+        bad_input(path, "no such file or folder")
+    files = [path] if path.is_file() else sorted(p for p in path.rglob("*") if p.is_file() and p.suffix in _FORMATS)
+    files = [file for file in files if not file.name.startswith(("_", "."))]
+    endings = {file.suffix for file in files}
+    if not files or not endings <= set(_FORMATS):
+        bad_input(path, f"a Parquet or JSON Lines file, or a folder of either, is needed ({', '.join(_FORMATS)})")
+    kinds = {_FORMATS[ending] for ending in endings}
+    if len(kinds) > 1:
+        bad_input(path, "holds both Parquet and JSON Lines; name one of the files, or a folder of one kind")
+    return tuple(files), kinds.pop()
+
+
+def files_sha256(path: Path, files: Sequence[Path]) -> str:
+    """Return a hash of the content of a table's files and of their names below its folder."""
+    if path.is_file():
+        return file_sha256(path)
+    lines = (f"{file_sha256(file)}  {file.relative_to(path).as_posix()}" for file in files)
+    return hashlib.sha256("\n".join(lines).encode()).hexdigest()
+
+
+def column_mistakes(path: Path, schema: pa.Schema, columns: Sequence[str]) -> list[Mistake]:
+    """Return what is wrong with a table's columns: `id` and `text`, and others that it must have."""
+    return list(_column_mistakes(path, schema, columns))
 
 
 def _column_mistakes(path: Path, schema: pa.Schema, columns: Sequence[str]) -> Iterator[Mistake]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import sys
 from pathlib import Path
 
@@ -14,6 +15,7 @@ Examples:
   polymix dedup texts.parquet --out clean --rank license_type:permissive,no_license --rank stars:desc --rank date:desc
   polymix dedup texts.parquet --out clean --level repository --repository-column repo_name
   polymix dedup july.parquet --against clean --out clean-july    # what is new in July; `clean` is not hashed again
+  polymix dedup texts/ --out clean --engine spark --master spark://host:7077 --memory 8g
   polymix dedup texts.parquet --out clean --bands 50 --rows 4    # finds more at low thresholds, takes longer
 
 \b
@@ -60,6 +62,15 @@ then the one with the smallest hash.
     metavar="DIR",
     help="An earlier result; what stayed there stays, and is preferred to all of IN. May be repeated.",
 )
+@click.option(
+    "--engine",
+    type=click.Choice(["memory", "spark"]),
+    default="memory",
+    show_default=True,
+    help="In this process, as long as the hashes fit in its memory (1 GB a million texts), or by Spark beyond.",
+)
+@click.option("--master", default="local[*]", show_default=True, help="Spark master, for --engine spark.")
+@click.option("--memory", default="2g", show_default=True, help="Heap of Spark's driver and of each executor.")
 def command(
     table: Path,
     out: Path,
@@ -67,9 +78,12 @@ def command(
     level: str,
     repository_column: str,
     against: tuple[Path, ...],
+    engine: str,
+    master: str,
+    memory: str,
     **settings: float,
 ) -> None:
-    """Remove exact and near duplicates from IN, in this process, as long as the hashes of IN fit in memory.
+    """Remove exact and near duplicates from IN, in this process or by Spark, with the same result.
 
     IN is a Parquet or JSON Lines file, or a folder of either, with the columns `id` and `text`; others are kept.
     """
@@ -86,14 +100,29 @@ def command(
             Mistake(f"--{str(one['loc'][0]).replace('_', '-')}", f"{one['input']!r}: {one['msg']}")
             for one in error.errors()
         ) from error
+    order = [Rank.parse(rank) for rank in ranks]
+    told = shlex.join(["polymix", *sys.argv[1:]])
+    if engine == "spark":
+        mistakes = [
+            Mistake(option, "is for --engine memory only")
+            for option, given in (("--level", level != "file"), ("--against", against))
+            if given
+        ]
+        if mistakes:
+            raise BadInput(mistakes)
+        from pipelines.spark_dedup import dedup_by_spark
+
+        counts = dedup_by_spark(table, out, config, ranks=order, master=master, memory=memory, command=told)
+        emit([counts], title=str(out))
+        return
     counts = dedup(
         table,
         out,
         config,
-        ranks=[Rank.parse(rank) for rank in ranks],
+        ranks=order,
         level="repository" if level == "repository" else "file",
         repository_column=repository_column,
         against=against,
-        command=" ".join(["polymix", *sys.argv[1:]]),
+        command=told,
     )
     emit([counts], title=str(out))
