@@ -396,7 +396,8 @@ _CONTRADICTED = 0.1
 _SURE = 0.9
 # A text without a name is in the language whose probability is highest after its grammar was asked. A clean parse
 # speaks the more for a language, the longer the text is: a factor of e for each `_PROOF_CHARACTERS`, `_PROOFS` times at
-# most. Source: measured on the packages that the lexical model was trained on; settings nearby differ by 0.2 % at most.
+# most. Source: chosen on a sample of the packages in tests/benchmark/packages.txt (settings nearby differ by 0.2 % at
+# most); what they give on packages that were looked at only once (untouched_packages.txt) stands in LOG.md.
 _LEAST_LIKELY = 0.02
 _PROOF_CHARACTERS = 150
 _PROOFS = 2

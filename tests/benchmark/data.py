@@ -1,6 +1,6 @@
 """Real code to measure on: whole packages, file by file, as one Parquet file.
 
-    python -m tests.benchmark.data --out FILE.parquet [--cache DIR]
+    python -m tests.benchmark.data --out FILE.parquet [--packages LIST] [--cache DIR]
 
 Rows: `language` (by the registry's endings; null for any other file), `package`, `path`, `data`; sorted by package and
 path. `packages.txt` names the packages. Files above 2 MB and what no reader can open are left out; nothing else is.
@@ -32,19 +32,19 @@ MAX_FILE_BYTES = 2_000_000
 _ROW_GROUP = 1_000
 
 
-def packages() -> list[str]:
-    """Return the specs of `packages.txt`."""
-    return [line for line in PACKAGES.read_text().splitlines() if line and not line.startswith("#")]
+def packages(path: Path = PACKAGES) -> list[str]:
+    """Return the specs of a list of packages."""
+    return [line for line in path.read_text().splitlines() if line and not line.startswith("#")]
 
 
-def write(out: Path, cache: Path | None = None) -> None:
+def write(out: Path, cache: Path | None = None, listed: Path = PACKAGES) -> None:
     """Fetch the packages and write their files."""
     language_of = {ending: row.id for row in LANGUAGES.values() for ending in row.extensions}
     sizes: Counter[str] = Counter()
     unfinished = out.with_name(f".{out.name}.partial")
     with pq.ParquetWriter(unfinished, SCHEMA, compression="zstd") as writer:
         rows: list[dict[str, object]] = []
-        for read in sorted(read_sources(packages(), cache), key=lambda read: read.record.name):
+        for read in sorted(read_sources(packages(listed), cache), key=lambda read: read.record.name):
             for file in read.files():
                 if len(file.data) > MAX_FILE_BYTES:
                     continue
@@ -66,9 +66,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--cache", type=Path)
+    parser.add_argument("--packages", type=Path, default=PACKAGES, help="list of specs, one a line")
     given = parser.parse_args()
     given.out.parent.mkdir(parents=True, exist_ok=True)
-    write(given.out, given.cache)
+    write(given.out, given.cache, given.packages)
 
 
 if __name__ == "__main__":
