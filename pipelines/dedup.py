@@ -23,8 +23,9 @@ What always holds:
 from __future__ import annotations
 
 import os
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -40,7 +41,7 @@ from numpy.typing import NDArray
 from pipelines.dedup_index import INDEX, KEPT, Index, old_sets, read_index, write_index
 from pipelines.minhash import NearDuplicates, buckets, candidate_pairs, candidates, signatures
 from pipelines.shingles import I64, Shingles, jaccard, jaccards, shingles
-from pipelines.text_tables import TextTable, null_mistake, null_rows, open_texts, repeated_mistakes
+from pipelines.text_tables import TextTable, null_mistake, null_rows, open_texts, prefetched, repeated_mistakes
 from pipelines.units import Units, combined, grouped, measured_column, measured_texts, threads, unfilled
 from quality.artifacts import check_place, creating
 from quality.mistakes import BadInput, bad_input
@@ -472,6 +473,17 @@ def _hashed(
     held: dict[str, list[Any]] = {name: [] for name in names}
     nulls: dict[str, list[I64]] = {}
     done = filled = 0
+    working: deque[tuple[int, Iterator[tuple[Units, Shingles]]]] = deque()
+
+    def finish_first() -> None:
+        nonlocal filled
+        rows, parts = working.popleft()
+        for units, sets in parts:
+            found.fill(filled, units)
+            filled += len(units)
+            sets.values.tofile(spill)
+        bar.update(rows)
+
     with threads() as pool, progress(total=source.rows, description="hashing", unit="text") as bar:
         for batch in source.batches(["text", *names]):
             for name in {"text", "id", unit}:
@@ -482,11 +494,12 @@ def _hashed(
             for name in names:
                 held[name].append(batch[name].cast(pa.string()) if name in ("id", unit) else batch[name])
             if not nulls:
-                for units, sets in measured_column(batch["text"], config, pool):
-                    found.fill(filled, units)
-                    filled += len(units)
-                    sets.values.tofile(spill)
-            bar.update(batch.num_rows)
+                working.append((batch.num_rows, measured_column(batch["text"], config, pool)))
+            # One batch is read, and one begun, while the one before is worked on.
+            if len(working) > 1:
+                finish_first()
+        while working:
+            finish_first()
     columns = {name: pa.concat_arrays(pieces) for name, pieces in held.items()}
     mistakes = [null_mistake(source.path, name, np.concatenate(rows)) for name, rows in sorted(nulls.items())]
     mistakes.extend(repeated_mistakes(source.path, columns["id"].drop_null()))
@@ -534,19 +547,27 @@ def _compared_with(
 
 def _write_kept(source: TextTable, kept: NDArray[np.bool_], path: Path) -> None:
     """Write the rows that stay, in their order."""
-    done, held, size = 0, [], 0
+
+    def chosen() -> Iterator[tuple[int, pa.RecordBatch]]:
+        done = 0
+        for batch in source.batches():
+            yield batch.num_rows, batch.filter(pa.array(kept[done : done + batch.num_rows]))
+            done += batch.num_rows
+
+    done, held, size = 0, list[pa.RecordBatch](), 0
     with (
         pq.ParquetWriter(path, source.schema, compression="zstd", compression_level=1) as writer,
         progress(total=source.rows, description="writing", unit="text") as bar,
+        ThreadPoolExecutor(1) as reader,
     ):
-        for batch in source.batches():
-            held.append(batch.filter(pa.array(kept[done : done + batch.num_rows])))
-            size += held[-1].nbytes
-            done += batch.num_rows
+        for rows, batch in prefetched(chosen(), reader):
+            held.append(batch)
+            size += batch.nbytes
+            done += rows
             if size >= _KEPT_BYTES or done == len(kept):
                 writer.write_table(pa.Table.from_batches(held, source.schema))
                 held, size = [], 0
-            bar.update(batch.num_rows)
+            bar.update(rows)
 
 
 def _check_memory(source: TextTable, config: NearDuplicates) -> None:

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar, cast
 
 import numpy as np
 import pyarrow as pa
@@ -23,6 +24,7 @@ from quality.artifacts import file_sha256
 from quality.mistakes import BadInput, Mistake, bad_input
 
 I64 = NDArray[np.int64]
+Item = TypeVar("Item")
 
 BATCH_ROWS = 2048
 _JSON_ROW_BYTES = 64 << 20
@@ -152,6 +154,15 @@ def _column_mistakes(path: Path, schema: pa.Schema, columns: Sequence[str]) -> I
             yield Mistake(f"{path}: text", f"is {kind}, not text")
         if name == "id" and not text and not pa.types.is_integer(kind):
             yield Mistake(f"{path}: id", f"is {kind}, neither text nor a whole number")
+
+
+def prefetched(items: Iterator[Item], pool: ThreadPoolExecutor) -> Iterator[Item]:
+    """Yield items, the next one being made by a thread of the pool meanwhile."""
+    end = object()
+    coming = pool.submit(next, items, end)
+    while (item := coming.result()) is not end:
+        coming = pool.submit(next, items, end)
+        yield cast(Item, item)
 
 
 def null_rows(column: Any, before: int) -> I64:

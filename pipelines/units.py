@@ -100,7 +100,7 @@ def _buckets(sets: Shingles, config: NearDuplicates) -> U64:
 
 
 def measured_column(column: Any, config: NearDuplicates, pool: ThreadPoolExecutor) -> Iterator[tuple[Units, Shingles]]:
-    """Yield what `measured` says of an Arrow column of texts, part by part and in order.
+    """Return what `measured` says of an Arrow column of texts, part by part and in order; the work starts at once.
 
     Args:
         column: Strings, none null.
@@ -108,7 +108,7 @@ def measured_column(column: Any, config: NearDuplicates, pool: ThreadPoolExecuto
         pool: Threads to work in.
     """
     if not len(column):
-        return
+        return iter(())
     column = column.cast(pa.large_string())
     offsets = np.frombuffer(column.buffers()[1], np.int64)[column.offset : column.offset + len(column) + 1]
     content = memoryview(column.buffers()[2] or b"")
@@ -117,7 +117,7 @@ def measured_column(column: Any, config: NearDuplicates, pool: ThreadPoolExecuto
         own = offsets[part.start : part.stop + 1]
         return measured(bytes(content[own[0] : own[-1]]), own - own[0], config)
 
-    yield from pool.map(work, batches(offsets, BATCH_BYTES))
+    return pool.map(work, batches(offsets, BATCH_BYTES))
 
 
 def measured_texts(texts: Sequence[str], config: NearDuplicates) -> tuple[Units, Shingles]:
