@@ -7,6 +7,7 @@ Start at `build`. The steps take and return DataFrames of the caller's session: 
 What always holds:
 
 - Every file that was seen is a document or a row of `rejects.parquet` with stage, reason and detail.
+- A corpus that adds to earlier ones (`against`) holds what they have no duplicate of, and changes nothing of them.
 - The result depends on the sources' bytes and the settings: neither on partitions, cores or time, nor on the order of
   the sources (but for a file that two sources give with the same repository and path).
 - What is published was read back and holds its contracts.
@@ -24,7 +25,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import pyarrow as pa
 import pyarrow.dataset as ds
@@ -33,8 +34,10 @@ import pyarrow.parquet as pq
 from pipelines.corpus_settings import CorpusSettings
 from pipelines.decisions import Decided, decide, marked_exact
 from pipelines.dedup import CLUSTER_SCHEMA, DEDUP_VERSION
+from pipelines.earlier import INDEX, INDEX_SCHEMA, Earlier, as_new, is_new, read_earlier
 from pipelines.inspection import INSPECTED_SCHEMA, Inspection, inspect_batches
 from pipelines.near import near_edges
+from pipelines.repositories import units_of
 from pipelines.sources import Source, SourceRead, read_sources
 from pipelines.spark_tables import SparkTable, listed, stage_table, told_apart
 from pipelines.staging import Staged, source_table, stage
@@ -58,10 +61,11 @@ from quality.redaction import REDACTION_VERSION
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
+    from pyspark.sql.window import WindowSpec
 
     from pipelines.streaming import Slurm
 
-CORPUS_VERSION = 2
+CORPUS_VERSION = 3
 """Goes up with any change that may change a corpus built from the same sources and settings; part of the identity."""
 
 _STREAM_ROWS = 1 << 16
@@ -69,9 +73,16 @@ _STREAM_ROWS = 1 << 16
 
 
 def corpus_identity(
-    reads: Sequence[SourceRead], tables: Sequence[SparkTable], settings: CorpusSettings
+    reads: Sequence[SourceRead], tables: Sequence[SparkTable], settings: CorpusSettings, against: Sequence[str] = ()
 ) -> dict[str, Any]:
-    """Return all that a corpus depends on: what the sources hold, and the settings; no paths."""
+    """Return all that a corpus depends on; no paths.
+
+    Args:
+        reads: What the sources hold that are read here.
+        tables: What those hold that Spark reads.
+        settings: The settings.
+        against: Fingerprints of the corpora that it adds to.
+    """
     known = [(read.record, read.source, read.provenance.stated()) for read in reads]
     known += [(table.record, table.source, {}) for table in tables]
     return {
@@ -90,6 +101,7 @@ def corpus_identity(
             for record, source, provenance in known
         ],
         "settings": settings.identity(),
+        "against": list(against),
     }
 
 
@@ -116,35 +128,42 @@ def spark_schema(schema: pa.Schema) -> Any:
 _IN_FILE = pa.schema([field for field in DOCUMENT_SCHEMA if field.name not in ("language", "split")])
 
 
-def _write_group(language: str, split: str, part: int, group: pa.Table, root: Path) -> pa.Table:
+def _write_group(language: str, split: str, part: int, group: pa.Table, root: Path, index: Path) -> pa.Table:
     folder = root / f"language={language}" / f"split={split}"
     folder.mkdir(parents=True, exist_ok=True)
     table = group.sort_by([("repo_name", "ascending"), ("path", "ascending"), ("id", "ascending")])
     target = folder / f"part-{part:05d}.parquet"
-    unfinished = target.with_name(f".{target.name}.partial")
-    pq.write_table(table.select(_IN_FILE.names).cast(_IN_FILE), unfinished, compression="zstd", row_group_size=2048)
-    unfinished.replace(target)
+    _write_whole(table.select(_IN_FILE.names).cast(_IN_FILE), target, row_group_size=2048)
+    _write_whole(table.select(INDEX_SCHEMA.names).cast(INDEX_SCHEMA), index / f"{language}-{split}-{part:05d}.parquet")
     return pa.table({"path": [str(target.relative_to(root))], "rows": [table.num_rows]})
 
 
-def written(files: DataFrame, documents: DataFrame, root: Path) -> DataFrame:
+def _write_whole(table: pa.Table, target: Path, **more: Any) -> None:
+    unfinished = target.with_name(f".{target.name}.partial")
+    pq.write_table(table, unfinished, compression="zstd", **more)
+    unfinished.replace(target)
+
+
+def written(files: DataFrame, documents: DataFrame, root: Path, index: Path) -> DataFrame:
     """Write the documents as `language=L/split=S/part-N.parquet`, each file sorted and its content fixed by decisions.
 
     Args:
         files: Rows of `INSPECTED_SCHEMA`.
         documents: What `pipelines.decisions.decide` says of those that stay: `id`, `cluster`, `split`, `part`.
         root: The folder to write below; on a cluster, one that all machines see.
+        index: An existing folder for the rows of the index, in as many files.
 
     Returns:
         `path` and `rows` of each written file.
     """
     names = [field.name for field in DOCUMENT_SCHEMA if field.name not in ("cluster", "split")]
+    names += ["preference", "buckets"]
     decided = documents.select("id", "cluster", "split", "part")
     groups = files.select(names).join(decided, "id").groupBy("language", "split", "part")
 
     def write(group: pa.Table) -> pa.Table:
         language, split, part = (group[name][0].as_py() for name in ("language", "split", "part"))
-        return _write_group(language, split, part, group, root)
+        return _write_group(language, split, part, group, root, index)
 
     return groups.applyInArrow(write, "path string, rows long")
 
@@ -200,47 +219,75 @@ def _facts_of(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         yield from checkable(pa.Table.from_batches([batch])).to_batches()
 
 
-def facts(spark: SparkSession, root: Path) -> DataFrame:
+def facts(
+    spark: SparkSession, root: Path, level: Literal["file", "repository"] = "file", earlier: Earlier | None = None
+) -> DataFrame:
     """Return what the document contract asks of every document below a folder, computed from the files.
 
     What takes all documents (how many have an id, a content, a text; in how many splits a cluster stands) is counted
     here and written beside each row, so that a contract can be checked on any part of the rows.
+
+    Args:
+        spark: The session.
+        root: The folder.
+        level: What stays or goes as a whole.
+        earlier: Corpora that the documents are added to; theirs are counted too.
     """
+    from pyspark.sql import Window
     from pyspark.sql import functions as f
 
     rows = spark.read.parquet(str(root)).select(*READ_TO_CHECK)
-    found = rows.mapInArrow(_facts_of, spark_schema(CHECKABLE_SCHEMA))
-    for column in ("id", "blob_id", "text_hash"):
-        times = found.groupBy(column).agg(f.count("*").alias(f"{column}_times")).where(f"{column}_times > 1")
-        found = found.join(times, column, "left").fillna({f"{column}_times": 1})
-    sides = found.groupBy("cluster").agg(f.count_distinct("split").alias("cluster_splits")).where("cluster_splits > 1")
-    return found.join(sides, "cluster", "left").fillna({"cluster_splits": 1})
+    found = rows.mapInArrow(_facts_of, spark_schema(CHECKABLE_SCHEMA)).withColumn("added", f.lit(True))
+    if earlier is not None:
+        there = earlier.index(spark).select("id", "text_hash", "cluster", "split")
+        found = found.unionByName(there, allowMissingColumns=True)
+
+    def over(column: str) -> WindowSpec:
+        return Window.partitionBy(column)
+
+    # One pass over the rows, in which each column is shuffled once.
+    for column in ("id", "blob_id", "text_hash") if level == "file" else ("id",):
+        found = found.withColumn(f"{column}_times", f.count("*").over(over(column)))
+    if level == "repository":
+        texts = f.array_sort(f.collect_set("text_hash").over(over("repo_name")))
+        found = found.withColumn("texts", f.sha2(f.concat_ws("", texts), 256))
+        found = found.withColumn("repository_times", f.size(f.collect_set("repo_name").over(over("texts")))).drop(
+            "texts"
+        )
+    found = found.withColumn("cluster_splits", f.size(f.collect_set("split").over(over("cluster"))))
+    return found.where("added").drop("added")
 
 
 def _check(
-    spark: SparkSession, out: Path, scratch: Path, settings: CorpusSettings, decided: Mapping[tuple[str, str], int]
+    spark: SparkSession, out: Path, scratch: Path, settings: CorpusSettings, decided: Decided, earlier: Earlier | None
 ) -> list[dict[str, Any]]:
     """Check what was written, and return its counts by language and split."""
-    from pyspark.sql import functions as f
-
     checked = scratch / "facts"
-    facts(spark, out / "documents").write.parquet(str(checked))
-    table = spark.read.parquet(str(checked))
-    sizes = table.groupBy("language", "split").agg(f.count("*").alias("documents"), f.sum("length").alias("bytes"))
-    found = sizes.sort("language", "split").toArrow().to_pylist()
-    written_of = {(row["language"], row["split"]): row["documents"] for row in found}
+    facts(spark, out / "documents", settings.level, earlier).write.parquet(str(checked))
+    parts = sorted(checked.glob("part-*.parquet"))
+    documents: Counter[tuple[str, str]] = Counter()
+    size: Counter[tuple[str, str]] = Counter()
+    for table in _tables(parts):
+        sums = table.group_by(["language", "split"]).aggregate([("length", "count"), ("length", "sum")])
+        for row in sums.to_pylist():
+            documents[row["language"], row["split"]] += row["length_count"]
+            size[row["language"], row["split"]] += row["length_sum"]
     folders = [
-        {"language": language, "split": split, "decided": number, "written": written_of.get((language, split), 0)}
-        for (language, split), number in sorted({**dict.fromkeys(written_of, 0), **decided}.items())
+        {"language": language, "split": split, "decided": decided.numbers.get(place, 0), "written": documents[place]}
+        for place in sorted({*documents, *decided.numbers})
+        for language, split in [place]
     ]
     check_streams(
         [
-            (document_contract(settings.languages, settings.licenses), _tables(sorted(checked.glob("part-*.parquet")))),
+            (document_contract(settings.languages, settings.licenses, settings.level), _tables(parts)),
             (folder_contract(), [pa.Table.from_pylist(folders)]),
         ],
         out,
     )
-    return found
+    return [
+        {"language": place[0], "split": place[1], "documents": documents[place], "bytes": size[place]}
+        for place in sorted(documents)
+    ]
 
 
 # --- The whole --------------------------------------------------------------------------------------------------------
@@ -314,7 +361,9 @@ def once_each(files: DataFrame, scratch: Path) -> tuple[DataFrame, DataFrame | N
     return files.sparkSession.read.parquet(str(first)), repeated
 
 
-def _build_on(spark: SparkSession, scratch: Path, out: Path, settings: CorpusSettings) -> dict[str, Any]:
+def _build_on(
+    spark: SparkSession, scratch: Path, out: Path, settings: CorpusSettings, earlier: Earlier | None
+) -> dict[str, Any]:
     """Run the steps on inspected files, write the artifact's files below `out`, and return its counts."""
     from pipelines.spark import watched
 
@@ -324,12 +373,19 @@ def _build_on(spark: SparkSession, scratch: Path, out: Path, settings: CorpusSet
     _refuse_nothing(files, settings)
     files, repeated = once_each(files, scratch)
     with watched(spark, "near duplicates"):
-        decided = _decided(files, settings, scratch)
+        decided = _decided(files, settings, scratch, earlier)
+        if not decided.numbers:
+            bad_input(
+                "sources", "hold nothing new: each file that could be kept is a duplicate of what is there already"
+            )
         decided.documents.write.parquet(str(scratch / "decided"))
     documents = spark.read.parquet(str(scratch / "decided"))
     with watched(spark, "writing documents"):
-        written(files, documents, out / "documents").toArrow()
-    with watched(spark, "writing rejects, clusters and signals"):
+        (scratch / "index").mkdir()
+        written(files, documents, out / "documents", scratch / "index").toArrow()
+    with watched(spark, "writing index, rejects, clusters and signals"):
+        rows = spark.read.parquet(str(scratch / "index"))
+        stream(rows, ["id"], INDEX_SCHEMA, out / INDEX, scratch / "i")
         rejected = _rejects(files, decided, [skipped] if repeated is None else [skipped, repeated])
         stream(rejected, ["repo_name", "path", "id", "reason"], REJECT_SCHEMA, out / "rejects.parquet", scratch / "r")
         order = ["cluster", "removed", "id"]
@@ -338,13 +394,9 @@ def _build_on(spark: SparkSession, scratch: Path, out: Path, settings: CorpusSet
         signals = files.where("signals is not null").select("id", *(f"signals.{one.name}" for one in SIGNAL_FIELDS))
         stream(signals, ["id"], SIGNAL_SCHEMA, out / "signals.parquet", scratch / "s")
     with watched(spark, "checking what was written"):
-        by_folder = _counted(documents, "language", "split")
-        found = _check(spark, out, scratch, settings, {(row["language"], row["split"]): row["n"] for row in by_folder})
-    repositories = {
-        row["language"]: row["n"] for row in _counted(documents.select("language", "repo_name").distinct(), "language")
-    }
+        found = _check(spark, out, scratch, settings, decided, earlier)
     reasons = _reasons(out / "rejects.parquet")
-    counts = _counts(found, reasons, repositories, decided.unit)
+    counts = _counts(found, reasons, decided.repositories, decided.unit)
     left_out = sum(number for stage_reasons in reasons.values() for number in stage_reasons.values())
     say(f"wrote {counts['documents']:,} documents; {left_out:,} files were left out, each with its reason")
     return counts
@@ -365,18 +417,40 @@ def _refuse_nothing(files: DataFrame, settings: CorpusSettings) -> None:
         )
 
 
-def _decided(files: DataFrame, settings: CorpusSettings, scratch: Path) -> Decided:
+def _decided(files: DataFrame, settings: CorpusSettings, scratch: Path, earlier: Earlier | None) -> Decided:
+    spark = files.sparkSession
     kept = files.where("stage is null").drop("text")
-    narrow = ["language", "repo_name", "path", "length", "preference", "exact_of", "copies"]
-    marked_exact(kept.select("language", "repo_name", "path", "length", "preference", "text_hash")).select(
-        narrow
-    ).write.parquet(str(scratch / "marked"))
-    marked = files.sparkSession.read.parquet(str(scratch / "marked"))
-    unique = kept.select("preference", "language", "shingles", "buckets").join(
-        marked.where("exact_of is null").select("preference"), "preference"
-    )
-    edges = near_edges(unique, settings.near_duplicates, scratch).toArrow()
-    return decide(marked, edges, settings.validation_share, settings.seed, scratch)
+    near = settings.near_duplicates
+    if settings.level == "repository":
+        return _decided_by_repository(kept, settings, scratch)
+    if earlier is not None:
+        kept = kept.withColumn("preference", as_new("preference"))
+    hashed = kept.select("language", "repo_name", "path", "length", "preference", "text_hash")
+    if earlier is not None:
+        there = earlier.index(spark).select("preference", "text_hash")
+        marked = marked_exact(hashed.unionByName(there, allowMissingColumns=True)).where(is_new("preference"))
+    else:
+        marked = marked_exact(hashed)
+    marked.drop("text_hash").write.parquet(str(scratch / "marked"))
+    marked = spark.read.parquet(str(scratch / "marked"))
+    edges = near_edges(_unique(kept, marked), near, scratch, earlier).toArrow()
+    return decide(marked, edges, settings, scratch, earlier=earlier)
+
+
+def _decided_by_repository(kept: DataFrame, settings: CorpusSettings, scratch: Path) -> Decided:
+    spark = kept.sparkSession
+    units_of(kept, settings.near_duplicates).write.parquet(str(scratch / "units"))
+    units = spark.read.parquet(str(scratch / "units"))
+    marked_exact(units.select("repo_name", "preference", "text_hash")).write.parquet(str(scratch / "marked"))
+    marked = spark.read.parquet(str(scratch / "marked"))
+    edges = near_edges(_unique(units, marked), settings.near_duplicates, scratch).toArrow()
+    files = kept.select("language", "repo_name", "path", "length", "preference")
+    return decide(files, edges, settings, scratch, repositories=marked)
+
+
+def _unique(compared: DataFrame, marked: DataFrame) -> DataFrame:
+    first = marked.where("exact_of is null").select("preference")
+    return compared.select("preference", "language", "shingles", "buckets").join(first, "preference")
 
 
 def _rejects(files: DataFrame, decided: Decided, unread: Sequence[DataFrame]) -> DataFrame:
@@ -447,6 +521,7 @@ def build(
     out: Path | str,
     settings: CorpusSettings | None = None,
     *,
+    against: Sequence[Path | str] = (),
     cache: Path | None = None,
     master: str = "local[*]",
     memory: str = "2g",
@@ -461,6 +536,9 @@ def build(
         sources: Where the code is; see `pipelines.sources`.
         out: The artifact's folder.
         settings: The settings; the default ones when None.
+        against: Corpora that this one adds to: it gets only documents that those hold no duplicate of, each where its
+            family or its repository stands in them; what is left of a family that stands on both sides is rejected.
+            Nothing there changes, and no text there is hashed again unless a new one may be near to it.
         cache: Where fetched packages are kept; the default cache when None.
         master: Where Spark runs, when it is started here.
         memory: The heap of Spark's driver and of each executor, as Java writes it.
@@ -475,8 +553,8 @@ def build(
         The manifest.
 
     Raises:
-        BadInput: A source or another given file cannot be read (all mistakes), nothing in them is kept, or Java is
-            missing.
+        BadInput: A source or another given file cannot be read (all mistakes), nothing in them is kept or new, a corpus
+            to add to was deduplicated otherwise, or Java is missing.
         ContractFailed: What was written breaks the document contract; nothing is published.
     """
     settings = settings or CorpusSettings()
@@ -484,7 +562,10 @@ def build(
     out, work = Path(out).absolute(), work and work.absolute()
     if not sources:
         bad_input("sources", "none given; name a folder, an archive, a table or a package")
+    if against and settings.level == "repository":
+        bad_input("against", "an index is of files, so that repositories cannot be compared with it; take level file")
     check_place(out, "corpus")
+    earlier = read_earlier(against, settings.near_duplicates) if against else None
     if spark is None:
         from pipelines.spark import check_master, find_java
 
@@ -494,7 +575,7 @@ def build(
     here, elsewhere = told_apart(sources)
     reads = read_sources(here, cache) if here else []
     tables = _listed(elsewhere, spark, master, memory) if elsewhere else []
-    identity = corpus_identity(reads, tables, settings)
+    identity = corpus_identity(reads, tables, settings, earlier.fingerprints if earlier else ())
     with creating(out, "corpus", identity, command=command) as draft, ExitStack() as stack:
         scratch = draft.path / ".scratch" if work is None else work / fingerprint(identity)[:16]
         scratch.mkdir(parents=True, exist_ok=True)
@@ -519,7 +600,7 @@ def build(
         draft.counts |= {
             "files_seen": staged.files + staged.skipped,
             "bytes_seen": staged.bytes + staged.skipped_bytes,
-            **_build_on(session_of(), scratch, draft.path, settings),
+            **_build_on(session_of(), scratch, draft.path, settings, earlier),
         }
         records = [*(read.record for read in reads), *(table.record for table in tables)]
         pq.write_table(source_table(records), draft.path / "sources.parquet")

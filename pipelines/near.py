@@ -23,6 +23,7 @@ import pyarrow.dataset as ds
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
+from pipelines.earlier import Earlier, is_new, key_of
 from pipelines.minhash import NearDuplicates
 from pipelines.shingles import Shingles, jaccards
 
@@ -47,7 +48,7 @@ _BLOCK = GROUP_DOCUMENTS // 2
 _READ_ROWS = 1 << 17
 
 
-def proposed_pairs(files: DataFrame, config: NearDuplicates) -> DataFrame:
+def proposed_pairs(files: DataFrame, config: NearDuplicates, old: DataFrame | None = None) -> DataFrame:
     """Return the pairs that share a bucket, each once: `better`, `worse` (preferences).
 
     A bucket's members are compared with its `bucket_limit` preferred ones, as `pipelines.minhash.candidate_pairs` does.
@@ -55,45 +56,53 @@ def proposed_pairs(files: DataFrame, config: NearDuplicates) -> DataFrame:
     Args:
         files: Files to compare: `preference`, `buckets`.
         config: The settings that the buckets were made with.
+        old: Documents of earlier corpora, with the same columns: they are preferred to all files, and are not compared
+            with each other.
     """
     from pyspark.sql import Window
     from pyspark.sql import functions as f
 
     bucket = Window.partitionBy("bucket")
+    rows = files.select("preference", f.explode("buckets").alias("bucket"))
+    if old is not None:
+        there = old.select("preference", f.explode("buckets").alias("bucket"))
+        rows = rows.unionByName(there.join(rows.select("bucket").distinct(), "bucket", "left_semi"))
     members = (
-        files.select("preference", f.explode("buckets").alias("bucket"))
-        .withColumn("members", f.count("*").over(bucket))
+        rows.withColumn("members", f.count("*").over(bucket))
         .where("members > 1")
         .withColumn("place", f.row_number().over(bucket.orderBy("preference")))
     )
     better = members.where(f.col("place") <= config.bucket_limit).select(
         "bucket", f.col("place").alias("better_place"), f.col("preference").alias("better")
     )
-    pairs = better.join(members, "bucket").where("better_place < place")
+    worse = members if old is None else members.where(is_new("preference"))
+    pairs = better.join(worse, "bucket").where("better_place < place")
     return pairs.select("better", f.col("preference").alias("worse")).distinct()
 
 
-def near_edges(files: DataFrame, config: NearDuplicates, scratch: Path) -> DataFrame:
+def near_edges(files: DataFrame, config: NearDuplicates, scratch: Path, earlier: Earlier | None = None) -> DataFrame:
     """Return the verified near duplicates (`EDGE_SCHEMA`), each pair once.
 
     Args:
         files: Files to compare: `preference`, `language`, `shingles`, `buckets`.
         config: The settings that the shingles and buckets were made with.
         scratch: An existing folder that the driver and the executors can write to.
+        earlier: Corpora whose documents are compared with the files too, but not with each other.
     """
-    from pyspark.sql import functions as f
-
     spark = files.sparkSession
     proposed = scratch / "proposed"
-    proposed_pairs(files, config).write.parquet(str(proposed))
+    old = None if earlier is None else earlier.index(spark).select("preference", "buckets")
+    proposed_pairs(files, config, old).write.parquet(str(proposed))
     grouped, members = _grouped(proposed, scratch)
     if not grouped:
         return spark.createDataFrame([], _EDGE_TYPE)
     pairs = spark.read.parquet(str(scratch / "grouped"))
     groups = spark.read.parquet(str(members))
-    key = f.expr("cast(conv(hex(substring(preference, -16, 8)), 16, -10) as bigint)")
-    sets = files.select("preference", "language", "shingles", key.alias("key")).join(groups, "key")
-    compared = sets.groupBy("group").cogroup(pairs.groupBy("group"))
+    sets = files.select("preference", "language", "shingles")
+    if earlier is not None:
+        sets = sets.unionByName(earlier.sets(spark, groups.select("key").distinct(), config.shingle_size))
+    grouped_sets = sets.withColumn("key", key_of("preference")).join(groups, "key").groupBy("group")
+    compared = grouped_sets.cogroup(pairs.groupBy("group"))
     return compared.applyInArrow(partial(_verified, threshold=config.threshold), _EDGE_TYPE)
 
 

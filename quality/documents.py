@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Sequence
-from typing import cast
+from typing import Literal, cast
 
 import pyarrow as pa
 
@@ -63,7 +63,7 @@ REJECT_SCHEMA = pa.schema(
         pa.field("path", pa.string(), nullable=False),
         pa.field("language", pa.string()),  # null outside the registry
         pa.field("length", pa.int64(), nullable=False),
-        # read, opt_out, quarantine, classify, filter, licence, redaction, contamination, exact, near
+        # read, opt_out, quarantine, classify, filter, licence, redaction, contamination, exact, near, split
         pa.field("stage", pa.string(), nullable=False),
         pa.field("reason", pa.string(), nullable=False),  # one short stable word, such as `minified`
         pa.field("detail", pa.string(), nullable=False),  # the measured value and the threshold, or the survivor's id
@@ -71,15 +71,26 @@ REJECT_SCHEMA = pa.schema(
 )
 
 
-def document_contract(languages: Sequence[str], license_types: Sequence[str]) -> Contract:
+_FILE_ONCE = (
+    ("blob_id_times", "an exact duplicate was kept"),
+    ("text_hash_times", "a duplicate that differs in line ends or trailing white space was kept"),
+)
+_REPOSITORY_ONCE = (("repository_times", "two repositories with the same files were kept"),)
+
+
+def document_contract(
+    languages: Sequence[str], license_types: Sequence[str], level: Literal["file", "repository"] = "file"
+) -> Contract:
     """Return what must hold of each document of a corpus, asked of any part of its rows (see `checkable`).
 
-    Beside those columns it asks for what takes all rows to know: `id_times`, `blob_id_times` and `text_hash_times` (in
-    how many documents the value stands) and `cluster_splits` (in how many splits the document's cluster stands).
+    Beside those columns it asks for what takes all rows to know: `id_times` (in how many documents the value stands),
+    `cluster_splits` (in how many splits the document's cluster stands), and, where files were compared, `blob_id_times`
+    and `text_hash_times`; where repositories were, `repository_times` (how many have the texts of the document's).
 
     Args:
         languages: The languages it may hold.
         license_types: The licence types it may hold.
+        level: What stays or goes as a whole.
     """
     return Contract(
         noun="document",
@@ -95,8 +106,7 @@ def document_contract(languages: Sequence[str], license_types: Sequence[str]) ->
                 "an id is not 32 hexadecimal digits",
             ),
             _once("id_times", "two documents have one id"),
-            _once("blob_id_times", "an exact duplicate was kept"),
-            _once("text_hash_times", "a duplicate that differs in line ends or trailing white space was kept"),
+            *(_once(column, why) for column, why in (_FILE_ONCE if level == "file" else _REPOSITORY_ONCE)),
             _once("cluster_splits", "near duplicates stand in train and in validation: validation loss is too low"),
             Expectation(
                 "expect_column_pair_values_to_be_equal",

@@ -143,7 +143,7 @@ def assign(cells_at: Callable[[Levels], Sequence[Cell]], languages: Sequence[str
     Args:
         cells_at: The cells of all documents at given levels; asked for again with finer levels where a language cannot
             be divided.
-        languages: The languages of the documents.
+        languages: The languages that documents may have.
         share: Of each language's bytes, 0 to 1, exclusive.
         seed: Chooses among the units.
 

@@ -20,6 +20,8 @@ Examples:
   polymix build a.tar.gz rows.parquet git+https://host/owner/name@v1.2 --out corpus --language python --language go
   polymix build src/ --out corpus --license permissive --license no_license
   polymix build src/ --out corpus --benchmark HumanEval.jsonl.gz --opt-out asked.txt
+  polymix build new/ --out delta --against corpus         # only what corpus does not hold yet; readers take both
+  polymix build forks/ --out corpus --level repository    # a repository stays or goes with all its files
   polymix build rows/ --out corpus --master spark://host:7077 --memory 8g --work /shared/work
   polymix build rows/ --out corpus --streaming local      # datatrove runs the per-file step; the corpus is the same
   polymix build rows/ --out corpus --streaming slurm --slurm-partition cpu --work /shared/work
@@ -30,6 +32,7 @@ Leaves in --out:
   rejects.parquet                          every other file, with stage, reason and detail
   signals.parquet                          what was measured of each file, whatever the limits said
   clusters.parquet                         which files were duplicates of which document
+  index.parquet                            what a later build --against this corpus compares with
   sources.parquet, contract.parquet, contract.html, manifest.json
 """
 
@@ -47,6 +50,17 @@ Leaves in --out:
 @click.option("--license", "licenses", multiple=True, help="Keep this licence type; repeat it. Default: permissive.")
 @click.option("--validation-share", type=float, help="Share of each language's bytes held out. Default: 0.05.")
 @click.option("--threshold", type=float, help="Jaccard from which files are near duplicates. Default: 0.7.")
+@click.option(
+    "--level",
+    type=click.Choice(["file", "repository"]),
+    help="What stays or goes as a whole among duplicates. Default: file.",
+)
+@click.option(
+    "--against",
+    multiple=True,
+    type=click.Path(path_type=Path),
+    help="An earlier corpus: only documents that it holds no duplicate of are kept, split as it is; repeat it.",
+)
 @click.option("--seed", type=int, help="Chooses what is held out. Default: 17.")
 @click.option(
     "--benchmark",
@@ -76,6 +90,8 @@ def command(
     licenses: tuple[str, ...],
     validation_share: float | None,
     threshold: float | None,
+    level: str | None,
+    against: tuple[Path, ...],
     seed: int | None,
     benchmarks: tuple[str, ...],
     opt_out: str | None,
@@ -102,6 +118,7 @@ def command(
         "languages": list(languages) or None,
         "licenses": list(licenses) or None,
         "validation_share": validation_share,
+        "level": level,
         "seed": seed,
     }
     settings = _settings(settings_file, {name: value for name, value in given.items() if value is not None}, threshold)
@@ -109,6 +126,7 @@ def command(
         sources,
         out,
         settings,
+        against=against,
         cache=cache,
         master=master,
         memory=memory,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,7 +16,8 @@ import pytest
 from pipelines import corpus, decisions, staging
 from pipelines.corpus import Streaming, build
 from pipelines.corpus_settings import CorpusSettings, GivenFile
-from pipelines.dedup import CLUSTER_SCHEMA, deduplicate
+from pipelines.dedup import CLUSTER_SCHEMA, NearDuplicates, deduplicate
+from pipelines.earlier import INDEX_SCHEMA, read_earlier
 from pipelines.sources import Source
 from quality.artifacts import read_manifest
 from quality.contracts import ContractFailed
@@ -37,6 +39,10 @@ FOLDERS = 6
 
 def program(language: str, number: int) -> str:
     names = [f"value{number}_{n}" for n in range(30)]
+    if language == "javascript":
+        return "".join(
+            f"function {name}(a, b) {{\n  return a * {n} + b - {number};\n}}\n\n" for n, name in enumerate(names)
+        )
     if language == "python":
         return "".join(f"def {name}(a, b):\n    return a * {n} + b - {number}\n\n" for n, name in enumerate(names))
     body = "".join(
@@ -57,6 +63,7 @@ def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for number in range(FOLDERS):
         write(root / f"py{number}" / "a.py", program("python", number))
         write(root / f"go{number}" / "a.go", program("go", number))
+        write(root / f"js{number}" / "a.js", program("javascript", number))
     near = program("python", 0).replace("value0_7(", "renamed(")
     write(root / "py1" / "near.py", near)
     write(root / "py2" / "same.py", program("python", 2))
@@ -149,7 +156,7 @@ def test_what_is_on_disk_has_the_schemas_and_whole_texts(built: Path, source: Pa
 
 def test_each_language_has_both_sides_and_no_folder_has_two(built: Path) -> None:
     counts = read_manifest(built, "corpus")["counts"]["languages"]
-    assert set(counts) == {"python", "go"}
+    assert set(counts) == {"python", "go", "javascript"}
     for row in counts.values():
         assert row["train_bytes"] > row["validation_bytes"] > 0
         assert row["split_unit"] == "folder"
@@ -194,6 +201,173 @@ def assert_same(left: Path, right: Path) -> None:
     assert names == sorted(path.relative_to(right) for path in right.rglob("*") if path.is_file())
     for name in names:
         assert (left / name).read_bytes() == (right / name).read_bytes(), name
+
+
+# --- Beside what is there already -------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def batch(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A later batch: more files of `project`, and a repository `fresh`."""
+    root = tmp_path_factory.mktemp("batch")
+    for name in ("project", "fresh"):
+        write(root / name / "LICENSE", "MIT License\n\nCopyright (c) 2020 X\n\n" + MIT)
+    write(root / "fresh" / "same.py", program("python", 2))
+    write(root / "fresh" / "crlf.py", program("python", 4).replace("\n", "\r\n"))
+    write(root / "fresh" / "near.py", program("python", 5).replace("value5_7(", "renamed("))
+    for number in range(FOLDERS):
+        # It stays beside its near duplicate in another language, on the same side.
+        text = program("javascript", number).replace(f"value{number}_7(", "renamed(")
+        write(root / "fresh" / "ts" / f"b{number}.ts", text)
+        write(root / "project" / f"go{number}" / "more.go", program("go", 20 + number))
+    write(root / "project" / "elsewhere" / "more.go", program("go", 30))
+    for number in range(2):
+        write(root / "fresh" / f"new{number}" / "new.py", program("python", 40 + number))
+    write(root / "fresh" / "new0" / "again.py", program("python", 40))
+    return root
+
+
+@pytest.fixture(scope="module")
+def delta(batch: Path, built: Path, spark: SparkSession, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("delta") / "corpus"
+    build([str(batch / "fresh"), str(batch / "project")], out, against=[built], spark=spark)
+    return out
+
+
+def test_only_what_an_earlier_corpus_holds_no_duplicate_of_is_added(delta: Path, built: Path) -> None:
+    there = {row["path"]: row for row in documents(built)}
+    added = {row["path"]: row for row in documents(delta)}
+    assert {path for path in added if path.startswith("new")} in (
+        {"new0/new.py", "new1/new.py"},
+        {"new0/again.py", "new1/new.py"},
+    )
+    rejects = {row["path"]: row for row in pq.read_table(delta / "rejects.parquet").to_pylist()}
+    survivor = {"py2/a.py", "py2/same.py"} & {*there}
+    assert (rejects["same.py"]["reason"], rejects["same.py"]["detail"]) == ("same_bytes", there[survivor.pop()]["id"])
+    assert (rejects["crlf.py"]["reason"], rejects["crlf.py"]["detail"]) == ("same_text", there["py4/a.py"]["id"])
+    assert rejects["near.py"]["stage"] == "near"
+    assert rejects["near.py"]["detail"].endswith(there["py5/a.py"]["id"])
+    clusters = {row["id"]: row for row in pq.read_table(delta / "clusters.parquet").to_pylist()}
+    assert not {*clusters} & {row["id"] for row in there.values()}
+    assert clusters[rejects["near.py"]["id"]]["cluster"] == there["py5/a.py"]["id"]
+    assert {row["id"] for row in clusters.values() if row["kept"]} == {row["id"] for row in added.values()}
+
+
+def test_what_is_added_stands_where_its_family_or_repository_does(delta: Path, built: Path) -> None:
+    there = {row["path"]: row for row in documents(built)}
+    added = {row["path"]: row for row in documents(delta)}
+    for number in range(FOLDERS):
+        old, new = there[f"js{number}/a.js"], added[f"ts/b{number}.ts"]
+        assert (new["cluster"], new["split"]) == (old["cluster"], old["split"])
+        assert added[f"go{number}/more.go"]["split"] == there[f"go{number}/a.go"]["split"]
+    assert added["elsewhere/more.go"]["split"] == "train"
+    for language in ("javascript", "go"):
+        assert len({row["split"] for row in there.values() if row["language"] == language}) == 2
+    counts = read_manifest(delta)["counts"]["languages"]
+    assert {name: row["split_unit"] for name, row in counts.items()} == {
+        "python": "folder",
+        "go": "as before",
+        "typescript": "as before",
+    }
+
+
+def test_a_delta_depends_neither_on_the_order_of_its_sources_nor_on_partitions(
+    delta: Path, batch: Path, built: Path, spark: SparkSession, tmp_path: Path
+) -> None:
+    partitions = spark.conf.get("spark.sql.shuffle.partitions")
+    spark.conf.set("spark.sql.shuffle.partitions", "3")
+    spark.conf.set("spark.sql.adaptive.enabled", "false")
+    try:
+        build([str(batch / "project"), str(batch / "fresh")], tmp_path / "corpus", against=[built, built], spark=spark)
+    finally:
+        spark.conf.set("spark.sql.shuffle.partitions", partitions)
+        spark.conf.set("spark.sql.adaptive.enabled", "true")
+    for name in ("sources.parquet", "manifest.json"):
+        (tmp_path / "corpus" / name).write_bytes((delta / name).read_bytes())
+    assert_same(delta, tmp_path / "corpus")
+
+
+def test_an_index_has_each_document_with_what_it_is_compared_by(built: Path) -> None:
+    index = pq.read_table(built / "index.parquet")
+    assert index.schema.equals(INDEX_SCHEMA)
+    rows = index.to_pylist()
+    names = ("id", "language", "repo_name", "split", "cluster", "text_hash")
+    kept = sorted([{name: row[name] for name in names} for row in documents(built)], key=lambda row: row["id"])
+    assert [{name: row[name] for name in names} for row in rows] == kept
+    assert all(row["preference"].hex().endswith(row["id"]) for row in rows)
+    assert {len(row["buckets"]) for row in rows} == {CorpusSettings().near_duplicates.bands}
+
+
+def test_corpora_that_cannot_be_added_to_are_told_with_all_that_differs(built: Path, tmp_path: Path) -> None:
+    settings = CorpusSettings(near_duplicates=NearDuplicates(threshold=0.8, seed=3))
+    with pytest.raises(BadInput) as wrong:
+        build(["."], tmp_path / "corpus", settings, against=[tmp_path / "none", built])
+    assert [mistake.where for mistake in wrong.value.mistakes] == [
+        str(tmp_path / "none"),
+        f"{built}: near_duplicates: seed",
+        f"{built}: near_duplicates: threshold",
+    ]
+    with pytest.raises(BadInput, match="take level file"):
+        build(["."], tmp_path / "corpus", CorpusSettings(level="repository"), against=[built])
+
+
+def test_a_cluster_that_would_stand_on_both_sides_breaks_the_contract(
+    delta: Path, built: Path, tmp_path: Path, spark: SparkSession
+) -> None:
+    moved = tmp_path / "documents"
+    shutil.copytree(delta / "documents" / "language=typescript", moved / "language=typescript")
+    sides = [path.name for path in (moved / "language=typescript").iterdir()]
+    for name in sides:
+        (moved / "language=typescript" / name).rename(moved / "language=typescript" / f"old-{name}")
+    for name in sides:
+        other = "split=train" if name == "split=validation" else "split=validation"
+        (moved / "language=typescript" / f"old-{name}").rename(moved / "language=typescript" / other)
+    earlier = read_earlier([built], NearDuplicates())
+    found = corpus.facts(spark, moved, "file", earlier).toArrow()
+    assert found.num_rows == FOLDERS
+    assert set(found["cluster_splits"].to_pylist()) == {2}
+
+
+def test_a_fork_goes_as_a_whole_and_a_repository_that_shares_files_stays_whole(
+    spark: SparkSession, tmp_path: Path
+) -> None:
+    files = {
+        "original": {f"a{n}.py": program("python", n) for n in range(6)},
+        "fork": {f"b{n}.py": program("python", n) for n in range(5)} | {"new.go": program("go", 9)},
+        "copy": {f"deep/c{n}.py": program("python", n).replace("\n", "\r\n") for n in range(6)},
+        "other": {"a0.py": program("python", 0)} | {f"d{n}.py": program("python", n) for n in range(20, 26)},
+    }
+    rows = [
+        {
+            "content": text,
+            "path": path,
+            "max_stars_repo_name": name,
+            "license": "MIT",
+            "max_stars_count": len(name) if name == "original" else 1,
+        }
+        for name, own in files.items()
+        for path, text in own.items()
+    ]
+    pq.write_table(pa.Table.from_pylist(rows), tmp_path / "rows.parquet")
+    build([str(tmp_path / "rows.parquet")], tmp_path / "out", CorpusSettings(level="repository"), spark=spark)
+    kept = documents(tmp_path / "out")
+    names = {row["repo_name"].rpartition(":")[2]: row["repo_name"] for row in kept}
+    assert sorted(row["path"] for row in kept) == sorted([*files["original"], *files["other"]])
+    clusters = {row["id"]: row for row in pq.read_table(tmp_path / "out" / "clusters.parquet").to_pylist()}
+    assert {name.rpartition(":")[2]: row["reason"] for name, row in clusters.items()} == {
+        "original": "survivor",
+        "fork": "near",
+        "copy": "same_text",
+        "other": "unique",
+    }
+    rejects = pq.read_table(tmp_path / "out" / "rejects.parquet").to_pylist()
+    assert {(row["stage"], row["detail"].rpartition(" ")[2]) for row in rejects} == {
+        ("near", names["original"]),
+        ("exact", names["original"]),
+    }
+    assert len(rejects) == len(files["fork"]) + len(files["copy"])
+    (near,) = [row["similarity"] for row in clusters.values() if row["reason"] == "near"]
+    assert 0.7 <= near < 1
 
 
 def test_a_table_that_spark_reads_gives_the_rows_of_one_read_here(spark: SparkSession, tmp_path: Path) -> None:
