@@ -33,7 +33,7 @@ import pyarrow.parquet as pq
 
 from pipelines.corpus_settings import CorpusSettings
 from pipelines.decisions import Decided, decide, marked_exact
-from pipelines.dedup import CLUSTER_SCHEMA, DEDUP_VERSION
+from pipelines.dedup import CLUSTER_SCHEMA, DEDUP_VERSION, checkable_clusters, cluster_contract
 from pipelines.earlier import INDEX, INDEX_SCHEMA, Earlier, as_new, is_new, read_earlier
 from pipelines.inspection import INSPECTED_SCHEMA, Inspection, inspect_batches
 from pipelines.near import near_edges
@@ -53,6 +53,7 @@ from quality.documents import (
     checkable,
     document_contract,
     folder_contract,
+    reject_contract,
 )
 from quality.mistakes import bad_input
 from quality.progress import say
@@ -277,10 +278,14 @@ def _check(
         for place in sorted({*documents, *decided.numbers})
         for language, split in [place]
     ]
+    clusters = checkable_clusters(_tables([out / "clusters.parquet"]))
+    rejects = out / "rejects.parquet"
     check_streams(
         [
             (document_contract(settings.languages, settings.licenses, settings.level), _tables(parts)),
             (folder_contract(), [pa.Table.from_pylist(folders)]),
+            (cluster_contract(settings.near_duplicates.threshold, alone=earlier is None), clusters),
+            *([(reject_contract(), _tables([rejects]))] if pq.read_metadata(rejects).num_rows else []),
         ],
         out,
     )

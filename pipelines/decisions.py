@@ -7,7 +7,8 @@ with the files of a corpus.
 What always holds:
 
 - A file is removed for a near duplicate in its own language only: the same program in two languages is no loss to
-  either, but its two texts form one family and are never divided by the split.
+  either, but its two texts form one family and are never divided by the split. The very same text stays once, whatever
+  language its names say.
 - Decisions depend on rows and settings alone: ties are settled by content and identity, never by partition.
 - Nothing that an earlier corpus holds changes: what is near to it is removed, or takes its cluster and its side. A
   family that ties both sides of earlier corpora together gets no new document: it would stand on a wrong side.

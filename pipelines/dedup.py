@@ -44,6 +44,7 @@ from pipelines.shingles import I64, Shingles, jaccard, jaccards, shingles
 from pipelines.text_tables import TextTable, null_mistake, null_rows, open_texts, prefetched, repeated_mistakes
 from pipelines.units import Units, combined, grouped, measured_column, measured_texts, threads, unfilled
 from quality.artifacts import check_place, creating
+from quality.contracts import Contract, Expectation
 from quality.mistakes import BadInput, bad_input
 from quality.progress import progress
 
@@ -77,6 +78,59 @@ CLUSTER_SCHEMA = pa.schema(
         pa.field("reason", pa.string(), nullable=False),  # unique, survivor, same_bytes, same_text, near
     ]
 )
+
+CLUSTER_REASONS = ("unique", "survivor", "same_bytes", "same_text", "near")
+
+
+def cluster_contract(threshold: float, *, alone: bool) -> Contract:
+    """Return what must hold of clusters, asked of `checkable_clusters`.
+
+    Args:
+        threshold: Jaccard from which two texts are near duplicates.
+        alone: Whether every survivor is in the table; none of an earlier result is.
+    """
+    heads = Expectation(
+        "expect_column_pair_values_to_be_equal",
+        {"column_A": "kept", "column_B": "first"},
+        "a cluster has no survivor, or several",
+    )
+    return Contract(
+        noun="cluster",
+        key=("id", "cluster"),
+        expectations=(
+            *(
+                Expectation("expect_column_values_to_not_be_null", {"column": column}, "nobody knows what it is of")
+                for column in ("id", "cluster", "similarity")
+            ),
+            Expectation("expect_column_values_to_be_in_set", {"column": "reason", "value_set": list(CLUSTER_REASONS)}),
+            Expectation(
+                "expect_column_values_to_be_between",
+                {"column": "similarity", "min_value": threshold, "max_value": 1},
+                "something was removed that is not similar to its survivor",
+            ),
+            Expectation(
+                "expect_column_pair_values_to_be_equal",
+                {"column_A": "kept", "column_B": "itself"},
+                "a cluster is not called by its survivor",
+            ),
+            *([heads] if alone else []),
+        ),
+    )
+
+
+def checkable_clusters(tables: Iterable[pa.Table]) -> Iterator[pa.Table]:
+    """Yield rows of `CLUSTER_SCHEMA`, which are sorted by cluster with the survivor first, with two columns more.
+
+    `itself`: whether the row is the one that its cluster is called by; `first`: whether it is the first of its cluster.
+    """
+    before: str | None = None
+    for table in tables:
+        cluster: Any = table["cluster"].combine_chunks()
+        shifted = pa.concat_arrays([pa.array([before], pa.string()), cluster.slice(0, len(cluster) - 1)])
+        first = pc.fill_null(pc.not_equal(cluster, shifted), pa.scalar(True))
+        before = cluster[-1].as_py()
+        yield table.append_column("itself", pc.equal(table["id"], cluster)).append_column("first", first)
+
 
 Level = Literal["file", "repository"]
 Compare = Callable[[I64, I64], NDArray[np.float64]]

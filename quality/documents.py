@@ -78,6 +78,43 @@ _FILE_ONCE = (
 _REPOSITORY_ONCE = (("repository_times", "two repositories with the same files were kept"),)
 
 
+STAGES = (
+    "read",
+    "opt_out",
+    "quarantine",
+    "classify",
+    "filter",
+    "licence",
+    "redaction",
+    "contamination",
+    "exact",
+    "near",
+    "split",
+)
+"""Where a file can be rejected, in order."""
+
+
+def reject_contract() -> Contract:
+    """Return what must hold of rejects."""
+    return Contract(
+        noun="reject",
+        key=("repo_name", "path", "reason"),
+        expectations=(
+            Expectation("expect_column_values_to_be_in_set", {"column": "stage", "value_set": list(STAGES)}),
+            *(
+                Expectation(
+                    "expect_column_values_to_not_be_null",
+                    {"column": column},
+                    "a file was left out, and nobody knows why",
+                )
+                for column in ("path", "stage", "reason", "detail")
+            ),
+            Expectation("expect_column_value_lengths_to_be_between", {"column": "reason", "min_value": 1}),
+            Expectation("expect_column_values_to_be_between", {"column": "length", "min_value": 0}),
+        ),
+    )
+
+
 def document_contract(
     languages: Sequence[str], license_types: Sequence[str], level: Literal["file", "repository"] = "file"
 ) -> Contract:

@@ -8,9 +8,20 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from pipelines.dedup import CLUSTER_SCHEMA, Edge, NearDuplicates, Rank, dedup, deduplicate, survivors
+from pipelines.dedup import (
+    CLUSTER_SCHEMA,
+    Edge,
+    NearDuplicates,
+    Rank,
+    checkable_clusters,
+    cluster_contract,
+    dedup,
+    deduplicate,
+    survivors,
+)
 from pipelines.shingles import jaccard, shingles
 from quality.artifacts import read_manifest
+from quality.contracts import run_contract
 from quality.mistakes import BadInput
 
 
@@ -224,3 +235,20 @@ def test_random_tables_lose_nothing() -> None:
     table = deduplicate([str(n) for n in range(200)], texts, NearDuplicates())
     assert sorted(table["id"].to_pylist(), key=int) == [str(n) for n in range(200)]
     assert table.filter(table["kept"])["cluster"].to_pylist() == table.filter(table["kept"])["id"].to_pylist()
+
+
+def broken(*rows: tuple[str, str, bool, float, str]) -> list[str]:
+    table = pa.Table.from_pylist([dict(zip(CLUSTER_SCHEMA.names, row, strict=True)) for row in rows], CLUSTER_SCHEMA)
+    parts = [table.slice(at, 1) for at in range(table.num_rows)]
+    checked = pa.concat_tables(checkable_clusters(parts))
+    results = run_contract(cluster_contract(0.7, alone=True), checked).to_pylist()
+    return [str(row["arguments"]) for row in results if not row["success"]]
+
+
+def test_the_cluster_contract_notices_each_fault() -> None:
+    survivor, near = ("a", "a", True, 1.0, "survivor"), ("b", "a", False, 0.8, "near")
+    assert broken(survivor, near, ("c", "c", True, 1.0, "unique")) == []
+    assert any("similarity" in one for one in broken(survivor, ("b", "a", False, 0.6, "near")))
+    assert any("first" in one for one in broken(near))
+    assert any("itself" in one for one in broken(survivor, ("b", "a", True, 0.8, "near")))
+    assert any("reason" in one for one in broken(("a", "a", True, 1.0, "because")))
