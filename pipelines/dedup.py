@@ -127,7 +127,7 @@ def checkable_clusters(tables: Iterable[pa.Table]) -> Iterator[pa.Table]:
     for table in tables:
         cluster: Any = table["cluster"].combine_chunks()
         shifted = pa.concat_arrays([pa.array([before], pa.string()), cluster.slice(0, len(cluster) - 1)])
-        first = pc.fill_null(pc.not_equal(cluster, shifted), pa.scalar(True))
+        first: Any = pc.fill_null(pc.not_equal(cluster, shifted), pa.scalar(True))
         before = cluster[-1].as_py()
         yield table.append_column("itself", pc.equal(table["id"], cluster)).append_column("first", first)
 
