@@ -50,6 +50,8 @@ from quality.documents import (
     REJECT_SCHEMA,
     SIGNAL_FIELDS,
     SIGNAL_SCHEMA,
+    STAGES,
+    account_contract,
     checkable,
     document_contract,
     folder_contract,
@@ -260,7 +262,13 @@ def facts(
 
 
 def _check(
-    spark: SparkSession, out: Path, scratch: Path, settings: CorpusSettings, decided: Decided, earlier: Earlier | None
+    spark: SparkSession,
+    out: Path,
+    scratch: Path,
+    settings: CorpusSettings,
+    decided: Decided,
+    earlier: Earlier | None,
+    account: Mapping[str, int],
 ) -> list[dict[str, Any]]:
     """Check what was written, and return its counts by language and split."""
     checked = scratch / "facts"
@@ -282,7 +290,8 @@ def _check(
     rejects = out / "rejects.parquet"
     check_streams(
         [
-            (document_contract(settings.languages, settings.licenses, settings.level), _tables(parts)),
+            (account_contract(), [pa.Table.from_pylist([dict(account)])]),
+            (document_contract(settings.languages, settings.licenses, settings.kinds, settings.level), _tables(parts)),
             (folder_contract(), [pa.Table.from_pylist(folders)]),
             (cluster_contract(settings.near_duplicates.threshold, alone=earlier is None), clusters),
             *([(reject_contract(), _tables([rejects]))] if pq.read_metadata(rejects).num_rows else []),
@@ -367,7 +376,7 @@ def once_each(files: DataFrame, scratch: Path) -> tuple[DataFrame, DataFrame | N
 
 
 def _build_on(
-    spark: SparkSession, scratch: Path, out: Path, settings: CorpusSettings, earlier: Earlier | None
+    spark: SparkSession, scratch: Path, out: Path, settings: CorpusSettings, earlier: Earlier | None, staged: Staged
 ) -> dict[str, Any]:
     """Run the steps on inspected files, write the artifact's files below `out`, and return its counts."""
     from pipelines.spark import watched
@@ -399,12 +408,37 @@ def _build_on(
         signals = files.where("signals is not null").select("id", *(f"signals.{one.name}" for one in SIGNAL_FIELDS))
         stream(signals, ["id"], SIGNAL_SCHEMA, out / "signals.parquet", scratch / "s")
     with watched(spark, "checking what was written"):
-        found = _check(spark, out, scratch, settings, decided, earlier)
-    reasons = _reasons(out / "rejects.parquet")
+        reasons = _reasons(out / "rejects.parquet")
+        left_out = sum(number for stage_reasons in reasons.values() for number in stage_reasons.values())
+        account = {
+            **_account(files, settings),
+            "files_seen": staged.files + staged.skipped,
+            "accounted": left_out + sum(decided.numbers.values()),
+            "clustered": pq.read_metadata(out / "clusters.parquet").num_rows + sum(reasons.get("split", {}).values()),
+            "signals": pq.read_metadata(out / "signals.parquet").num_rows,
+        }
+        found = _check(spark, out, scratch, settings, decided, earlier, account)
     counts = _counts(found, reasons, decided.repositories, decided.unit)
-    left_out = sum(number for stage_reasons in reasons.values() for number in stage_reasons.values())
-    say(f"wrote {counts['documents']:,} documents; {left_out:,} files were left out, each with its reason")
+    why = ", ".join(f"{name} {sum(reasons[name].values()):,}" for name in STAGES if name in reasons)
+    say(f"wrote {counts['documents']:,} documents; {left_out:,} files were left out, each with its reason ({why})")
     return counts
+
+
+_LICENSE_HINT = (
+    "; no licence was found for some: with --license permissive --license no_license files without one are kept"
+)
+
+
+def _account(files: DataFrame, settings: CorpusSettings) -> dict[str, int]:
+    """Return how many files were `measured`, and how many files or repositories were `compared`."""
+    from pyspark.sql import functions as f
+
+    good = f.col("stage").isNull()
+    compared = (
+        f.count_distinct(f.when(good, f.col("repo_name"))) if settings.level == "repository" else f.count_if(good)
+    )
+    row = files.agg(f.count("signals").alias("measured"), compared.alias("compared")).collect()[0]
+    return row.asDict()
 
 
 def _refuse_nothing(files: DataFrame, settings: CorpusSettings) -> None:
@@ -418,7 +452,8 @@ def _refuse_nothing(files: DataFrame, settings: CorpusSettings) -> None:
             "sources",
             f"no file of {total:,} was kept, so there is no corpus; "
             + ", ".join(f"{row['n']:,} {row['stage']}: {row['reason']}" for row in most)
-            + (f"; languages asked for: {', '.join(settings.languages)}, licences: {', '.join(settings.licenses)}"),
+            + (f"; languages asked for: {', '.join(settings.languages)}, licences: {', '.join(settings.licenses)}")
+            + (_LICENSE_HINT if any(row["reason"] == "no_license" for row in why) else ""),
         )
 
 
@@ -605,7 +640,7 @@ def build(
         draft.counts |= {
             "files_seen": staged.files + staged.skipped,
             "bytes_seen": staged.bytes + staged.skipped_bytes,
-            **_build_on(session_of(), scratch, draft.path, settings, earlier),
+            **_build_on(session_of(), scratch, draft.path, settings, earlier, staged),
         }
         records = [*(read.record for read in reads), *(table.record for table in tables)]
         pq.write_table(source_table(records), draft.path / "sources.parquet")

@@ -25,10 +25,9 @@ import pyarrow as pa
 
 from pipelines.corpus_settings import CorpusSettings
 from pipelines.dedup import buckets, shingles
-from pipelines.staging import git_blob_id
 from quality.classify import Classification, classify_decoded, decode
 from quality.contamination import Benchmarks
-from quality.documents import DOCUMENT_SCHEMA, SIGNAL_FIELDS
+from quality.documents import DOCUMENT_SCHEMA, SIGNAL_FIELDS, git_blob_id
 from quality.filters import Rejected, judge_syntax, judge_text, measure, normalised_hash
 from quality.guard import Stopped, guarded
 from quality.licences import effective, license_type

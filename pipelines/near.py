@@ -6,7 +6,8 @@ What always holds:
 
 - No step holds more than one group: a bucket is sorted by Spark, which spills; the shingles of a document travel once
   for each group it is compared in, and a group has a bounded number of documents (`GROUP_DOCUMENTS`), however many
-  belong to one family. The driver holds 16 bytes a proposed pair, and nothing else.
+  belong to one family. The driver holds some 100 bytes a proposed pair (measured), and later
+  the verified pairs.
 - The result is a set of rows: which partitions they come from is of no account.
 """
 
@@ -126,9 +127,9 @@ def _grouped(proposed: Path, scratch: Path) -> tuple[int, Path]:
         return 0, members
     left, right = (np.concatenate([pair[side] for pair in columns]) for side in (0, 1))
     group = groups_of(left, right)
-    key = np.concatenate([left, right])
-    needed = np.unique(np.stack([key, np.concatenate([group, group])]), axis=1)
-    pq.write_table(pa.table({"key": needed[0], "group": needed[1]}), members)
+    ends = (pa.array(np.concatenate(both)) for both in ((left, right), (group, group)))
+    needed = pa.table(list(ends), names=["key", "group"])
+    pq.write_table(needed.group_by(["key", "group"]).aggregate([]), members)
     folder = scratch / "grouped"
     folder.mkdir()
     schema = pa.schema([("better", pa.binary()), ("worse", pa.binary()), ("group", pa.int64())])
@@ -160,9 +161,11 @@ def groups_of(left: NDArray[np.int64], right: NDArray[np.int64]) -> NDArray[np.i
     within = np.empty(len(keys), np.int64)
     within[order] = np.arange(len(keys)) - starts[label[order]]
     block = np.where(sizes[label] > GROUP_DOCUMENTS, within // _BLOCK, 0)
-    tile = np.sort(np.stack([block[first], block[second]]), axis=0)
-    _, group = np.unique(np.stack([label[first], tile[0], tile[1]]), axis=1, return_inverse=True)
-    return cast(NDArray[np.int64], group.ravel().astype(np.int64))
+    low, high = np.minimum(block[first], block[second]), np.maximum(block[first], block[second])
+    blocks = int(block.max(initial=0)) + 1
+    # Labels are below the number of documents and blocks below a thousandth of it, so the product fits.
+    _, group = np.unique((label[first] * blocks + low) * blocks + high, return_inverse=True)
+    return group.astype(np.int64)
 
 
 def components(left: NDArray[np.int64], right: NDArray[np.int64], nodes: int) -> NDArray[np.int64]:

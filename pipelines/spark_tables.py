@@ -30,7 +30,7 @@ from pipelines.sources import (
     table_columns,
     table_kind,
 )
-from pipelines.staging import RAW_SCHEMA, Staged, git_blob_id, raw_row
+from pipelines.staging import RAW_SCHEMA, Staged, raw_row
 from quality.mistakes import BadInput, Mistake
 
 if TYPE_CHECKING:
@@ -160,5 +160,5 @@ def _row(file: RawFile | Skipped, name: str, licenses: tuple[str, ...]) -> dict[
     repo_name = file.repo_name or name
     if isinstance(file, Skipped):
         return {"repo_name": repo_name, "path": file.path, "skipped": file.reason, "size": file.length}
-    row = raw_row(file, repo_name, file.licenses or licenses, git_blob_id(file.data))
+    row = raw_row(file, repo_name, file.licenses or licenses)
     return row | {"size": len(file.data)}

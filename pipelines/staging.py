@@ -6,7 +6,6 @@ each, which is one unit of work for whatever reads them next. Only one file's co
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,7 +15,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from pipelines.sources import RawFile, SourceRead, SourceRecord
-from quality.documents import REJECT_SCHEMA
+from quality.documents import REJECT_SCHEMA, document_id, git_blob_id
 from quality.progress import progress
 from quality.provenance import PROVENANCE_FIELDS
 
@@ -49,16 +48,6 @@ STAGED_BYTES = 4 << 20
 """Content of one staged file; below `pipelines.spark.PARTITION_BYTES`, so that each file is one task."""
 
 
-def git_blob_id(data: bytes) -> str:
-    """Return git's object id of a file's bytes (40 hex digits). Source: gitformat-pack, "blob LENGTH NUL DATA"."""
-    return hashlib.sha1(b"blob %d\0" % len(data) + data, usedforsecurity=False).hexdigest()
-
-
-def document_id(repo_name: str, path: str, blob_id: str) -> str:
-    """Return the id of a document: 32 hex digits of the SHA-256 of its repository, path and content."""
-    return hashlib.sha256(f"{repo_name}\0{path}\0{blob_id}".encode("utf-8", "surrogatepass")).hexdigest()[:32]
-
-
 def reject(
     identifier: str | None,
     repo_name: str,
@@ -82,8 +71,9 @@ def reject(
     }
 
 
-def raw_row(file: RawFile, repo_name: str, licenses: Sequence[str], blob_id: str) -> dict[str, Any]:
+def raw_row(file: RawFile, repo_name: str, licenses: Sequence[str]) -> dict[str, Any]:
     """Return a file as a row of `RAW_SCHEMA`."""
+    blob_id = git_blob_id(file.data)
     return {
         "id": document_id(repo_name, file.path, blob_id),
         "blob_id": blob_id,
@@ -130,7 +120,7 @@ def stage(reads: Sequence[SourceRead], raw: Path, skipped: Path) -> Staged:
         for read in reads:
             for file in read.files():
                 bar.update()
-                held.append(raw_row(file, file.repo_name, file.licenses, git_blob_id(file.data)))
+                held.append(raw_row(file, file.repo_name, file.licenses))
                 files, size, held_bytes = files + 1, size + len(file.data), held_bytes + len(file.data)
                 if held_bytes >= STAGED_BYTES:
                     _write(held, raw, number)

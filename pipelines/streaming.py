@@ -42,9 +42,10 @@ from datatrove.pipeline.tokens.tokenizer import TokenizedFile
 
 from pipelines.corpus_settings import CorpusSettings
 from pipelines.inspection import Inspection, inspect_file
-from pipelines.staging import RAW_SCHEMA, document_id, git_blob_id
+from pipelines.staging import RAW_SCHEMA
 from pipelines.tokenizer import Encoder, end_of_text_id, load_tokenizer
 from quality.artifacts import canonical_json, file_sha256, make_folder, read_manifest, write_atomically
+from quality.documents import document_id, git_blob_id
 from quality.mistakes import BadInput, Failure, Mistake, bad_input
 from quality.progress import progress, say
 from training.stores import DTYPES, UINT16_IDS

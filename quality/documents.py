@@ -10,13 +10,15 @@ in one split. `clusters.parquet` says for each removed file which document staye
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 from collections.abc import Sequence
-from typing import Literal, cast
+from typing import Any, Literal, cast
 
 import pyarrow as pa
 
 from quality.contracts import Contract, Expectation
 from quality.filters import Measures, normalised_hash
+from quality.licences import license_type
 from quality.provenance import PROVENANCE_FIELDS
 from quality.redaction import SPAN_TYPE
 from quality.syntax import Syntax
@@ -116,7 +118,10 @@ def reject_contract() -> Contract:
 
 
 def document_contract(
-    languages: Sequence[str], license_types: Sequence[str], level: Literal["file", "repository"] = "file"
+    languages: Sequence[str],
+    license_types: Sequence[str],
+    kinds: Sequence[str],
+    level: Literal["file", "repository"] = "file",
 ) -> Contract:
     """Return what must hold of each document of a corpus, asked of any part of its rows (see `checkable`).
 
@@ -127,6 +132,7 @@ def document_contract(
     Args:
         languages: The languages it may hold.
         license_types: The licence types it may hold.
+        kinds: The kinds of file it may hold.
         level: What stays or goes as a whole.
     """
     return Contract(
@@ -145,10 +151,24 @@ def document_contract(
             _once("id_times", "two documents have one id"),
             *(_once(column, why) for column, why in (_FILE_ONCE if level == "file" else _REPOSITORY_ONCE)),
             _once("cluster_splits", "near duplicates stand in train and in validation: validation loss is too low"),
+            *(
+                Expectation("expect_column_pair_values_to_be_equal", {"column_A": left, "column_B": right}, why)
+                for left, right, why in (
+                    ("text_hash", "stated_hash", "a text is not the one that was compared with the others"),
+                    ("content_id", "own_content", "a text is not the one that was written down"),
+                    ("id", "own_id", "a document is not called by its repository, path and content"),
+                    ("license_type", "own_license", "a licence type is not that of the licences beside it"),
+                )
+            ),
             Expectation(
-                "expect_column_pair_values_to_be_equal",
-                {"column_A": "text_hash", "column_B": "stated_hash"},
-                "a text is not the one that was compared with the others",
+                "expect_column_pair_values_a_to_be_greater_than_b",
+                {"column_A": "characters", "column_B": "redacted_to", "or_equal": True},
+                "a redaction lies outside its text",
+            ),
+            Expectation(
+                "expect_column_values_to_be_in_set",
+                {"column": "kind", "value_set": sorted(kinds)},
+                "a kind of file that was not asked for",
             ),
             Expectation(
                 "expect_column_values_to_be_in_set",
@@ -190,8 +210,20 @@ def folder_contract() -> Contract:
     )
 
 
-_CHECKED = ("id", "repo_name", "path", "blob_id", "length", "license_type", "error_ratio", "cluster")
-READ_TO_CHECK = (*_CHECKED, "language", "split", "text", "text_hash")
+_CHECKED = (
+    "id",
+    "repo_name",
+    "path",
+    "blob_id",
+    "length",
+    "license_type",
+    "error_ratio",
+    "cluster",
+    "kind",
+    "content_id",
+)
+_WORKED_OUT = ("text", "text_hash", "detected_licenses", "redactions")
+READ_TO_CHECK = (*_CHECKED, "language", "split", *_WORKED_OUT)
 """The columns of a document that `checkable` needs."""
 
 CHECKABLE_SCHEMA = pa.schema(
@@ -200,8 +232,22 @@ CHECKABLE_SCHEMA = pa.schema(
         pa.field("stated_hash", pa.string()),
         pa.field("characters", pa.int64()),
         pa.field("text_hash", pa.string()),
+        pa.field("own_id", pa.string()),
+        pa.field("own_content", pa.string()),
+        pa.field("own_license", pa.string()),
+        pa.field("redacted_to", pa.int64()),
     ]
 )
+
+
+def git_blob_id(data: bytes) -> str:
+    """Return git's object id of a file's bytes (40 hex digits). Source: gitformat-pack, "blob LENGTH NUL DATA"."""
+    return hashlib.sha1(b"blob %d\0" % len(data) + data, usedforsecurity=False).hexdigest()
+
+
+def document_id(repo_name: str, path: str, blob_id: str) -> str:
+    """Return the id of a document: 32 hex digits of the SHA-256 of its repository, path and content."""
+    return hashlib.sha256(f"{repo_name}\0{path}\0{blob_id}".encode("utf-8", "surrogatepass")).hexdigest()[:32]
 
 
 def checkable(documents: pa.Table) -> pa.Table:
@@ -211,12 +257,40 @@ def checkable(documents: pa.Table) -> pa.Table:
         documents: Rows of a corpus, as read back: `READ_TO_CHECK`.
 
     Returns:
-        The columns, with `text_hash` computed from the text; the document's own is `stated_hash`.
+        The columns, and beside them what they must be: `text_hash` (the document's own is `stated_hash`),
+        `own_content`, `own_id` and `own_license` are worked out anew; `redacted_to` is where the last redaction ends.
     """
-    texts = cast(list[str], documents["text"].to_pylist())
-    columns = [
+    columns: dict[str, list[Any]] = {name: documents[name].to_pylist() for name in READ_TO_CHECK}
+    texts = cast(list[str], columns["text"])
+    named = zip(*(columns[name] for name in ("repo_name", "path", "blob_id")), strict=True)
+    values = [
         *(documents[name] for name in (*_CHECKED, "language", "split", "text_hash")),
         pa.array([len(text) for text in texts], pa.int64()),
         pa.array([normalised_hash(text) for text in texts], pa.string()),
+        pa.array([document_id(*parts) for parts in named], pa.string()),
+        pa.array([git_blob_id(text.encode("utf-8", "surrogatepass")) for text in texts], pa.string()),
+        pa.array([license_type(licenses) for licenses in columns["detected_licenses"]], pa.string()),
+        pa.array([max((span["end"] for span in spans), default=0) for spans in columns["redactions"]], pa.int64()),
     ]
-    return pa.table(columns, names=CHECKABLE_SCHEMA.names).cast(CHECKABLE_SCHEMA)
+    return pa.table(values, names=CHECKABLE_SCHEMA.names).cast(CHECKABLE_SCHEMA)
+
+
+def account_contract() -> Contract:
+    """Return what must hold of a corpus as a whole, one row: every file ends as exactly one row, and so do its facts.
+
+    Columns: `files_seen` and `accounted` (documents and rejects together), `compared` and `clustered` (files that came
+    to deduplication, rows of clusters), `measured` and `signals` (files that were measured, rows of signals).
+    """
+    pairs = {
+        ("files_seen", "accounted"): "a file was lost, or counted twice",
+        ("compared", "clustered"): "nobody knows what became of a file among its duplicates",
+        ("measured", "signals"): "what was measured of a file was lost",
+    }
+    return Contract(
+        noun="corpus",
+        key=("files_seen", "accounted"),
+        expectations=tuple(
+            Expectation("expect_column_pair_values_to_be_equal", {"column_A": left, "column_B": right}, why)
+            for (left, right), why in pairs.items()
+        ),
+    )

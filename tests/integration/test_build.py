@@ -21,7 +21,7 @@ from pipelines.earlier import INDEX_SCHEMA, read_earlier
 from pipelines.sources import Source
 from quality.artifacts import read_manifest
 from quality.contracts import ContractFailed
-from quality.documents import DOCUMENT_SCHEMA, REJECT_SCHEMA
+from quality.documents import DOCUMENT_SCHEMA, REJECT_SCHEMA, document_id, git_blob_id
 from quality.mistakes import BadInput
 
 if TYPE_CHECKING:
@@ -170,8 +170,8 @@ def test_spark_and_memory_find_the_same_duplicates(built: Path, source: Path) ->
     clusters = {row["id"]: row for row in pq.read_table(built / "clusters.parquet").to_pylist()}
     texts: dict[str, str] = {}
     for file in source.rglob("*.py"):
-        blob = staging.git_blob_id(file.read_bytes())
-        texts[staging.document_id("project", file.relative_to(source).as_posix(), blob)] = file.read_bytes().decode()
+        blob = git_blob_id(file.read_bytes())
+        texts[document_id("project", file.relative_to(source).as_posix(), blob)] = file.read_bytes().decode()
     texts = {name: text for name, text in texts.items() if name in clusters}
     assert len(texts) == FOLDERS + 5
     near = CorpusSettings().near_duplicates

@@ -19,10 +19,11 @@ from datatrove.pipeline.tokens.tokenizer import DocumentTokenizer
 from pipelines import streaming
 from pipelines.corpus_settings import CorpusSettings
 from pipelines.inspection import INSPECTED_SCHEMA, Inspection, inspect_batches
-from pipelines.staging import RAW_SCHEMA, document_id, git_blob_id
+from pipelines.staging import RAW_SCHEMA
 from pipelines.streaming import CorpusReader, EachPart, PolymixFilter, Slurm, TokenWriter, run_streaming
 from pipelines.tokenizer import END_OF_TEXT, load_tokenizer, train_tokenizer
 from quality.artifacts import creating
+from quality.documents import document_id, git_blob_id
 from quality.mistakes import BadInput, Failure
 
 INSPECTION = Inspection(CorpusSettings(licenses=("permissive", "no_license")))

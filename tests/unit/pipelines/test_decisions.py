@@ -27,6 +27,8 @@ def test_the_same_program_in_two_languages_stays_twice_in_one_family() -> None:
     rows = relations(edges(("a", "b", "java", "csharp", 1.0))).to_pylist()
     assert [row["removed_for"] for row in rows] == [None, None]
     assert [row["family"] for row in rows] == [b"a", b"a"]
+    # So that the split does not divide them.
+    assert [row["shared"] for row in rows] == [True, True]
 
 
 def test_of_a_family_of_which_one_stays_nothing_is_shared() -> None:

@@ -14,7 +14,8 @@ from pipelines.corpus_settings import CorpusSettings
 from pipelines.inspection import INSPECTED_SCHEMA, Inspection, inspect_batches, preference
 from pipelines.inspection import inspect_file as inspect_one
 from pipelines.sources import Source, SourceRead, SourceRecord
-from pipelines.staging import RAW_SCHEMA, document_id, git_blob_id
+from pipelines.staging import RAW_SCHEMA
+from quality.documents import document_id, git_blob_id
 from quality.filters import Limits
 from quality.provenance import Provenance
 

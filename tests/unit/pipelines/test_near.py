@@ -3,6 +3,7 @@ from __future__ import annotations
 import random
 
 import numpy as np
+import pyarrow as pa
 import pytest
 
 from pipelines import near
@@ -52,3 +53,22 @@ def test_a_family_beyond_bounds_is_cut_so_that_no_group_is_large(monkeypatch: py
     for group in set(groups.tolist()):
         own = groups == group
         assert len({*left[own].tolist(), *right[own].tolist()}) <= 40
+
+
+def test_only_pairs_of_the_threshold_are_edges_with_their_true_similarity() -> None:
+    sets = {"a": range(10), "b": range(1, 10), "c": range(4, 10), "d": range(50, 60)}
+    members = pa.table(
+        {
+            "preference": pa.array([name.encode() for name in sets], pa.binary()),
+            "language": pa.array(["go", "go", "rust", "go"]),
+            "shingles": pa.array([list(values) for values in sets.values()], pa.list_(pa.int32())),
+        }
+    )
+    pairs = [("a", "b"), ("a", "c"), ("b", "c"), ("a", "d")]
+    asked = pa.table({"better": [x.encode() for x, _ in pairs], "worse": [y.encode() for _, y in pairs]})
+    found = near._verified(members, asked, 0.65).to_pylist()
+    assert [(row["better"], row["worse"], row["similarity"]) for row in found] == [
+        (b"a", b"b", 0.9),
+        (b"b", b"c", pytest.approx(2 / 3)),
+    ]
+    assert [row["worse_language"] for row in found] == ["go", "rust"]
