@@ -41,7 +41,7 @@ from pipelines.repositories import units_of
 from pipelines.sources import Source, SourceRead, read_sources
 from pipelines.spark_tables import SparkTable, listed, stage_table, told_apart
 from pipelines.staging import Staged, source_table, stage
-from quality.artifacts import check_place, creating, fingerprint, read_manifest, write_atomically
+from quality.artifacts import check_place, creating, fingerprint, make_folder, read_manifest, write_atomically
 from quality.contracts import check_streams
 from quality.documents import (
     CHECKABLE_SCHEMA,
@@ -57,7 +57,7 @@ from quality.documents import (
     folder_contract,
     reject_contract,
 )
-from quality.mistakes import bad_input
+from quality.mistakes import Mistakes, bad_input
 from quality.progress import say
 from quality.provenance import PROVENANCE_FIELDS
 from quality.redaction import REDACTION_VERSION
@@ -401,7 +401,13 @@ def _build_on(
         rows = spark.read.parquet(str(scratch / "index"))
         stream(rows, ["id"], INDEX_SCHEMA, out / INDEX, scratch / "i")
         rejected = _rejects(files, decided, [skipped] if repeated is None else [skipped, repeated])
-        stream(rejected, ["repo_name", "path", "id", "reason"], REJECT_SCHEMA, out / "rejects.parquet", scratch / "r")
+        stream(
+            rejected,
+            ["repo_name", "path", "id", "reason", "detail"],
+            REJECT_SCHEMA,
+            out / "rejects.parquet",
+            scratch / "r",
+        )
         order = ["cluster", "removed", "id"]
         clusters = decided.clusters.selectExpr("*", "not kept as removed")
         stream(clusters, order, CLUSTER_SCHEMA, out / "clusters.parquet", scratch / "c")
@@ -604,15 +610,32 @@ def build(
         bad_input("sources", "none given; name a folder, an archive, a table or a package")
     if against and settings.level == "repository":
         bad_input("against", "an index is of files, so that repositories cannot be compared with it; take level file")
-    check_place(out, "corpus")
-    earlier = read_earlier(against, settings.near_duplicates) if against else None
-    if spark is None:
-        from pipelines.spark import check_master, find_java
 
-        check_master(master)
+    def check_spark() -> None:
+        from pipelines.spark import check_place_of_work, find_java
+
+        check_place_of_work(master, memory)
         find_java()
-    inspection = Inspection.of(settings)
-    here, elsewhere = told_apart(sources)
+
+    # What is quick to check is checked before the sources are read, all of it.
+    mistakes = Mistakes()
+    with mistakes.noted():
+        check_place(out, "corpus")
+    if work is not None:
+        with mistakes.noted():
+            make_folder(work)
+    if spark is None:
+        with mistakes.noted():
+            check_spark()
+    earlier, inspection, here, elsewhere = None, Inspection(settings), list[Source](), list[Source]()
+    with mistakes.noted():
+        earlier = read_earlier(against, settings.near_duplicates) if against else None
+    with mistakes.noted():
+        inspection = Inspection.of(settings)
+        settings.identity()
+    with mistakes.noted():
+        here, elsewhere = told_apart(sources)
+    mistakes.tell()
     reads = read_sources(here, cache) if here else []
     tables = _listed(elsewhere, spark, master, memory) if elsewhere else []
     identity = corpus_identity(reads, tables, settings, earlier.fingerprints if earlier else ())

@@ -26,7 +26,7 @@ from pyspark import SparkContext
 from pyspark.errors import PySparkException
 from pyspark.sql import SparkSession
 
-from quality.mistakes import Failure, bad_input
+from quality.mistakes import BadInput, Failure, Mistake, bad_input
 from quality.progress import progress
 
 MINIMUM_JAVA = 17
@@ -76,23 +76,37 @@ def find_java() -> str:
     return java
 
 
-def check_master(master: str) -> None:
-    """Check that a master is of a kind that `session` can start on, without touching the network.
+def check_place_of_work(master: str, memory: str) -> None:
+    """Check that `session` can start with a master and a heap, without touching the network.
 
     Raises:
-        BadInput: It is not.
+        BadInput: It cannot; all mistakes are told.
     """
+    mistakes: list[Mistake] = []
     if not _LOCAL.fullmatch(master) and not _STANDALONE.fullmatch(master):
-        bad_input(
-            f"master {master!r}",
-            "local, local[N] or local[*] runs here, spark://HOST:PORT[,HOST:PORT] on a standalone cluster; "
-            "for any other kind start your own session and hand it over as `spark`",
+        mistakes.append(
+            Mistake(
+                f"master {master!r}",
+                "local, local[N] or local[*] runs here, spark://HOST:PORT[,HOST:PORT] on a standalone cluster; "
+                "for any other kind start your own session and hand it over as `spark` (in Python)",
+            )
         )
+    size = _MEMORY.fullmatch(memory)
+    if not size:
+        mistakes.append(Mistake(f"memory {memory!r}", "a whole number and a unit is needed, such as 512m or 4g"))
+    elif int(size[1]) << 10 * ("kmgt".index(size[2].lower()) + 1) < LEAST_MEMORY:
+        mistakes.append(Mistake(f"memory {memory!r}", f"Spark does not start with less than {LEAST_MEMORY >> 20}m"))
+    if mistakes:
+        raise BadInput(mistakes)
+
+
+LEAST_MEMORY = 450 << 20
+"""Source: Spark's UnifiedMemoryManager, one and a half times the 300 MiB that it reserves for itself."""
 
 
 _LOCAL = re.compile(r"local(\[(\*|[1-9]\d*)(, *[1-9]\d*)?\])?")
 _STANDALONE = re.compile(r"spark://[^\s,:/]+:\d{1,5}(,[^\s,:/]+:\d{1,5})*")
-_MEMORY = re.compile(r"[1-9]\d*[kmgt]", re.IGNORECASE)
+_MEMORY = re.compile(r"([1-9]\d*)([kmgt])", re.IGNORECASE)
 
 
 @contextmanager
@@ -106,7 +120,7 @@ def session(
 
     Args:
         scratch: An existing folder for temporary files and Spark's log.
-        master: Where Spark runs its tasks; see `check_master`.
+        master: Where Spark runs its tasks; see `check_place_of_work`.
         memory: The heap of the driver (in local mode it runs the tasks too) and of each executor, as Java writes it.
         python: The interpreter of a cluster's executors, bare or not; None for the one on their path that is called
             like this one (`python3.11`). In local mode it is always this one.
@@ -116,9 +130,7 @@ def session(
         Failure: No master or worker answers, Spark does not start, or a job failed; then the message holds the error of
             the Python code, where there is one.
     """
-    check_master(master)
-    if not _MEMORY.fullmatch(memory):
-        bad_input(f"memory {memory!r}", "a whole number and a unit is needed, such as 512m or 4g")
+    check_place_of_work(master, memory)
     if SparkSession.getActiveSession() is not None:
         bad_input(
             "spark", "this process has a session already, and can have one at a time; hand that one over as `spark`"

@@ -2,7 +2,8 @@
 
 Start at `told_apart`, which finds the sources that are such tables: those with an address (`s3a://`, `hdfs://`, ...),
 and any path given as `spark:PATH`. `listed` says what a table is (its files), `stage_table` writes its rows as the rows
-of `pipelines.staging.RAW_SCHEMA` that a table read on this machine gives: the same rules, the same rows.
+of `pipelines.staging.RAW_SCHEMA` that a table read on this machine gives, by the same rules. (In JSON Lines Spark takes
+a number for text where other rows have text.)
 
 A table is known by the names, sizes and times of its files, since reading it all for a checksum would take as long as
 the work itself.
@@ -11,6 +12,7 @@ the work itself.
 from __future__ import annotations
 
 import hashlib
+import os
 import shutil
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -96,7 +98,9 @@ def listed(spark: SparkSession, sources: Sequence[Source]) -> list[SparkTable]:
         except (PySparkException, ValueError) as error:
             mistakes.append(Mistake(source.spec, f"cannot be read by Spark: {str(error).strip().splitlines()[0]}"))
             continue
-        lines = (f"{row['path'].rpartition('/')[2]}\0{row['length']}\0{row['modificationTime']}\n" for row in rows)
+        # The folders above differ from place to place, those below hold partition values.
+        above = len(os.path.commonpath([row["path"] for row in rows])) if len(rows) > 1 else 0
+        lines = (f"{row['path'][above:]}\0{row['length']}\0{row['modificationTime']}\n" for row in rows)
         digest = hashlib.sha256("".join(lines).encode()).hexdigest()
         size = sum(row["length"] for row in rows)
         licenses = (source.license,) if source.license else ()
@@ -108,7 +112,10 @@ def listed(spark: SparkSession, sources: Sequence[Source]) -> list[SparkTable]:
 
 
 def _read(spark: SparkSession, address: str) -> DataFrame:
-    return spark.read.json(address) if table_kind(address) == "jsonl" else spark.read.parquet(address)
+    if table_kind(address) == "parquet":
+        return spark.read.parquet(address)
+    # A line that is no JSON ends the job, as it does for a table that is read here.
+    return spark.read.option("mode", "FAILFAST").json(address)
 
 
 def stage_table(spark: SparkSession, table: SparkTable, raw: Path, skipped: Path) -> Staged:

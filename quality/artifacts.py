@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import Any, cast
 
 from quality.mistakes import BadInput, bad_input
+from quality.progress import say
 
 MANIFEST = "manifest.json"
 _IDENTITY = ".identity.json"
@@ -139,7 +140,8 @@ def creating(
     """Make an artifact at `folder`; it appears there only if the block ends without an exception.
 
     Args:
-        folder: The final path. An artifact that is already there is replaced at the end, as a whole.
+        folder: The final path. An artifact of the kind that is already there is replaced at the end, as a whole; where
+            it was made of something else, that is said.
         kind: `corpus`, `pairs`, `tokens`, `shards`, `runs`, `laws`, `allocation` ...
         identity: Everything the result depends on, as JSON.
         command: The command line that makes it again.
@@ -201,6 +203,13 @@ def _remove(folder: Path) -> None:
         shutil.rmtree(folder)
 
 
+def _fingerprint_of(folder: Path) -> str | None:
+    try:
+        return json.loads((folder / MANIFEST).read_text())["fingerprint"]
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
 def _publish(draft: Draft, folder: Path, kind: str, identity: Mapping[str, Any], command: str) -> None:
     (draft.path / _IDENTITY).unlink()
     manifest = {
@@ -214,6 +223,8 @@ def _publish(draft: Draft, folder: Path, kind: str, identity: Mapping[str, Any],
     write_atomically(draft.path / MANIFEST, json.dumps(manifest, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
     if folder.exists():
         old = folder.with_name(f".{folder.name}.old")
+        if _fingerprint_of(folder) not in (None, manifest["fingerprint"]):
+            say(f"{folder}: the {kind} that was there, made of other inputs or settings, is replaced")
         _remove(old)
         folder.rename(old)
         draft.path.rename(folder)

@@ -5,7 +5,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import NoReturn
 
@@ -32,6 +33,30 @@ class BadInput(ValueError):
     def __init__(self, mistakes: Iterable[Mistake]) -> None:
         self.mistakes = tuple(mistakes)
         super().__init__("\n".join(str(mistake) for mistake in self.mistakes))
+
+
+class Mistakes:
+    """Mistakes of several checks, told together."""
+
+    def __init__(self) -> None:
+        self._found: list[Mistake] = []
+
+    @contextmanager
+    def noted(self) -> Iterator[None]:
+        """Go on after a check that finds mistakes, and remember them (the same one once)."""
+        try:
+            yield
+        except BadInput as error:
+            self._found += [mistake for mistake in error.mistakes if mistake not in self._found]
+
+    def tell(self) -> None:
+        """Raise what was found, if anything was.
+
+        Raises:
+            BadInput: All mistakes.
+        """
+        if self._found:
+            raise BadInput(self._found)
 
 
 class Failure(RuntimeError):

@@ -450,8 +450,10 @@ def test_given_files_are_checked_before_anything_is_read(tmp_path: Path) -> None
         opt_out=GivenFile(path=str(tmp_path / "asked.txt")),
     )
     with pytest.raises(BadInput) as wrong:
-        build(["."], tmp_path / "corpus", settings)
+        build(["."], tmp_path / "corpus", settings, master="foo", memory="3x")
     assert [mistake.where for mistake in wrong.value.mistakes] == [
+        "master 'foo'",
+        "memory '3x'",
         str(tmp_path / "none.jsonl"),
         f"{tmp_path / 'asked.txt'}: line 1",
     ]

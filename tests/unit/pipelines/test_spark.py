@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from pipelines.spark import _await_executor, _cause, check_master, session
+from pipelines.spark import _await_executor, _cause, check_place_of_work, session
 from quality.mistakes import BadInput, Failure
 
 
@@ -35,7 +35,7 @@ def test_a_job_failure_in_java_is_told_by_its_innermost_cause() -> None:
     "master", ["local", "local[2]", "local[*]", "local[2, 3]", "spark://h:7077", "spark://a:1,b:2"]
 )
 def test_masters_that_a_session_can_start_on(master: str) -> None:
-    check_master(master)
+    check_place_of_work(master, "2g")
 
 
 @pytest.mark.parametrize(
@@ -45,6 +45,14 @@ def test_other_masters_are_refused_before_anything_starts(master: str, tmp_path:
     with pytest.raises(BadInput, match="spark://HOST:PORT"), session(tmp_path, master=master):
         pass
     assert not list(tmp_path.iterdir())
+
+
+def test_what_is_wrong_with_master_and_memory_is_told_together() -> None:
+    with pytest.raises(BadInput) as wrong:
+        check_place_of_work("foo", "100m")
+    assert len(wrong.value.mistakes) == 2
+    assert "450m" in str(wrong.value)
+    check_place_of_work("local", "450m")
 
 
 def test_memory_needs_a_unit(tmp_path: Path) -> None:

@@ -88,6 +88,16 @@ def test_an_artifact_of_another_kind_is_never_replaced(tmp_path: Path) -> None:
     assert (tmp_path / "a" / "data").read_text() == "precious"
 
 
+def test_it_is_said_that_something_else_was_replaced(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for identity in ({"seed": 1}, {"seed": 1}):
+        with creating(tmp_path / "a", "corpus", identity):
+            pass
+    assert capsys.readouterr().err == ""
+    with creating(tmp_path / "a", "corpus", {"seed": 2}):
+        pass
+    assert "made of other inputs or settings, is replaced" in capsys.readouterr().err
+
+
 def test_an_artifact_with_a_damaged_manifest_can_be_made_again(tmp_path: Path) -> None:
     (tmp_path / "a").mkdir()
     (tmp_path / "a" / MANIFEST).write_bytes(b"\xff{")
