@@ -1,23 +1,26 @@
-"""Where does a text hold credentials? The answers of a maintained detector, asked of few lines only.
+r"""Where does a text hold credentials? The answers of a maintained detector, asked of few lines only.
 
-Start at `findings`. detect-secrets knows the formats; it is asked of a line only where a pattern of ours (`_Detector`)
+Start at `findings`. detect-secrets knows most formats; it is asked of a line only where a pattern of ours (`_Detector`)
 says that it could answer at all. Such a pattern allows more than the detector's own and starts with a rare literal,
 which the pattern engine skips to at gigabytes a second, so a text without credentials costs some forty quick passes.
+The formats that it lacks have patterns of ours alone (`_FORMATS`).
 
 What always holds:
 
 - A line has the findings that the detector has for it, with its default filters but those by file name (`.svg`,
-  `swagger`) and the one that drops every line like `client = connect("...")`, in which tokens are most often handed
-  over. Nothing is verified, so nothing is sent anywhere.
+  `swagger`), the one that drops every line like `client = connect("...")`, in which tokens are most often handed
+  over, and the one for comments such as `pragma: allowlist secret`: what an owner accepts in a repository is not
+  thereby meant to be published in a corpus. Nothing is verified, so nothing is sent anywhere.
 - A line longer than `LONGEST_LINE` is given to the detector in overlapping pieces around what our patterns found:
   the detector's own patterns take minutes for a long line.
-- A finding says exactly where it stands and which characters are the secret.
+- A finding says exactly where it stands and which characters are the secret. No secret starts or ends within an
+  escape such as `\n`.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from importlib import import_module
@@ -147,20 +150,46 @@ _DETECTORS: Mapping[str, _Detector] = {
 PLUGINS: Mapping[str, str] = {kind: detector.plugin.partition(":")[2] for kind, detector in _DETECTORS.items()}
 """The class of detect-secrets that finds each kind."""
 
-CREDENTIALS = tuple(_DETECTORS)
-"""The kinds that can be found: every plugin of detect-secrets 1.5.0 but three. The two of high entropy gave 93 findings
-in 25 MB of real packages, of which two were keys, and those are found by `keyword` as well; the others were checksums,
-revisions and test vectors. `IPPublicDetector` takes versions and object identifiers for addresses, for which
-`quality.personal_data` has rules."""
+
+@dataclass(frozen=True)
+class _Format:
+    """A format of credentials that detect-secrets 1.5.0 does not know.
+
+    Args:
+        literals: How a credential begins; the text is searched for nothing else unless it holds one.
+        rest: What follows.
+        classes: Characters of each class are in the rest of every credential that was made at random.
+    """
+
+    literals: tuple[str, ...]
+    rest: str
+    classes: tuple[str, ...] = ("[a-z]", "[A-Z]", r"\d")
+
+
+_FORMATS: Mapping[str, _Format] = {
+    "anthropic": _Format(("sk-ant-",), r"[\w-]{40,}"),
+    "github_fine_grained": _Format(("github_pat_",), "[A-Za-z0-9]{22}_[A-Za-z0-9]{59}"),
+    "google_api_key": _Format(("AIza",), r"[\w-]{35}"),
+    "hugging_face": _Format(("hf_",), "[A-Za-z0-9]{34}", classes=("[a-z]", "[A-Z]")),  # most are of letters alone
+    "openai_project": _Format(("sk-proj-", "sk-svcacct-", "sk-admin-"), r"[\w-]{40,}"),
+}
+_FEWEST_CHARACTERS = 12
+"""Different characters that the rest of a credential has at least: of 34 drawn from 52 letters, 25 are expected."""
+
+CREDENTIALS = (*_DETECTORS, *_FORMATS)
+"""The kinds that can be found: `_FORMATS`, and every plugin of detect-secrets 1.5.0 but three. The two of high entropy
+gave 93 findings in 25 MB of real packages, of which two were keys, and those are found by `keyword` as well; the others
+were checksums, revisions and test vectors. `IPPublicDetector` takes versions and object identifiers for addresses, for
+which `quality.personal_data` has rules."""
 
 
 @dataclass(frozen=True)
 class Finding:
-    """One answer of the detector.
+    """One answer of the detector, or one credential of a format of ours.
 
     Args:
         kind: One of `CREDENTIALS`.
-        start: First character of what the detector reports; it lies in one line.
+        start: First character of what was found; it lies in one line.
         end: Character behind it.
         secrets: Character ranges (start, end exclusive) that hold the secret itself. Empty where what was found is
             none: a variable in a template, a key's first line without the key, a part of a longer run of letters.
@@ -173,14 +202,15 @@ class Finding:
 
 
 def findings(text: str, path: str = "", kinds: Iterable[str] = CREDENTIALS) -> list[Finding]:
-    """Return what the detector finds in a text, in the text's order.
+    """Return what is found in a text, in the text's order.
 
     Args:
         text: Source text, with any line ends.
         path: The file's name; its ending chooses how the detector reads assignments.
         kinds: Which of `CREDENTIALS` are looked for.
     """
-    anchors, folded_anchors = _anchors(tuple(kinds))
+    kinds = tuple(kinds)
+    anchors, folded_anchors = _anchors(kinds)
     places: dict[tuple[str, int, int], None] = {}
     for kind, pattern in anchors:
         for match in pattern.finditer(text):
@@ -197,16 +227,34 @@ def findings(text: str, path: str = "", kinds: Iterable[str] = CREDENTIALS) -> l
         for kind, start, end in places
         for finding in _asked(kind, text, start, end, path)
     }
+    for finding in _formatted(text, kinds):
+        found[finding.kind, finding.start, finding.end] = finding
     return [found[key] for key in sorted(found, key=lambda key: (key[1], key[2], key[0]))]
 
 
 @cache
 def _anchors(kinds: tuple[str, ...]) -> tuple[list[tuple[str, re.Pattern[str]]], list[tuple[str, re.Pattern[str]]]]:
-    chosen = [(kind, _DETECTORS[kind]) for kind in kinds]
+    chosen = [(kind, _DETECTORS[kind]) for kind in kinds if kind in _DETECTORS]
     return (
         [(kind, re.compile(anchor)) for kind, detector in chosen for anchor in detector.anchors],
         [(kind, re.compile(anchor)) for kind, detector in chosen for anchor in detector.folded],
     )
+
+
+def _formatted(text: str, kinds: tuple[str, ...]) -> Iterator[Finding]:
+    for kind in kinds:
+        if kind not in _FORMATS:
+            continue
+        known = _FORMATS[kind]
+        for literal in known.literals:
+            if literal not in text:
+                continue
+            for match in _compiled(rf"{literal}({known.rest})(?![\w+/=-])").finditer(text):
+                if follows_word(text, match.start(), "_-") or len(set(match.group(1))) < _FEWEST_CHARACTERS:
+                    continue
+                if all(_compiled(signs).search(match.group(1)) for signs in known.classes):
+                    span = whole_escapes(text, *match.span())
+                    yield Finding(kind, *match.span(), (span,) if span else ())
 
 
 def _folded(text: str) -> str:
@@ -234,8 +282,6 @@ def _piece(text: str, place: int, kind: str) -> tuple[int, int]:
 def _asked(kind: str, text: str, start: int, end: int, path: str) -> Iterator[Finding]:
     line = text[start:end].rstrip()
     library = _library()
-    if library.allows(path, line, text, start):
-        return
     plugin = library.plugin(kind)
     if kind == "keyword":
         yield from _named_values(library, plugin, line, start, path)
@@ -263,7 +309,8 @@ def _named_values(library: _Library, plugin: BasePlugin, line: str, start: int, 
             if library.reports(plugin, found.group(group), line) and _is_random(line, *found.span(group))
         ]
         first, last = match.span(group)
-        secrets = tuple((start + low, start + high) for low, high in spans)
+        whole = (whole_escapes(line, low, high) for low, high in spans)
+        secrets = tuple((start + span[0], start + span[1]) for span in whole if span)
         yield Finding("keyword", start + first, start + last, secrets)
 
 
@@ -286,8 +333,37 @@ def _is_random(line: str, start: int, end: int) -> bool:
     )
 
 
-ESCAPE = re.compile(r"\\(?:x[0-9A-Fa-f]{2}|u[0-9A-Fa-f]{4}|U[0-9A-Fa-f]{8}|.)", re.DOTALL)
+ESCAPE = re.compile(
+    r"\\(?:x[0-9A-Fa-f]{2}|u[0-9A-Fa-f]{4}|u\{[0-9A-Fa-f]{1,6}\}|U[0-9A-Fa-f]{8}|[0-7]{1,3}|.)", re.DOTALL
+)
 """An escape in a literal of any of the languages."""
+_LONGEST_ESCAPE = 10
+
+
+def escape_at(text: str, place: int) -> tuple[int, int] | None:
+    """Return the escape (start, end exclusive) that the character before a place belongs to, or None."""
+    slash = text.rfind("\\", max(0, place - _LONGEST_ESCAPE), place)
+    if slash < 0:
+        return None
+    first = slash
+    while first > 0 and text[first - 1] == "\\":
+        first -= 1
+    if (slash - first) % 2:  # an escaped backslash ends here
+        return (slash - 1, slash + 1) if slash + 1 == place else None
+    match = ESCAPE.match(text, slash)
+    return match.span() if match is not None and match.end() >= place else None
+
+
+def whole_escapes(text: str, start: int, end: int) -> tuple[int, int] | None:
+    """Return a range without the escapes that it would cut, or None if nothing is left."""
+    first, last = escape_at(text, start), escape_at(text, end)
+    if first is not None:
+        start = max(start, first[1])
+    if last is not None and last[1] > end:
+        end = last[0]
+    return (start, end) if start < end else None
+
+
 _QUOTES = "'\"`"
 _SHORTEST_VALUE = 8
 _RANDOM = re.compile(r"[!-~]+")
@@ -305,7 +381,7 @@ _WORDS = frozenset(
 
 def _secrets(kind: str, text: str, start: int, end: int) -> tuple[tuple[int, int], ...]:
     if kind == "private_key":
-        return tuple(_key_lines(text, end))
+        return tuple(_key_pieces(text, start, end))
     detector = _DETECTORS[kind]
     if detector.secret:
         match = _compiled(detector.secret).search(text[start:end])
@@ -322,46 +398,95 @@ def _secrets(kind: str, text: str, start: int, end: int) -> tuple[tuple[int, int
         return ()
     if kind == "ibm_cloud" and not all(pattern.search(value) for pattern in _MIXED):
         return ()
-    if detector.bounded and (_goes_on(text, start) or text[end : end + 1].isalnum()):
+    if detector.bounded and (follows_word(text, start) or text[end : end + 1].isalnum()):
         return ()
-    return ((start, end),) if any(map(str.isalpha, ESCAPE.sub("", value))) else ()
+    span = whole_escapes(text, start, end)
+    return (span,) if span and any(map(str.isalpha, ESCAPE.sub("", text[slice(*span)]))) else ()
 
 
-def _goes_on(text: str, place: int) -> bool:
-    r"""Return whether a letter or digit stands before a place that is no part of an escape such as `\n`."""
-    return place > 0 and text[place - 1].isalnum() and text[max(0, place - 2) : place - 1] != "\\"
+def follows_word(text: str, place: int, signs: str = "") -> bool:
+    r"""Return whether a word goes on at a place: what stands before it is not the end of an escape such as `\n`.
+
+    Args:
+        text: The text.
+        place: Where it is asked.
+        signs: What words are of besides letters and digits.
+    """
+    if place == 0 or not (text[place - 1].isalnum() or text[place - 1] in signs):
+        return False
+    if text[max(0, place - 2) : place - 1] == "\\":
+        return False
+    escape = escape_at(text, place)
+    return escape is None or escape[1] > place
 
 
-def _key_lines(text: str, start: int) -> Iterator[tuple[int, int]]:
-    """Yield the runs of base64 of a private key whose first line ends at `start`, in whatever literals they stand."""
-    limit = text.find("BEGIN ", start, start + _LONGEST_PRIVATE_KEY)
-    limit = limit if limit >= 0 else min(len(text), start + _LONGEST_PRIVATE_KEY)
-    ending = text.find("END ", start, limit)
-    limit = ending if ending >= 0 else limit
+def _key_pieces(text: str, start: int, end: int) -> Iterator[tuple[int, int]]:
+    """Yield all that is written in a private key, in whatever literals it stands.
+
+    Args:
+        text: The text.
+        start: Where what announces the key starts.
+        end: Where it ends.
+    """
+    limit = min(len(text), end + _LONGEST_PRIVATE_KEY)
+    stop = _KEY_STOP.search(text, end, limit)
+    limit = stop.start() if stop else limit
+    pieces = list(_literal_pieces(text, start, end, limit))
+    if stop is None or stop.group(1) is not None or not _is_key([text[low:high] for low, high in pieces]):
+        pieces = _key_lines(text, pieces, end)
+    yield from (piece for piece in pieces if any(sign.isalnum() and sign != "0" for sign in text[slice(*piece)]))
+
+
+def _literal_pieces(text: str, start: int, end: int, limit: int) -> Iterator[tuple[int, int]]:
+    """Yield what stands between spaces, escapes and quotes, but not what stands between two literals."""
+    line = text.rfind("\n", max(0, start - LONGEST_LINE), start) + 1
+    opening = max(text.rfind(quote, line, start) for quote in _QUOTES)
+    quotes = text[opening] if opening >= 0 else _QUOTES
+    inside, last = True, end
+    for match in _KEY_TOKEN.finditer(text, end, limit):
+        if match.start() - last > _KEY_CODE:
+            return
+        if match.group(2) is not None and match.group(2) in quotes:
+            inside, last = not inside, match.end()
+        elif match.group(3) is not None and inside:
+            last = match.start() + len(match.group(3).rstrip("-"))
+            yield match.start(), last
+
+
+def _is_key(values: Sequence[str]) -> bool:
+    """Return whether pieces between the first and the last line of a key are mostly base64, or begin as keys do."""
+    matter = sum(len(value) for value in values if _KEY_LINE.fullmatch(value))
+    return bool(values and _KEY_START.match(values[0])) or 0 < sum(map(len, values)) <= 2 * matter
+
+
+def _key_lines(text: str, pieces: Iterable[tuple[int, int]], start: int) -> list[tuple[int, int]]:
+    """Return the pieces of a key whose last line is not there: those that look like base64, or none if they are few."""
+    lines: list[tuple[int, int]] = []
     last = start
-    runs: list[tuple[int, int]] = []
-    for match in _KEY_RUN.finditer(text, start, limit):
-        if match.group(1) is None:
+    for low, high in pieces:
+        value = text[low:high]
+        if _KEY_LINE.fullmatch(value) is None or (high - low < _KEY_LENGTH and value.isalpha()):
             continue
-        if match.start() - last > _KEY_GAP:
+        if low - last > _KEY_GAP:
             break
-        last = match.end()
-        if len(match.group()) >= _KEY_LINE or not match.group().isalpha():
-            runs.append(match.span())
-    if sum(end - low for low, end in runs) < _KEY_LINE:
-        return
-    short = _KEY_END.match(text, last, limit)
-    if short is not None:
-        runs.append(short.span(1))
-    yield from (run for run in runs if any(map(str.isalpha, text[slice(*run)])))
+        lines.append((low, high))
+        last = high
+    return lines if sum(high - low for low, high in lines) >= _KEY_LENGTH else []
 
 
-_KEY_LINE = 40
-"""Characters of base64 that make a key of what follows its first line: an Ed25519 key in PEM has 64."""
+_KEY_LENGTH = 40
+"""Characters of base64 that make a key of what follows its first line, where there is no last one: an Ed25519 key in
+PEM has 64."""
 _KEY_GAP = 256
-"""Characters between two runs of one key, such as the headers of an encrypted one."""
-_KEY_RUN = re.compile(r"\\(?:[nrt]|x[0-9A-Fa-f]{2}|u[0-9A-Fa-f]{4})|([A-Za-z0-9+/]{16,}={0,2})")
-_KEY_END = re.compile(r"(?:\\[nr]|[\s\"'+,*#\\])*([A-Za-z0-9+/]{1,15}={0,2})(?=(?:\\[nr]|[\s\"'+,*#\\])*-+$)")
+"""Characters between two lines of such a key, such as the headers of an encrypted one."""
+_KEY_CODE = 120
+"""Characters of code between two literals of one key, such as a call that appends; more than that is a program that
+names the first and the last line of keys."""
+_KEY_LINE = re.compile("[A-Za-z0-9+/]{16,}={0,2}")
+_KEY_START = re.compile("M[A-P][A-Za-z0-9+/]{2}")
+"""How a sequence in DER, the tag 0x30 and its length, begins in base64. Source: ITU-T X.690, RFC 4648."""
+_KEY_STOP = re.compile(r"(BEGIN )|END (?:[A-Z0-9]+ ){0,3}PRIVATE KEY|Private-MAC:")
+_KEY_TOKEN = re.compile(rf"(\\+[nrt]|{ESCAPE.pattern})|([{_QUOTES}])|([^\W_][^\s{_QUOTES}\\]*)", re.DOTALL)
 
 
 @cache
@@ -376,15 +501,12 @@ class _Library:
         import configparser
 
         kept = configparser.ParsingError
-        from detect_secrets.filters import allowlist, heuristic
+        from detect_secrets.filters import heuristic
         from detect_secrets.plugins.keyword import QUOTES_REQUIRED_DENYLIST_REGEX_TO_GROUP, REGEX_BY_FILETYPE
-        from detect_secrets.util.code_snippet import CodeSnippet
         from detect_secrets.util.filetype import determine_file_type
 
         # Its import replaces this class of the standard library by one that loses the lines of an error.
         configparser.ParsingError = kept
-        self._is_allowed: Callable[[str, str, Any], bool] = allowlist.is_line_allowlisted
-        self._snippet = CodeSnippet
         self._file_type: Callable[[str], Any] = determine_file_type
         self._assignments: Mapping[Any, Mapping[re.Pattern[str], int]] = REGEX_BY_FILETYPE
         self._other_assignments: Mapping[re.Pattern[str], int] = QUOTES_REQUIRED_DENYLIST_REGEX_TO_GROUP
@@ -408,14 +530,6 @@ class _Library:
     def assignments(self, path: str) -> Mapping[re.Pattern[str], int]:
         """Return how values are assigned in a file, and in which group of a match the value stands."""
         return self._assignments.get(self._file_type(path), self._other_assignments)
-
-    def allows(self, path: str, line: str, text: str, start: int) -> bool:
-        """Return whether a comment in a line, or in the one before, says that it holds no secret."""
-        before = text.rfind("\n", max(0, start - LONGEST_LINE), max(0, start - 1)) + 1
-        previous = text[before:start].rstrip("\r\n") if start else ""
-        if "pragma:" not in line and "pragma:" not in previous:  # which all of its patterns ask for, at greater cost
-            return False
-        return self._is_allowed(path, line, self._snippet([previous, line], 0, 1))
 
     def reports(self, plugin: Any, value: str, line: str) -> bool:
         """Return whether a value passes the detector's filters."""

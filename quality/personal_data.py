@@ -14,7 +14,7 @@ import re
 from collections.abc import Iterator
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
 
-from quality.credentials import ESCAPE
+from quality.credentials import escape_at
 
 # Two letters: the country codes. Source: IANA root zone database; codes never delegated or withdrawn are left out.
 _COUNTRIES = """ac ad ae af ag ai al am ao aq ar as at au aw ax az ba bb bd be bf bg bh bi bj bm bn bo br bs bt bw by
@@ -43,24 +43,11 @@ _LONGEST_LOCAL = 64
 """Source: RFC 5321, section 4.5.3.1.1."""
 _SCALED = re.compile(r"\dx\.")  # icon@2x.png
 
-_LONGEST_ESCAPE = 10
-
 
 def _behind_escape(text: str, start: int, end: int) -> int:
     """Return where a word starts really, whose first letters may belong to an escape."""
-    slash = text.rfind("\\", max(0, start - _LONGEST_ESCAPE), start + 1)
-    match = ESCAPE.match(text, slash) if slash >= 0 else None
-    if match is None or match.end() <= start or match.end() > end or _slashes(text, slash) % 2 == 0:
-        return start
-    return match.end()
-
-
-def _slashes(text: str, last: int) -> int:
-    """Return how many backslashes end at a place."""
-    first = last
-    while first > 0 and text[first - 1] == "\\":
-        first -= 1
-    return last - first + 1
+    escape = escape_at(text, start)
+    return escape[1] if escape is not None and start < escape[1] <= end else start
 
 
 def emails(text: str) -> Iterator[tuple[int, int]]:
@@ -155,9 +142,8 @@ def _stands_alone(text: str, start: int) -> bool:
     before = text[max(0, start - 2) : start]
     if _NO_ADDRESS_BEFORE.search(before) is None:
         return True
-    slash = text.rfind("\\", max(0, start - _LONGEST_ESCAPE), start)
-    match = ESCAPE.match(text, slash) if slash >= 0 else None
-    return match is not None and match.end() == start and _slashes(text, slash) % 2 == 1
+    escape = escape_at(text, start)
+    return escape is not None and escape[1] == start
 
 
 def _is_public(text: str, start: int, end: int) -> bool:

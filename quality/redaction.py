@@ -3,7 +3,8 @@
 Start at `redact`; `checked` then tells whether the text still is a program. `quality.credentials` finds credentials,
 `quality.personal_data` addresses; here is what stands in their place:
 
-- in a credential every letter and digit becomes `0`, escapes left out: length, separators and quotes stay;
+- in a credential every letter and digit becomes `0`, escapes left out: length, separators and quotes stay; so it does
+  wherever else in the text the credential stands;
 - an e-mail address becomes `user1@example.com`, the next one `user2@example.com` (RFC 2606);
 - a public IPv4 address becomes `192.0.2.1`, `192.0.2.2` ... (RFC 5737), an IPv6 address `2001:db8::1` (RFC 3849).
 
@@ -23,7 +24,7 @@ from itertools import count, cycle
 import pyarrow as pa
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
-from quality.credentials import CREDENTIALS, ESCAPE, findings
+from quality.credentials import CREDENTIALS, ESCAPE, PLUGINS, findings, follows_word, whole_escapes
 from quality.filters import Rejected
 from quality.personal_data import addresses, emails
 from quality.syntax import TooCostly, parse
@@ -55,9 +56,9 @@ class RedactionSettings(BaseModel):
     Args:
         kinds: Of `KINDS`. `keyword` is a value that was made at random (both of letters and digits, in quotes) and is
             given to a name such as `api_key`; the other credentials are told by their format. Source: the plugins of
-            detect-secrets 1.5.0, without its two of high entropy and its own of IP addresses (see
-            `quality.credentials`); e-mail and IP addresses as in the redaction of The Stack (StarCoder, Li et al. 2023,
-            arXiv 2305.06161, section 4), which also removed names, for which a model is needed.
+            detect-secrets 1.5.0, without its two of high entropy and its own of IP addresses, and formats that it does
+            not know (see `quality.credentials`); e-mail and IP addresses as in the redaction of The Stack (StarCoder,
+            Li et al. 2023, arXiv 2305.06161, section 4), which also removed names, for which a model is needed.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
@@ -129,8 +130,11 @@ def redact(text: str, settings: RedactionSettings, path: str = "") -> Redacted |
         spans = list(_apart(found))
         if not spans:
             break
-        blanked = _replaced(blanked, [(start, end, _blank(blanked[start:end])) for start, end, _ in spans])
-        removed += spans
+        values = {blanked[start:end]: kind for start, end, kind in spans}
+        blanked = _blanked(blanked, spans)
+        copies = list(_apart([copy for value, kind in values.items() for copy in _copies(blanked, value, kind)]))
+        blanked = _blanked(blanked, copies)
+        removed += spans + copies
     # Blanking changes no length, so that all passes count characters alike.
     spans = list(_apart([*removed, *_personal(blanked, personal)]))
     return _recorded(blanked, spans) if spans else None
@@ -172,13 +176,33 @@ def _blank(secret: str) -> str:
     return _LETTER.sub(lambda match: match.group(1) or "0", secret)
 
 
-def _replaced(text: str, pieces: Sequence[tuple[int, int, str]]) -> str:
+def _blanked(text: str, spans: Sequence[tuple[int, int, str]]) -> str:
     parts: list[str] = []
     last = 0
-    for start, end, new in pieces:
-        parts += [text[last:start], new]
+    for start, end, _ in spans:
+        parts += [text[last:start], _blank(text[start:end])]
         last = end
     return "".join([*parts, text[last:]])
+
+
+_SHORTEST_COPY = 12
+"""Characters of a credential that are looked for elsewhere too: fewer may be a word that stands there for itself."""
+
+
+_WORD = re.compile(r"\w")
+
+
+def _copies(text: str, value: str, kind: str) -> Iterator[tuple[int, int, str]]:
+    """Yield where a credential that was taken out still stands by itself."""
+    if len(value) < _SHORTEST_COPY:
+        return
+    start = text.find(value)
+    while start >= 0:
+        end = start + len(value)
+        span = whole_escapes(text, start, end)
+        if span and not follows_word(text, start, "_") and _WORD.match(text, end) is None:
+            yield *span, kind
+        start = text.find(value, end)
 
 
 def _recorded(text: str, found: Sequence[tuple[int, int, str]]) -> Redacted:
@@ -192,7 +216,7 @@ def _recorded(text: str, found: Sequence[tuple[int, int, str]]) -> Redacted:
         new = old if kind in CREDENTIALS else names.of(old, kind)
         parts += [text[last:start], new]
         written += start - last
-        detector = "detect-secrets" if kind in CREDENTIALS else "polymix"
+        detector = "detect-secrets" if kind in PLUGINS else "polymix"
         spans.append(Span(written, written + len(new), kind, detector, len(old)))
         written += len(new)
         last = end

@@ -65,7 +65,9 @@ def secret_of(kind: str, random: Random) -> Planted:
     name, before, behind = "value", "", ""
     hexadecimal = DIGITS + "abcdef"
     token = ALPHANUMERIC + "_-"
-    if kind == "artifactory":
+    if kind == "anthropic":
+        secret = "sk" + "-ant-api03-" + _drawn(random, token, 93) + "AA"
+    elif kind == "artifactory":
         secret = random.choice(["AK" + "C", "AP" + "5"]) + _drawn(random, ALPHANUMERIC, 40)
     elif kind == "aws":
         if random.random() < 0.5:
@@ -84,8 +86,14 @@ def secret_of(kind: str, random: Random) -> Planted:
         secret = ".".join(["M" + _drawn(random, token, 23), _drawn(random, token, 6), _drawn(random, token, 27)])
     elif kind == "github":
         secret = random.choice(["gh" + "p_", "gh" + "s_"]) + _drawn(random, ALPHANUMERIC, 36)
+    elif kind == "github_fine_grained":
+        secret = "github" + "_pat_" + _drawn(random, ALPHANUMERIC, 22) + "_" + _drawn(random, ALPHANUMERIC, 59)
     elif kind == "gitlab":
         secret = "gl" + "pat-" + _drawn(random, ALPHANUMERIC, 20)
+    elif kind == "google_api_key":
+        secret = "AI" + "za" + _drawn(random, token, 35)
+    elif kind == "hugging_face":
+        secret = "h" + "f_" + _drawn(random, LOWER + UPPER, 34)
     elif kind == "ibm_cloud":
         name, secret = "ibm_cloud_api_key", _drawn(random, ALPHANUMERIC, 44)
     elif kind == "ibm_cos":
@@ -105,6 +113,8 @@ def secret_of(kind: str, random: Random) -> Planted:
         secret, before = "np" + "m_" + _drawn(random, ALPHANUMERIC, 36), "//registry.corp/:_auth" + "Token="
     elif kind == "openai":
         secret = "sk" + "-" + _drawn(random, ALPHANUMERIC, 20) + "T3Blbk" + "FJ" + _drawn(random, ALPHANUMERIC, 20)
+    elif kind == "openai_project":
+        secret = "sk" + "-proj-" + _drawn(random, token, 74) + _drawn(random, token, 74)
     elif kind == "private_key":
         lines = [_drawn(random, ALPHANUMERIC + "+/", 64) for _ in range(6)] + [_drawn(random, ALPHANUMERIC, 11) + "="]
         secret = r"\n".join(lines)

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from quality.credentials import CREDENTIALS, PLUGINS, findings
 from quality.redaction import KINDS, RedactionSettings, redact
-from tests.benchmark.bench_secrets import _FILTERS, _INDIRECT
+from tests.benchmark.bench_secrets import REFERENCE_FILTERS
 from tests.benchmark.planted import secret_of
 
 SETTINGS = RedactionSettings()
@@ -116,7 +116,8 @@ def test_redaction_finds_all_at_once_and_changes_nothing_else(text: str, path: s
             assert written != original
             assert span.kind in chosen.kinds
             before, after = before + length + span.length, span.end
-            if span.detector == "detect-secrets":
+            assert span.detector == ("detect-secrets" if span.kind in PLUGINS else "polymix")
+            if span.kind in CREDENTIALS:
                 assert len(written) == span.length
                 assert [c for c in written if not c.isalnum()] == [c for c in original if not c.isalnum()]
             else:
@@ -138,9 +139,10 @@ def test_findings_are_the_detector_s_own_whatever_the_text(folder: Path, text: s
     text = f"x\n{text}"  # what begins like a section of an .ini file is read as one
     file = folder / path
     file.write_text(text, encoding="utf-8", newline="")
-    filters = [{"path": name} for name in _FILTERS if name != _INDIRECT]
+    filters = [{"path": name} for name in REFERENCE_FILTERS]
     with transient_settings({"plugins_used": [{"name": name} for name in KINDS_OF_PLUGINS], "filters_used": filters}):
         kinds = {plugin.secret_type: KINDS_OF_PLUGINS[type(plugin).__name__] for plugin in get_plugins()}
         expected = {(secret.line_number, kinds[secret.type]) for secret in scan_file(str(file))}
     lines = text.replace("\r\n", "\n\0").replace("\r", "\n")  # as long as the text
-    assert {(lines.count("\n", 0, found.start) + 1, found.kind) for found in findings(text, path)} == expected
+    found = findings(text, path, PLUGINS)
+    assert {(lines.count("\n", 0, one.start) + 1, one.kind) for one in found} == expected

@@ -14,10 +14,10 @@ from detect_secrets.core.scan import scan_file
 from detect_secrets.settings import transient_settings
 from pydantic import ValidationError
 
-from quality.credentials import CREDENTIALS, LONGEST_LINE, PLUGINS, findings
+from quality.credentials import CREDENTIALS, LONGEST_LINE, PLUGINS, findings, whole_escapes
 from quality.redaction import BROKE_SYNTAX, KINDS, SPAN_TYPE, Redacted, RedactionSettings, Span, checked, redact
 from quality.syntax import parse
-from tests.benchmark.bench_secrets import _FILTERS, _INDIRECT
+from tests.benchmark.bench_secrets import REFERENCE_FILTERS
 from tests.benchmark.planted import FORMS, Planted, line_of, secret_of
 
 SETTINGS = RedactionSettings()
@@ -39,14 +39,14 @@ def written(found: Redacted) -> list[str]:
 
 
 def reference(folder: Path, name: str, text: str) -> set[tuple[int, str]]:
-    """Return the bare detector's findings as lines and kinds."""
+    """Return the bare detector's findings as lines and kinds, without the two filters that ours leaves out."""
     file = folder / name
     file.write_text(text, encoding="utf-8", newline="")
     plugins = {plugin: kind for kind, plugin in PLUGINS.items()}
     with transient_settings(
         {
             "plugins_used": [{"name": plugin} for plugin in plugins],
-            "filters_used": [{"path": path} for path in _FILTERS if path != _INDIRECT],
+            "filters_used": [{"path": path} for path in REFERENCE_FILTERS],
         }
     ):
         from detect_secrets.settings import get_plugins
@@ -56,7 +56,8 @@ def reference(folder: Path, name: str, text: str) -> set[tuple[int, str]]:
 
 
 def ours(name: str, text: str) -> set[tuple[int, str]]:
-    return {(text.count("\n", 0, found.start) + 1, found.kind) for found in findings(text, name)}
+    """Return our findings of the kinds that the detector knows."""
+    return {(text.count("\n", 0, found.start) + 1, found.kind) for found in findings(text, name, PLUGINS)}
 
 
 @pytest.mark.parametrize("kind", CREDENTIALS)
@@ -72,7 +73,8 @@ def test_every_kind_is_found_taken_out_and_leaves_a_program(kind: str) -> None:
             assert made.secret not in found.text
             assert made.name in found.text
             assert len(found.text) == len(line), "a credential keeps its length"
-            assert {span.detector for span in found.spans} == {"detect-secrets"}
+            expected = "detect-secrets" if kind in PLUGINS else "polymix"
+            assert {span.detector for span in found.spans} == {expected}
             assert all(set(piece) & set("0") and not piece.strip("0").isalnum() for piece in written(found))
             if number == 0:
                 assert checked(line, found, language, ending) is None
@@ -104,7 +106,7 @@ def test_findings_are_the_detector_s_own(language: str, tmp_path: Path) -> None:
         name = "a" + ENDINGS[language]
         found = ours(name, text)
         assert found == reference(tmp_path, name, text)
-        assert len(found) > 2 * len(CREDENTIALS)
+        assert len(found) > 2 * len(PLUGINS)
 
 
 def test_nothing_leaves_the_machine(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -143,7 +145,10 @@ KEEP = [
     "class APDUResponse : APDU {",
     'if text.startswith("-----BEGIN RSA PRIVATE ' + 'KEY-----"): return parse_the_rest_of_the_private_key_block(text)',
     "def test_ACabcdefghijklmnopqrstuvwxyz0123456789(): pass", '"' + "QUtJQUFCQ0RFRkdISUpLTE1OT1A" * 40 + '"',
-    f"hash = '0{AWS}0'", f'"{AWS}"  # pragma: allowlist secret',
+    f"hash = '0{AWS}0'",
+    "github" + "_pat_" + "x" * 22 + "_" + "X1" * 29 + "X", "AI" + "zaSyXXXXXXXXXXXXXXXXXXXXXXXXXXXXXXX", "h" + "f_hub",
+    "sk" + "-ant-api03-your-key-goes-here-your-key-goes-here", "sk" + "-proj-...", "h" + "f_" + "abcdefghijklmnopq" * 2,
+    "AI" + "zaQ3EGRZ5txw7YD2KBa8Kd0PqLm2Zx9Vb7Nc3R+t6Yu1Iw5Oe", "xAI" + "zaQ3EGRZ5txw7YD2KBa8Kd0PqLm2Zx9Vb7Nc3R",
     # e-mail addresses that are none, or no person's
     "@foo.bar", "@decorator.com", "git@github.com:owner/project.git", "ssh://git@host.org/x", "https://me@host.org/x",
     "scp me@host.org:a/b .", "rsync -a me@host.org:/srv .", "someone@example.com", "x@y.example", "root@localhost",
@@ -226,11 +231,36 @@ def test_spans_say_where_in_the_redacted_text_and_how_long_it_was() -> None:
 
 
 def test_the_hit_is_taken_out_and_not_its_first_occurrence() -> None:
-    line = f'key = "{AWS}"'
-    text = f"{line}  # pragma: allowlist secret\n{line}\n"
+    value = "aB3dE5gH7jK"  # shorter than what is looked for elsewhere
+    text = f'first = "{value}"\napi_key = "{value}"\n'
     found = redacted(text)
-    assert found.text == f"{line}  # pragma: allowlist secret\n" + line.replace(AWS, "0" * 20) + "\n"
-    assert [span.start for span in found.spans] == [text.rindex(AWS)]
+    assert found.text == f'first = "{value}"\napi_key = "00000000000"\n'
+    assert [span.start for span in found.spans] == [text.rindex(value)]
+
+
+def test_what_was_found_goes_wherever_else_it_stands_by_itself() -> None:
+    value, blank = "aB3dE5gH7jK9", "0" * 12
+    kept = f"x{value} = _{value} = {value}1 = {value}_\n"
+    line = 'first(f"/{0}/x\\n{0}\\n")\napi_key = "{0}"\n'
+    found = redacted(line.format(value) + kept)
+    assert found.text == line.format(blank) + kept
+    assert [(span.kind, span.detector, span.length) for span in found.spans] == [("keyword", "detect-secrets", 12)] * 3
+
+
+@pytest.mark.parametrize("comment", ["# pragma: allowlist secret", "// pragma: whitelist secret"])
+def test_what_an_owner_allows_in_a_repository_is_taken_out_of_a_corpus(comment: str, tmp_path: Path) -> None:
+    text = f'key = "{AWS}"  {comment}\n# pragma: allowlist nextline secret\nkey = "{GITHUB}"\n'
+    assert redacted(text).text == text.replace(AWS, "0" * 20).replace(GITHUB, "000_" + "0" * 36)
+    assert ours("a.py", text) == reference(tmp_path, "a.py", text) == {(1, "aws"), (3, "github")}
+
+
+def test_a_line_whose_answer_depends_on_another_credential_in_it_is_asked_again() -> None:
+    # What stands before `password` ends with `_id"`, as the name of an identifier does, until the token is gone.
+    text = f'connect("{GITHUB}_id", password="hunter2Ab3")\n'
+    assert [finding.kind for finding in findings(text, "a.py") if finding.secrets] == ["github"]
+    found = redacted(text)
+    assert found.text == f'connect("000_{"0" * 36}_00", password="0000000000")\n'
+    assert [span.kind for span in found.spans] == ["github", "keyword"]
 
 
 @pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
@@ -268,6 +298,102 @@ def test_a_private_key_goes_in_whatever_literal_it_stands() -> None:
         assert len(found.text) == len(text)
         assert {span.kind for span in found.spans} == {"private_key"}
         assert [c for c in found.text if not c.isalnum()] == [c for c in text if not c.isalnum()]
+
+
+BEGIN, END = "-----BEGIN RSA PRIVATE " + "KEY-----", "-----END RSA PRIVATE " + "KEY-----"
+LITERALS = {
+    ".py": ("python", 'K = "{}"\n'),
+    ".go": ("go", 'package a\n\nvar K = "{}"\n'),
+    ".js": ("javascript", 'const K = "{}";\n'),
+}
+
+
+@pytest.mark.parametrize("ending", LITERALS)
+@pytest.mark.parametrize("line_end", [r"\n", r"\r\n", r"\\n", r"\x0a", r"\u000a"])
+def test_escapes_in_a_private_key_stay_escapes(ending: str, line_end: str) -> None:
+    language, literal = LITERALS[ending]
+    line = "MIIEpAIBAAKCAQEAn8Kd0PqLm2Zx9Vb7Nc3Rt6Yu1Iw5Oe4Hs8Fg+/Q3EGRZ5TXw"
+    for last in ("", "A", "a1b2c3d=", "n", "nrt0Q=="):
+        lines = [line, line[::-1], *([last] if last else [])]
+        text = literal.format(line_end.join([BEGIN, *lines, END]))
+        found = redacted(text, "a" + ending)
+        zeros = ["".join("0" if sign.isalnum() else sign for sign in line) for line in lines]
+        assert found.text == literal.format(line_end.join([BEGIN, *zeros, END]))
+        assert checked(text, found, language, ending) is None
+
+
+@pytest.mark.parametrize("ending", LITERALS)
+@pytest.mark.parametrize("around", [r"\n{}\n", r"\x41{}\x41", r"\u0041{}\u0041", r"\\{}\\", r"\\n{}\\n", r"\\\n{}\"{}"])
+def test_escapes_around_a_credential_stay_escapes(ending: str, around: str) -> None:
+    language, literal = LITERALS[ending]
+    text = literal.format(around.replace("{}", AWS))
+    found = redacted(text, "a" + ending)
+    assert found.text == literal.format(around.replace("{}", "0" * 20))
+    assert checked(text, found, language, ending) is None
+
+
+@pytest.mark.parametrize(
+    ("text", "start", "end", "expected"),
+    [
+        (r"\nabc", 1, 5, (2, 5)),
+        (r"\\nabc", 2, 6, (2, 6)),
+        (r"\\\nabc", 3, 7, (4, 7)),
+        (r"\\abc", 1, 5, (2, 5)),
+        (r"\x41abc", 2, 7, (4, 7)),
+        (r"\u0041", 1, 6, None),
+        (r"\u{1F600}a", 3, 10, (9, 10)),
+        (r"\U0001F600a", 9, 11, (10, 11)),
+        (r"\101a", 2, 5, (4, 5)),
+        (r"abc\n", 0, 4, (0, 3)),
+        (r"abc\x41", 0, 6, (0, 3)),
+        (r"abc\x41", 0, 7, (0, 7)),
+        (r"abc\\n", 0, 4, (0, 3)),
+        (r"abc\\n", 0, 6, (0, 6)),
+        ("\\", 0, 1, (0, 1)),
+    ],
+)
+def test_a_range_cuts_no_escape(text: str, start: int, end: int, expected: tuple[int, int] | None) -> None:
+    assert whole_escapes(text, start, end) == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("{begin}\nMC4CAQ\nAwBQ1\nx\n{end}\n", "{begin}\n000000\n00000\n0\n{end}\n"),
+        ("{begin}MC4CAQAwBQYDK2Vw1=={end}", "{begin}00000000000000000=={end}"),
+        (
+            'b.append("{begin}\\n");\nb.append("MC4CAQAwBQYDK2Vw\\n");\nb.append("a1=\\n" + "{end}\\n");',
+            'b.append("{begin}\\n");\nb.append("0000000000000000\\n");\nb.append("00=\\n" + "{end}\\n");',
+        ),
+        ("k = [\n'{begin}',\n'MC4C',\n'a1',\n'{end}'\n]", "k = [\n'{begin}',\n'0000',\n'00',\n'{end}'\n]"),
+        ("k = '''{begin}\nMC4C\na1\n{end}'''", "k = '''{begin}\n0000\n00\n{end}'''"),
+        ("/* {begin}\n * MC4C\n * a1\n * {end} */", "/* {begin}\n * 0000\n * 00\n * {end} */"),
+        (r'"\"key\": \"{begin}\\nMC4C\\n{end}\\n\""', r'"\"key\": \"{begin}\\n0000\\n{end}\\n\""'),
+    ],
+)
+def test_all_of_a_private_key_goes_however_short_it_is(text: str, expected: str) -> None:
+    assert redacted(text.format(begin=BEGIN, end=END)).text == expected.format(begin=BEGIN, end=END)
+
+
+def test_a_key_of_putty_goes_with_its_last_line() -> None:
+    line = "AAAAB3NzaC1yc2EAAAADAQABAAABgQCq8Kd0PqLm2Zx9Vb7Nc3Rt6Yu1Iw5Oe4Hs"
+    text = f"PuTTY-User-Key-File-2: ssh-rsa\nPrivate-Lines: 2\n{line}\na1b2=\nPrivate-MAC: 0\n"
+    assert redacted(text, "a.ppk").text.endswith(f"\n{'0' * len(line)}\n0000=\nPrivate-MAC: 0\n")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        'pem = "{begin}\\n" + base64EncodedPrivateKey1 + "\\n{end}"',
+        'pem.replace("{begin}", "").replace("{end}", "").decode("org/spongycastle/Pem1")',
+        "pem = f'{begin}\\n{{private_key_of_the_user_1}}\\n{end}'",
+        "# {begin}\ndef a_function_with_a_long_name_1(private_key):\n    return read(private_key)\n# {end}",
+        "'{begin}\\nyour private key\\n{end}'",
+        "'{begin}\\n...\\n{end}'",
+    ],
+)
+def test_a_program_that_names_the_lines_around_keys_is_kept(text: str) -> None:
+    assert redact(text.format(begin=BEGIN, end=END), SETTINGS, "a.js") is None
 
 
 def test_escapes_in_a_credential_stay_escapes() -> None:
