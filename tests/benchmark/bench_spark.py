@@ -2,12 +2,13 @@
 
     python -m tests.benchmark.bench_spark --data FILE.parquet [--megabytes 100 2000] [--out FILE.jsonl] [--only PART]
 
-Three tables, each measured in one run:
+Four tables, each measured in one run:
 
 - `overhead`: the per-file step (classification, licence, filters, redaction, hashes) on the same staged files, by a
   `multiprocessing` pool of two and by Spark `local[2]`; CPU seconds of the process and all its descendants, taken while
   both are warm; the outputs are compared byte for byte.
 - `cores`: the same step by Spark on one and on two cores, wall seconds.
+- `dedup`: exact and near duplicates of the same texts in this process and by Spark `local[2]`, with the same clusters.
 - `flat`: `polymix build` of corpora of growing size made by `tests.benchmark.synthetic`, in a heap of 1 GB: CPU and
   wall seconds a thousand documents, the most memory, and of the planted duplicates how many were found.
 """
@@ -19,6 +20,7 @@ import multiprocessing
 import shutil
 import tempfile
 import time
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -29,9 +31,11 @@ import pyarrow.parquet as pq
 
 from pipelines.corpus import build, inspected
 from pipelines.corpus_settings import CorpusSettings
+from pipelines.dedup import dedup
 from pipelines.inspection import INSPECTED_SCHEMA, Inspection, inspect_batches
 from pipelines.sources import read_sources
 from pipelines.spark import session
+from pipelines.spark_dedup import dedup_by_spark
 from pipelines.staging import stage
 from tests.benchmark import synthetic
 from tests.benchmark.measure import cpu_seconds, report, watched_memory
@@ -138,6 +142,31 @@ def cores(data: Path, scratch: Path, megabytes: float, repeats: int = 3) -> list
     ]
 
 
+def duplicates(data: Path, scratch: Path, megabytes: float) -> list[dict[str, Any]]:
+    """Measure deduplication of the same texts in memory and by Spark."""
+    files = synthetic.base(data, 1, megabytes)
+    rows = [{"id": f"{number:08d}", "text": file["text"]} for number, file in enumerate(files)]
+    (scratch / "texts").mkdir()
+    for part in range(0, len(rows), 2_000):
+        pq.write_table(pa.Table.from_pylist(rows[part : part + 2_000]), scratch / "texts" / f"{part:08d}.parquet")
+    size = sum(len(row["text"].encode()) for row in rows) / 1e6
+    found: list[dict[str, Any]] = []
+
+    def measured(engine: str, run: Callable[[Path], dict[str, int]]) -> None:
+        before, start = cpu_seconds(), time.perf_counter()
+        counts = run(scratch / engine.split()[0])
+        cpu, wall = cpu_seconds() - before, time.perf_counter() - start
+        found.append({"engine": engine, "megabytes": size, "cpu_s": cpu, "wall_s": wall, "kept": counts["kept"]})
+
+    measured("memory", lambda out: dedup(scratch / "texts", out))
+    place = scratch / "spark"
+    place.mkdir()
+    with session(place, master="local[2]") as spark:
+        measured("Spark local[2]", lambda out: dedup_by_spark(scratch / "texts", out, spark=spark))
+    clusters = [pq.read_table(scratch / name / "clusters.parquet") for name in ("memory", "Spark")]
+    return [row | {"mb_per_cpu_s": size / row["cpu_s"], "same": clusters[0].equals(clusters[1])} for row in found]
+
+
 def flat(data: Path, scratch: Path, megabytes: float) -> dict[str, Any]:
     """Build one corpus of a size, and look for the duplicates that were planted."""
     made = synthetic.write(data, scratch / "source", megabytes)
@@ -196,10 +225,10 @@ def main() -> None:
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--out", type=Path)
     parser.add_argument("--megabytes", type=float, nargs="+", default=[100.0, 500.0, 2000.0])
-    parser.add_argument("--only", choices=["overhead", "cores", "flat"], action="append")
+    parser.add_argument("--only", choices=["overhead", "cores", "dedup", "flat"], action="append")
     given = parser.parse_args()
-    parts = given.only or ["overhead", "cores", "flat"]
-    for name, function in (("overhead", overhead), ("cores", cores)):
+    parts = given.only or ["overhead", "cores", "dedup", "flat"]
+    for name, function in (("overhead", overhead), ("cores", cores), ("dedup", duplicates)):
         if name in parts:
             with tempfile.TemporaryDirectory() as scratch:
                 report(name, function(given.data, Path(scratch), given.megabytes[0]), given.out)
