@@ -13,7 +13,7 @@ from detect_secrets.settings import get_plugins, transient_settings
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from quality.credentials import CREDENTIALS, PLUGINS, findings
+from quality.credentials import CREDENTIALS, ESCAPE, PLUGINS, findings, whole_escapes
 from quality.redaction import KINDS, RedactionSettings, redact
 from tests.benchmark.bench_secrets import REFERENCE_FILTERS
 from tests.benchmark.planted import secret_of
@@ -90,6 +90,7 @@ GLUE += [
     "\t",
     "AKIA",
 ]
+GLUE += ["-----BEGIN RSA PRIVATE " + "KEY-----", "-----END RSA PRIVATE " + "KEY-----", "MIIE", "n", "\\x41", "_id"]
 texts = st.lists(st.one_of(credentials, addresses, st.sampled_from(GLUE), st.text(max_size=8)), max_size=14).map(
     "".join
 )
@@ -119,6 +120,9 @@ def test_redaction_finds_all_at_once_and_changes_nothing_else(text: str, path: s
             assert span.detector == ("detect-secrets" if span.kind in PLUGINS else "polymix")
             if span.kind in CREDENTIALS:
                 assert len(written) == span.length
+                start, end = before + length, before + length + span.length
+                assert whole_escapes(text, start, end) == (start, end)
+                assert ESCAPE.findall(written) == ESCAPE.findall(original)
                 assert [c for c in written if not c.isalnum()] == [c for c in original if not c.isalnum()]
             else:
                 assert written.isascii()
