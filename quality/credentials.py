@@ -156,22 +156,24 @@ class _Format:
     """A format of credentials that detect-secrets 1.5.0 does not know.
 
     Args:
-        literals: How a credential begins; the text is searched for nothing else unless it holds one.
-        rest: What follows.
+        literal: How a credential begins; a text that does not hold it is not searched for more.
+        prefix: What follows of what all of them have.
+        rest: What follows that, different in each.
         classes: Characters of each class are in the rest of every credential that was made at random.
     """
 
-    literals: tuple[str, ...]
+    literal: str
+    prefix: str
     rest: str
     classes: tuple[str, ...] = ("[a-z]", "[A-Z]", r"\d")
 
 
 _FORMATS: Mapping[str, _Format] = {
-    "anthropic": _Format(("sk-ant-",), r"[\w-]{40,}"),
-    "github_fine_grained": _Format(("github_pat_",), "[A-Za-z0-9]{22}_[A-Za-z0-9]{59}"),
-    "google_api_key": _Format(("AIza",), r"[\w-]{35}"),
-    "hugging_face": _Format(("hf_",), "[A-Za-z0-9]{34}", classes=("[a-z]", "[A-Z]")),  # most are of letters alone
-    "openai_project": _Format(("sk-proj-", "sk-svcacct-", "sk-admin-"), r"[\w-]{40,}"),
+    "anthropic": _Format("sk-", "ant-", r"[\w-]{40,}"),
+    "github_fine_grained": _Format("github_pat_", "", "[A-Za-z0-9]{22}_[A-Za-z0-9]{59}"),
+    "google_api_key": _Format("AIza", "", r"[\w-]{35}"),
+    "hugging_face": _Format("hf_", "", "[A-Za-z0-9]{34}", classes=("[a-z]", "[A-Z]")),  # most are of letters alone
+    "openai_project": _Format("sk-", "(?:proj|svcacct|admin)-", r"[\w-]{40,}"),
 }
 _FEWEST_CHARACTERS = 12
 """Different characters that the rest of a credential has at least: of 34 drawn from 52 letters, 25 are expected."""
@@ -212,14 +214,18 @@ def findings(text: str, path: str = "", kinds: Iterable[str] = CREDENTIALS) -> l
     kinds = tuple(kinds)
     anchors, folded_anchors = _anchors(kinds)
     places: dict[tuple[str, int, int], None] = {}
-    for kind, pattern in anchors:
+    for kind, literal, pattern in anchors:
+        if literal not in text:
+            continue
         for match in pattern.finditer(text):
             if pattern.groups and match.lastindex is None:
                 continue
             places[kind, *_piece(text, match.start(), kind)] = None
     if folded_anchors:
         folded = _folded(text)
-        for kind, pattern in folded_anchors:
+        for kind, literal, pattern in folded_anchors:
+            if literal not in folded:
+                continue
             for match in pattern.finditer(folded):
                 places[kind, *_piece(text, match.start(), kind)] = None
     found = {
@@ -232,29 +238,54 @@ def findings(text: str, path: str = "", kinds: Iterable[str] = CREDENTIALS) -> l
     return [found[key] for key in sorted(found, key=lambda key: (key[1], key[2], key[0]))]
 
 
+_Anchors = list[tuple[str, str, re.Pattern[str]]]
+
+
 @cache
-def _anchors(kinds: tuple[str, ...]) -> tuple[list[tuple[str, re.Pattern[str]]], list[tuple[str, re.Pattern[str]]]]:
+def _anchors(kinds: tuple[str, ...]) -> tuple[_Anchors, _Anchors]:
+    """Return kinds, how their anchors begin, and the anchors: those for the text and those for it in lower case."""
     chosen = [(kind, _DETECTORS[kind]) for kind in kinds if kind in _DETECTORS]
     return (
-        [(kind, re.compile(anchor)) for kind, detector in chosen for anchor in detector.anchors],
-        [(kind, re.compile(anchor)) for kind, detector in chosen for anchor in detector.folded],
+        [(kind, _literal(anchor), re.compile(anchor)) for kind, detector in chosen for anchor in detector.anchors],
+        [(kind, _literal(anchor), re.compile(anchor)) for kind, detector in chosen for anchor in detector.folded],
     )
 
 
+def _literal(anchor: str) -> str:
+    """Return the literal that an anchor begins with, or nothing where the pattern engine finds it as quickly."""
+    match = _PLAIN.match(anchor)
+    literal = match.group().replace("\\", "") if match else ""
+    return literal if len(literal) >= _LONG_LITERAL else ""
+
+
+_PLAIN = re.compile(r"(?:[A-Za-z0-9:/= -]|\\[.])+(?![?*{+|])")
+_LONG_LITERAL = 7
+"""Characters from which on a search for the literal alone takes half the time of one for the pattern (Python 3.11)."""
+
+
 def _formatted(text: str, kinds: tuple[str, ...]) -> Iterator[Finding]:
-    for kind in kinds:
-        if kind not in _FORMATS:
+    for literal, chosen in _formats(kinds):
+        if literal not in text:
             continue
-        known = _FORMATS[kind]
-        for literal in known.literals:
-            if literal not in text:
-                continue
-            for match in _compiled(rf"{literal}({known.rest})(?![\w+/=-])").finditer(text):
-                if follows_word(text, match.start(), "_-") or len(set(match.group(1))) < _FEWEST_CHARACTERS:
+        for kind, pattern in chosen:
+            for match in pattern.finditer(text):
+                value = match.group(1)
+                if follows_word(text, match.start(), "_-") or len(set(value)) < _FEWEST_CHARACTERS:
                     continue
-                if all(_compiled(signs).search(match.group(1)) for signs in known.classes):
+                if all(_compiled(signs).search(value) for signs in _FORMATS[kind].classes):
                     span = whole_escapes(text, *match.span())
                     yield Finding(kind, *match.span(), (span,) if span else ())
+
+
+@cache
+def _formats(kinds: tuple[str, ...]) -> list[tuple[str, list[tuple[str, re.Pattern[str]]]]]:
+    chosen: dict[str, list[tuple[str, re.Pattern[str]]]] = {}
+    for kind in kinds:
+        if kind in _FORMATS:
+            known = _FORMATS[kind]
+            pattern = re.compile(rf"{known.literal}{known.prefix}({known.rest})(?![\w+/=-])")
+            chosen.setdefault(known.literal, []).append((kind, pattern))
+    return list(chosen.items())
 
 
 def _folded(text: str) -> str:
