@@ -258,7 +258,7 @@ def _literal(anchor: str) -> str:
     return literal if len(literal) >= _LONG_LITERAL else ""
 
 
-_PLAIN = re.compile(r"(?:[A-Za-z0-9:/= -]|\\[.])+(?![?*{+|])")
+_PLAIN = re.compile(r"(?:[A-Za-z0-9_:/= -]|\\[.])+(?![?*{+|])")
 _LONG_LITERAL = 7
 """Characters from which on a search for the literal alone takes half the time of one for the pattern (Python 3.11)."""
 
