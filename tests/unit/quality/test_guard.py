@@ -116,12 +116,17 @@ def test_one_that_waits_for_ever_is_found(monkeypatch):
     ]
 
 
+def children():
+    return set(Path(f"/proc/self/task/{os.getpid()}/children").read_text().split())
+
+
 def test_no_child_is_left():
+    before = children()
     found = guarded(work, [1, "loop"], cpu_seconds=600, memory_bytes=MEMORY)
     assert next(found) == 2
+    assert children() > before
     found.close()
-    with pytest.raises(ChildProcessError):
-        os.waitpid(-1, os.WNOHANG)
+    assert children() <= before
 
 
 def test_the_child_ends_with_a_killed_parent(tmp_path):

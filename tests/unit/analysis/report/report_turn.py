@@ -68,6 +68,11 @@ def make_corpus(turn: Path) -> None:
                         "detected_licenses": ["MIT"],
                         "license_type": "permissive",
                         "error_ratio": 0.0,
+                        "kind": "source",
+                        "dialect": "",
+                        "content_id": digest(i, split, language, "content"),
+                        "text_hash": digest(i, split, language, "text"),
+                        "redactions": [],
                         "cluster": digest(language, split, i),
                         "split": split,
                     }
