@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from pipelines.archives import MAX_FILE_BYTES
+from pipelines.sources.files import shown as written
 from quality.classify import Classification
 from quality.classify import classify as classify_file
 from quality.mistakes import BadInput, Mistake
@@ -62,7 +63,7 @@ def _row(file: Path, seen_as: str) -> dict[str, Any]:
     else:
         verdict = classify_file(seen_as, file.read_bytes())
     return {
-        "path": str(file),
+        "path": written(str(file)),
         "language": verdict.language,
         "kind": verdict.kind,
         "confidence": verdict.confidence,

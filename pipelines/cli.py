@@ -97,7 +97,7 @@ def main(arguments: list[str] | None = None) -> NoReturn:
         error.show()
         sys.exit(2)
     except (click.Abort, KeyboardInterrupt):
-        click.echo("stopped; nothing half-written counts as done, run the same command again to go on", err=True)
+        click.echo("stopped; nothing half-written counts as done, run the same command again", err=True)
         sys.exit(130)
     except BadInput as error:
         for mistake in error.mistakes:

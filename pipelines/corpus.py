@@ -307,6 +307,18 @@ def _check(
 # --- The whole --------------------------------------------------------------------------------------------------------
 
 
+def _tell_unmatched(spark: SparkSession, scratch: Path, inspection: Inspection) -> None:
+    """Say which entries of an opt-out list name nothing that was read: a misspelt one leaves data in."""
+    if inspection.opt_out is None:
+        return
+    files = spark.read.parquet(str(scratch / "inspected"))
+    names = [row[0] for name in ("repo_name", "repo_url") for row in files.select(name).distinct().collect()]
+    unmatched = inspection.opt_out.unmatched(name for name in names if name)
+    if unmatched:
+        more = f" and {len(unmatched) - 5:,} more" if len(unmatched) > 5 else ""
+        say(f"note: {len(unmatched):,} opt-out entries name nothing that was read: {', '.join(unmatched[:5])}{more}")
+
+
 _DONE = "_SUCCESS"
 """The mark that Spark leaves in a folder that it has written whole."""
 
@@ -657,6 +669,7 @@ def build(
                 _inspect_by_datatrove(scratch, inspection, streaming, identity)
             else:
                 _inspect_by_spark(session_of(), scratch, inspection)
+        _tell_unmatched(session_of(), scratch, inspection)
         later = scratch / "later"
         shutil.rmtree(later, ignore_errors=True)
         later.mkdir()

@@ -205,10 +205,13 @@ class Rank:
     @classmethod
     def parse(cls, text: str) -> Rank:
         """Return the rank that `COLUMN`, `COLUMN:asc`, `COLUMN:desc` or `COLUMN:VALUE,VALUE,...` stands for."""
-        column, _, way = text.partition(":")
-        if way in ("", "asc", "desc"):
+        column, colon, way = text.partition(":")
+        if way in ("asc", "desc") or not colon:
             return cls(column, way == "desc")
-        return cls(column, values=tuple(way.split(",")))
+        values = tuple(way.split(","))
+        if not column or "" in values:
+            bad_input(f"--rank {text}", "write COLUMN, COLUMN:asc, COLUMN:desc or COLUMN:VALUE,VALUE,...")
+        return cls(column, values=values)
 
     def places(self, column: Any) -> I64:
         """Return a number for each value, the smaller the more it is preferred.
@@ -218,6 +221,12 @@ class Rank:
         """
         if self.values:
             texts = pc.cast(column, pa.string())
+            # `stars:ascending` reads as a list of one value.
+            if len(self.values) == 1 and not pc.any(pc.equal(texts, self.values[0])).as_py():
+                bad_input(
+                    f"rank {self.column}:{','.join(self.values)}",
+                    f"no row has any of these values; to go by the order of values write {self.column}:asc or :desc",
+                )
             found = pc.index_in(texts, pa.array(self.values, pa.string())).fill_null(len(self.values))
             places = found.to_numpy().astype(np.int64)
             places[column.is_null().to_numpy(zero_copy_only=False)] += 1
@@ -446,6 +455,7 @@ def dedup(
     path = Path(table)
     config = config or NearDuplicates()
     check_place(out, "dedup")
+    check_apart(path, Path(out))
     unit = "id" if level == "file" else repository_column
     named = [rank.column for rank in ranks]
     source = open_texts(path, [unit, *named])
@@ -480,6 +490,12 @@ def dedup(
             "kept": int(stays.sum()),
         }
     return dict(draft.counts)
+
+
+def check_apart(table: Path, out: Path) -> None:
+    """Refuse a table that lies in the folder that its own result would replace."""
+    if out.resolve() in (table.resolve(), *table.resolve().parents):
+        bad_input(table, f"lies in {out}, which the result would replace; name another --out")
 
 
 def dedup_identity(digest: str, config: NearDuplicates, ranks: Sequence[Rank]) -> dict[str, Any]:

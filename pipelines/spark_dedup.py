@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 
 from pipelines.corpus import spark_schema, stream
 from pipelines.decisions import RELATION_SCHEMA, marked_exact, relations
-from pipelines.dedup import CLUSTER_SCHEMA, Rank, dedup_identity
+from pipelines.dedup import CLUSTER_SCHEMA, Rank, check_apart, dedup_identity
 from pipelines.minhash import NearDuplicates
 from pipelines.near import near_edges
 from pipelines.shingles import Shingles
@@ -85,6 +85,7 @@ def dedup_by_spark(
     path = Path(table)
     config = config or NearDuplicates()
     check_place(out, "dedup")
+    check_apart(path, Path(out))
     files, kind = text_files(path)
     named = list(dict.fromkeys(rank.column for rank in ranks))
     identity = dedup_identity(files_sha256(path, files), config, ranks)

@@ -603,7 +603,7 @@ def _signatures(tasks: Sequence[Task], settings: ContaminationSettings) -> dict[
 COLUMNS: Mapping[str, tuple[str, ...]] = {
     "name": ("task_id", "name", "id", "question_id", "problem_id", "metadata"),
     "description": ("description", "docstring", "instruct_prompt", "question_content"),
-    "prompt": ("prompt", "complete_prompt", "text", "question", "content"),
+    "prompt": ("prompt", "complete_prompt", "text", "question"),
     "solution": ("canonical_solution", "reference_code", "code", "solution", "solutions", "answer"),
     "tests": ("test", "tests", "test_list", "code_context", "input_output"),
     "entry": ("entry_point", "fn_name"),

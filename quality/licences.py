@@ -14,7 +14,7 @@ from __future__ import annotations
 import json
 import re
 import tomllib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from email import message_from_bytes
 from typing import Any, Literal, cast
 
@@ -27,9 +27,12 @@ HEADER_CHARACTERS = 16_000
 
 # Identifiers of licences that ask no more than attribution and notice (and dedications to the public domain).
 # Source: the "permissive" and "public domain" categories of the Blue Oak Council and ScanCode licence lists.
+TABLE_PERMISSIVE = "LicenseRef-permissive"
+"""What a table of code has that states the type of a licence and not its name."""
+
 PERMISSIVE = frozenset(
     [
-        "LicenseRef-permissive",  # a table of code that states the type of the licence and not its name
+        TABLE_PERMISSIVE,
         "0BSD",
         "AFL-2.1",
         "AFL-3.0",
@@ -286,8 +289,12 @@ def license_type(licenses: Iterable[str]) -> LicenseType:
 
 
 def effective(text: str, of_folder: Iterable[str]) -> tuple[str, ...]:
-    """Return the licences of a file: those that its header names, else those that hold for its folder."""
-    return from_header(text) or tuple(of_folder)
+    """Return the licences of a file: those that its header names, else those that hold for its folder.
+
+    What takes a permission back (`CLAUSES`) holds for the whole folder, whatever a header says.
+    """
+    own, folder = from_header(text), tuple(of_folder)
+    return combined(own, [name for name in folder if name in CLAUSES]) if own else folder
 
 
 def agreed(stated: Iterable[str], text: Iterable[str]) -> tuple[str, ...]:
@@ -853,12 +860,43 @@ def from_header(text: str) -> tuple[str, ...]:
     words = _words(head)
     if stated:
         return combined(stated, _clauses(words))
-    return from_text(head) or from_metadata(named) or _by_short_name(words)
+    found = from_text(head) or from_metadata(named) or _by_short_name(words) or _restricted(named, words)
+    return tuple("LicenseRef-unknown" if name == TABLE_PERMISSIVE else name for name in found)
+
+
+# Names in a header that no other rule knows: none of them gives the permissions of a folder's permissive licence.
+_RESTRICTED_WORDS = {
+    "LicenseRef-Creative-Commons": r"(?:creative commons|cc) by (?:nc|sa|nd)\b"
+    r"|creative commons attribution (?:non|share|no )",
+    "MPL-2.0": r"\bmozilla public licen[cs]e\b|\bmpl (?:v )?[12]\b",
+    "LicenseRef-EUPL": r"\beupl\b|\beuropean union public licen[cs]e\b",
+    "LicenseRef-BUSL": r"\bbusl\b|\bbusiness source licen[cs]e\b",
+    "LicenseRef-CDDL": r"\blicen[cs]ed?\b.{0,20}\bcddl\b|\bcddl licen[cs]e\b"
+    r"|\bcommon development and distribution licen[cs]e\b",
+    "LicenseRef-EULA": r"\blicen[cs]e\b.{0,20}\beula\b|\bend user licen[cs]e agreement\b",
+    "LicenseRef-no-ai": r"\bnot (?:be )?used?\b.{0,40}\btrain(?:ing)?\b.{0,40}"
+    r"\b(?:models?|ai|machine learning|networks?)\b",
+}
+_POINTS_ELSEWHERE = re.compile(
+    r"\b(?:see|same|refer|found|file|above|below|copying|notice|readme)\b"
+    r"|\.(?:md|txt|rst|html)\b",
+    re.IGNORECASE,
+)
+
+
+def _restricted(named: Sequence[str], words: str) -> tuple[str, ...]:
+    """Return the licences of a header whose names are not known: a name that is not recognised permits nothing."""
+    found = [name for name, pattern in _RESTRICTED_WORDS.items() if re.search(pattern, words)]
+    unknown = [name for name in named if not _POINTS_ELSEWHERE.search(name)]
+    return combined(found or ["LicenseRef-" + re.sub(r"[^A-Za-z0-9.]+", "-", name).strip("-") for name in unknown])
 
 
 def _of_spdx(expression: str) -> tuple[str, ...]:
     # An identifier that is not known is a licence all the same, and must not pass for none.
     unknown = "LicenseRef-" + (re.sub(r"[^A-Za-z0-9.]+", "-", expression).strip("-") or "unknown")
+    # How a table says that a licence is permissive; in a file it is a name that its author made up.
+    if TABLE_PERMISSIVE in expression:
+        return ("LicenseRef-unknown",)
     return from_metadata([expression]) or (unknown,)
 
 

@@ -30,6 +30,7 @@ from quality.mistakes import BadInput, Mistake, bad_input
 _REGISTRIES = ("pypi", "npm", "deb", "deb-src")
 _NAME = re.compile(r"[\w.~+@-]+", re.ASCII)
 _SHOWN = 100
+_REGISTRY_HOSTS = {"pypi.org": "pypi:", "www.npmjs.com": "npm:", "npmjs.com": "npm:"}
 
 
 @dataclass(frozen=True)
@@ -121,6 +122,18 @@ class OptOut:
                 return self._lines[whole]
         return next((line for line, pattern in self._globs.get(unit, ()) if pattern.match(path)), None)
 
+    def unmatched(self, repo_names: Iterable[str]) -> tuple[str, ...]:
+        """Return the entries whose repository, owner or package is none of those named; paths are not looked at."""
+        units = {_unit(name) for name in repo_names if name}
+        owners = {f"{unit.rpartition('/')[0]}/" for unit in units}
+        return tuple(entry for entry in self.entries if _unit_of(entry) not in units and _unit_of(entry) not in owners)
+
+
+def _unit_of(entry: str) -> str:
+    package = entry.split(":", 1)[0] in _REGISTRIES
+    parts = entry.split(":")
+    return ":".join(parts[: 2 if package else 1])
+
 
 def _unit(repo_name: str) -> str:
     """Return the normal form of a repository's or package's name: that of the entries that leave out all of it."""
@@ -148,7 +161,16 @@ def _taken_apart(entry: str) -> tuple[str, str]:
     package = colon and prefix.lower() in _REGISTRIES
     address = re.match(r"(?:git\+)?[a-z]+://(?:[^/@]*@)?[^/]+/|(?:git\+)?[\w.-]+@[\w.-]+:", entry, re.IGNORECASE)
     if address:
+        host = re.sub(r".*[/@]", "", address[0].rstrip("/:")).lower()
+        if host in _REGISTRY_HOSTS:
+            raise ValueError(f"is a package's page; write {_REGISTRY_HOSTS[host]}NAME")
         entry = entry[address.end() :]
+        inside = re.search(r"/(?:-/)?(?:tree|blob|raw|issues|pull|wiki|releases|commits?|-)(?:/|$)", entry)
+        if inside:
+            raise ValueError(
+                f"is a page within a repository; write {entry[: inside.start()]} for all of it, "
+                f"or {entry[: inside.start()]}:GLOB for paths"
+            )
     elif colon and prefix.lower() == "git":
         entry = rest
     name, colon, glob = (rest if package else entry).partition(":")
@@ -157,6 +179,12 @@ def _taken_apart(entry: str) -> tuple[str, str]:
         raise ValueError("nothing after the colon; give a glob of paths, or leave the colon out")
     owner = name.endswith(("/", "/*")) and not address
     parts = name.removesuffix("*").strip("/").split("/")
+    if re.search(r"=|.@", name):
+        raise ValueError("names a version or a branch, which are not told apart; leave it out, and all of it is meant")
+    if re.search(r"[\[\]{}]", glob) or glob.startswith("./"):
+        raise ValueError("a glob has `*`, `**` and `?` only, and starts at the repository's root, without `./`")
+    if not package and name.startswith("@"):
+        raise ValueError(f"looks like a package; write npm:{name}")
     for part in parts:
         if not _NAME.fullmatch(part):
             wanted = "NAME" if package else "OWNER/NAME"
@@ -181,10 +209,9 @@ def _taken_apart(entry: str) -> tuple[str, str]:
 
 
 def _pattern(glob: str) -> re.Pattern[str]:
-    """Return what a glob matches: `*` and `?` stay within a folder, `**` does not; one ending in `/` is all below."""
+    """Return what a glob matches: `*` and `?` stay within a folder, `**` does not; a folder is all below it."""
     glob = glob.removeprefix("/")
-    if glob.endswith("/"):
-        glob += "**"
+    below = "" if glob.endswith("*") else ".*" if glob.endswith("/") else "(?:/.*)?"
     pieces = re.split(r"(\*\*/|\*\*|\*|\?)", glob)
     known = {"**/": "(?:.*/)?", "**": ".*", "*": "[^/]*", "?": "[^/]"}
-    return re.compile("".join(known.get(piece) or re.escape(piece) for piece in pieces) + r"\Z", re.DOTALL)
+    return re.compile("".join(known.get(piece) or re.escape(piece) for piece in pieces) + below + r"\Z", re.DOTALL)

@@ -25,6 +25,9 @@ Leaves in --out:
                      unique, survivor, same_bytes, same_text (white space at line ends differs), near
   index.parquet      what a later batch is compared with
 
+With --engine spark, kept.parquet is a folder of files and there is no index.parquet, so that nothing can be compared
+with the result later. With --level repository, ids in clusters.parquet and all counts are those of repositories.
+
 Bands of rows hashes each propose a pair of Jaccard J with probability 1 - (1 - J^rows)^bands; each proposal is then
 verified, so a wrong one costs time and never a text. Of duplicates the one preferred by --rank stays, then the largest,
 then the one with the smallest hash.

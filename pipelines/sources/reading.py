@@ -297,8 +297,12 @@ def _read(source: Source, spec: Spec, found: _Fetched, digest: str, tree: Tree) 
             continue
         files += 1
         size += len(file.data)
-        code = code or _may_be_code(file.path, file.data)
+        # Rows without a path are told by their content alone.
+        nameless = spec.kind in ("jsonl", "parquet") and "." not in file.path
+        code = code or nameless or _may_be_code(file.path, file.data)
         contents.update(_line(file))
+    if not files and not skipped:
+        bad_input(where, "holds no rows")
     if not files:
         bad_input(where, f"has no file that can be read: {skipped[0].path} is {skipped[0].reason}")
     if not code:

@@ -252,3 +252,20 @@ def test_the_cluster_contract_notices_each_fault() -> None:
     assert any("first" in one for one in broken(near))
     assert any("itself" in one for one in broken(survivor, ("b", "a", True, 0.8, "near")))
     assert any("reason" in one for one in broken(("a", "a", True, 1.0, "because")))
+
+
+@pytest.mark.parametrize("rank", ["stars:ascending", "stars:", "stars:,", "kind:nowhere"])
+def test_a_rank_that_means_nothing_is_refused(tmp_path: Path, rank: str) -> None:
+    table = pa.table({"id": ["a", "b"], "text": ["x y", "x  y"], "stars": [1, 2], "kind": ["source", "test"]})
+    pq.write_table(table, tmp_path / "in.parquet")
+    with pytest.raises(BadInput, match="asc"):
+        dedup(tmp_path / "in.parquet", tmp_path / "out", ranks=[Rank.parse(rank)])
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_result_does_not_replace_the_folder_that_its_table_lies_in(tmp_path: Path) -> None:
+    pq.write_table(pa.table({"id": ["a"], "text": ["x y"]}), tmp_path / "in.parquet")
+    dedup(tmp_path / "in.parquet", tmp_path / "out")
+    with pytest.raises(BadInput, match="another --out"):
+        dedup(tmp_path / "out" / "kept.parquet", tmp_path / "out")
+    assert (tmp_path / "out" / "index.parquet").is_file()

@@ -382,3 +382,14 @@ def test_an_updated_debian_package_serves_while_the_chosen_files_are_the_same(
     assert (read.record.revision_id, read.record.sha256) == ("2", pin)
     assert "this is version 2" in mistakes_of(Source(spec="deb:name=1", include=("*.go",), sha256=pin))[0]
     assert "no version 1 any more" in mistakes_of(Source(spec="deb:name=1", include=("*.py",)))[0]
+
+
+def test_a_table_without_rows_is_told_and_one_of_texts_alone_is_read(tmp_path: Path) -> None:
+    pq.write_table(
+        pa.table({"content": pa.array([], pa.string()), "path": pa.array([], pa.string())}), tmp_path / "none.parquet"
+    )
+    with pytest.raises(BadInput, match="holds no rows"):
+        read_sources([str(tmp_path / "none.parquet")])
+    pq.write_table(pa.table({"content": ["def f():\n    return 1\n"]}), tmp_path / "texts.parquet")
+    (read,) = read_sources([str(tmp_path / "texts.parquet")])
+    assert len(list(read.files())) == 1

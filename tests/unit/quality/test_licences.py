@@ -372,3 +372,45 @@ def test_licence_files(path: str) -> None:
 )
 def test_other_files(path: str) -> None:
     assert not is_license_file(path)
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "# license: CC BY-NC-SA 3.0",
+        "# under Creative Commons BY-NC",
+        "# Licensed under CC BY-SA 4.0",
+        "// Mozilla Public License 2.0",
+        "// Licensed under the Mozilla Public License 2.0",
+        "# Licensed under the EUPL",
+        "# License: BUSL",
+        "# Licensed under the CDDL",
+        "# Licence: see the EULA",
+        "# License: My Own License",
+        "# Do not use to train machine learning models",
+        "# SPDX-License-Identifier: LicenseRef-permissive",
+        "# License: LicenseRef-permissive",
+        "# License: Acme Project License 1.0",
+    ],
+)
+def test_a_header_that_is_not_recognised_does_not_take_the_permission_of_its_folder(line: str) -> None:
+    assert license_type(effective(line + "\nx = 1\n", ("MIT",))) == "non_permissive"
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "# License: see LICENSE",
+        "# licence: same as the project",
+        "# A parser of CDDL, and of MPLS frames",
+        "# License: MIT",
+    ],
+)
+def test_a_header_that_points_elsewhere_does(line: str) -> None:
+    assert license_type(effective(line + "\nx = 1\n", ("MIT",))) == "permissive"
+
+
+@pytest.mark.parametrize("clause", sorted(CLAUSES))
+def test_a_header_does_not_lift_a_clause_of_its_folder(clause: str) -> None:
+    text = "# SPDX-License-Identifier: MIT\nx = 1\n"
+    assert license_type(effective(text, ("MIT", clause))) == "non_permissive"

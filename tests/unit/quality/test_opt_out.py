@@ -115,3 +115,39 @@ def test_a_list_can_be_pickled_and_long() -> None:
         assert known.reason("git:someone/else", "src/a.py") is None
     # Some 3 microseconds a question here; a scan of the list would take a thousand times as long.
     assert time.process_time() - start < 2
+
+
+@pytest.mark.parametrize(
+    "entry",
+    [
+        "https://host/octocat/hello/tree/main/docs",
+        "https://host/octocat/hello/blob/main/docs/a.py",
+        "https://host/octocat/hello/issues/1",
+        "https://pypi.org/project/pydash/",
+        "https://www.npmjs.com/package/lodash",
+        "@scope/pkg",
+        "npm:lodash@4",
+        "pypi:pydash==1.0",
+        "octocat/hello@main",
+        "octocat/hello:./docs/**",
+        "octocat/hello:[d]ocs/**",
+        "octocat/hello:docs/{a,b}.py",
+    ],
+)
+def test_an_entry_that_could_never_match_is_a_mistake_that_says_what_to_write(entry: str) -> None:
+    with pytest.raises(BadInput, match="line 1"):
+        OptOut.parse([entry])
+
+
+def test_a_folder_is_all_below_it() -> None:
+    listed = OptOut.parse(["octocat/hello:docs", "octocat/bye:src/*.py"])
+    assert listed.reason("octocat/hello", "docs/deep/a.py")
+    assert not listed.reason("octocat/hello", "docs2/a.py")
+    assert listed.reason("octocat/bye", "src/a.py")
+    assert not listed.reason("octocat/bye", "src/deep/a.py")
+
+
+def test_entries_of_repositories_that_are_not_there_are_told() -> None:
+    listed = OptOut.parse(["octocat/hello", "never/there", "someone/", "pypi:pydash:tests/**", "pypi:gone"])
+    names = ["git:octocat/hello", "someone/else", "pypi:pydash"]
+    assert listed.unmatched(names) == ("never/there", "pypi:gone")
