@@ -115,7 +115,8 @@ def write(data: Path, out: Path, megabytes: float, *, base_megabytes: float = 75
     while size < megabytes * 1e6:
         for file in files:
             text = renamed(file["text"], repetition)
-            path = f"{repetition}/{file['path']}"
+            # Packages have files of the same name: with theirs, a path names one file.
+            path = f"{repetition}/{file['package'].replace(':', '/')}/{file['path']}"
             add(text, path, file["package"])
             draw = rng.random()
             if draw < EXACT_SHARE:
