@@ -39,7 +39,7 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from pipelines.dedup_index import INDEX, KEPT, Index, old_sets, read_index, write_index
-from pipelines.minhash import NearDuplicates, buckets, candidate_pairs, candidates, signatures
+from pipelines.minhash import NearDuplicates, buckets, candidate_pairs, signatures
 from pipelines.shingles import I64, Shingles, jaccard, jaccards, shingles
 from pipelines.text_tables import TextTable, null_mistake, null_rows, open_texts, prefetched, repeated_mistakes
 from pipelines.units import Units, combined, grouped, measured_column, measured_texts, threads, unfilled
@@ -56,7 +56,6 @@ __all__ = [
     "Rank",
     "Shingles",
     "buckets",
-    "candidates",
     "dedup",
     "deduplicate",
     "jaccard",

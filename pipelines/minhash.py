@@ -1,7 +1,7 @@
 """Which texts may be near duplicates? MinHash signatures of shingle sets, cut into bands, and who shares one.
 
-Start at `buckets`, then `candidates` (one bucket) or `candidate_pairs` (all texts in memory). A pair is only proposed
-here; `pipelines.shingles.jaccards` says what it is. `NearDuplicates` is the configuration of all steps.
+Start at `buckets`, then `candidate_pairs`. A pair is only proposed here; `pipelines.shingles.jaccards` says what it is.
+`NearDuplicates` is the configuration of all steps.
 
 What always holds: a text's buckets depend on its set and the settings alone, and a text without shingles has none.
 """
@@ -9,8 +9,7 @@ What always holds: a text's buckets depend on its set and the settings alone, an
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
-from typing import Any
+from collections.abc import Iterator
 
 import numpy as np
 from numpy.typing import NDArray
@@ -111,18 +110,8 @@ def buckets(sets: Shingles, config: NearDuplicates) -> list[U64]:
     return [row if size else row[:0] for row, size in zip(found, sets.sizes.tolist(), strict=True)]
 
 
-def candidates(members: Sequence[Any], limit: int) -> list[tuple[Any, Any]]:
-    """Return the pairs to compare in one bucket: each member with the `limit` best before it.
-
-    Args:
-        members: The bucket's members, the preferred first.
-        limit: `NearDuplicates.bucket_limit`.
-    """
-    return [(better, worse) for place, worse in enumerate(members) for better in members[: min(place, limit)]]
-
-
 def candidate_pairs(matrix: U64, rows: I64, limit: int) -> tuple[I64, I64]:
-    """Return the pairs to compare among texts in memory: `candidates` of all buckets, each pair once.
+    """Return the pairs to compare among texts in memory: each with the `limit` best before it in a bucket, once.
 
     Args:
         matrix: Buckets of each text (`bucket_matrix`).

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from pydantic import ValidationError
 
-from pipelines.minhash import NearDuplicates, bucket_matrix, buckets, candidate_pairs, candidates, signatures
+from pipelines.minhash import NearDuplicates, bucket_matrix, buckets, candidate_pairs, signatures
 from pipelines.shingles import jaccard, shingles
 
 
@@ -44,9 +44,9 @@ def test_recall_is_the_share_of_pairs_that_meet_in_a_bucket() -> None:
     assert met == pytest.approx(config.recall(30 / 50), abs=4 * np.sqrt(0.25 / 300))
 
 
-def test_candidates_are_each_member_with_the_best_before_it() -> None:
-    assert candidates("abcd", 2) == [("a", "b"), ("a", "c"), ("b", "c"), ("a", "d"), ("b", "d")]
-    assert candidates("a", 2) == []
+def in_bucket(members: list[int], limit: int) -> list[tuple[int, int]]:
+    """Each member with the `limit` best before it, plainly."""
+    return [(better, worse) for place, worse in enumerate(members) for better in members[: min(place, limit)]]
 
 
 @pytest.mark.parametrize("limit", [1, 2, 3, 64])
@@ -56,7 +56,7 @@ def test_pairs_of_all_buckets_are_the_candidates_of_each(limit: int, monkeypatch
     expected: set[tuple[int, int]] = set()
     for band in range(3):
         for value in range(6):
-            expected.update(candidates(np.flatnonzero(matrix[:, band] == value).tolist(), limit))
+            expected.update(in_bucket(np.flatnonzero(matrix[:, band] == value).tolist(), limit))
     better, worse = candidate_pairs(matrix, np.arange(40), limit)
     assert sorted(expected) == sorted(zip(better.tolist(), worse.tolist(), strict=True))
     assert len(better) == len(expected)
