@@ -221,7 +221,7 @@ class Rank:
         if self.values:
             texts = pc.cast(column, pa.string())
             # `stars:ascending` reads as a list of one value.
-            if len(self.values) == 1 and not pc.any(pc.equal(texts, self.values[0])).as_py():
+            if len(self.values) == 1 and self.values[0] not in pc.unique(texts).to_pylist():
                 bad_input(
                     f"rank {self.column}:{','.join(self.values)}",
                     f"no row has any of these values; to go by the order of values write {self.column}:asc or :desc",
