@@ -23,7 +23,7 @@ STAGES: dict[str, str] = {
     "licence": "licence does not allow",
     "exact": "exact duplicate",
     "near": "near duplicate",
-    "other": "another stage",
+    "other": "opted out, of a benchmark, not decodable, or broken by redaction",
 }
 # Reason of a reject -> what it means, where the word alone does not say it.
 _REASONS: dict[str, str] = {
@@ -35,6 +35,17 @@ _REASONS: dict[str, str] = {
     "binary": "no text",
     "generated": "written by a program",
     "minified": "made small by a program",
+    "python2": "Python 2",
+    "undecodable": "text in no encoding that can be told",
+    "opted_out": "somebody asked for it to be left out",
+    "redaction_broke_syntax": "without its credentials it is no valid program",
+    "prompt_of_benchmark": "holds the prompt of a benchmark's task",
+    "solution_of_benchmark": "holds the solution of a benchmark's task",
+    "tests_of_benchmark": "holds the tests of a benchmark's task",
+    "signature_of_benchmark": "holds a function that a benchmark asks for",
+    "time": "took more time than any file needs",
+    "memory": "took more memory than any file needs",
+    "crash": "ended the parser",
     "other_language": "a language that is not in the registry",
     "same_bytes": "the same bytes as a file that was kept or removed before",
     "near": "nearly the same as a document that was kept",
