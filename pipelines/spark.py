@@ -8,6 +8,7 @@ nothing listens on an outside address. Executors of a cluster need none of our p
 
 from __future__ import annotations
 
+import logging
 import os
 import re
 import shutil
@@ -152,6 +153,8 @@ def session(
     # A machine that cannot resolve its own name can still talk to itself.
     own = {"SPARK_LOCAL_IP": address, "SPARK_LOCAL_HOSTNAME": "localhost" if local else address}
     own = {name: os.environ.get(name, value) for name, value in own.items()}
+    # It would tell at length that Ctrl-C ended a call.
+    logging.getLogger("py4j").setLevel(logging.CRITICAL)
     with _stderr_to(log), _variables({"PYSPARK_PYTHON": python, **own}):
         try:
             spark: SparkSession = builder.master(master).getOrCreate()

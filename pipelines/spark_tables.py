@@ -64,7 +64,7 @@ def told_apart(sources: Sequence[Source | str]) -> tuple[list[Source], list[Sour
     Raises:
         BadInput: A table that Spark reads is given globs or a checksum, which it cannot have.
     """
-    entries = [Source(spec=source) if isinstance(source, str) else source for source in sources]
+    entries = _named_apart([Source(spec=source) if isinstance(source, str) else source for source in sources])
     tables = [entry for entry in entries if entry.spec.startswith(_PREFIX) or is_remote_table(entry.spec)]
     mistakes = [
         Mistake(entry.spec, "is read by Spark row by row; `include`, `exclude` and `sha256` are for sources read here")
@@ -74,6 +74,22 @@ def told_apart(sources: Sequence[Source | str]) -> tuple[list[Source], list[Sour
     if mistakes:
         raise BadInput(mistakes)
     return [entry for entry in entries if entry not in tables], tables
+
+
+def _named_apart(entries: Sequence[Source]) -> list[Source]:
+    """Name paths that end alike by their last two parts (`p1/src`, `p2/src`), where they have no name of their own."""
+    labels: list[str] = []
+    for entry in entries:
+        try:
+            labels.append(entry.label)
+        except BadInput:
+            labels.append("")
+    return [
+        entry.model_copy(update={"name": "/".join(Path(entry.spec).absolute().parts[-2:])})
+        if labels.count(label) > 1 and not entry.name and Path(entry.spec).exists()
+        else entry
+        for entry, label in zip(entries, labels, strict=True)
+    ]
 
 
 def listed(spark: SparkSession, sources: Sequence[Source]) -> list[SparkTable]:
