@@ -475,7 +475,7 @@ def dedup(
             places = [best_of(place, group, len(names)) for place in places]
             spill.seek(0)
             spill.truncate()
-            spill.write(sets.values.data.cast("B"))
+            spill.write(sets.values.tobytes())
         order = preference(units, names, places)
         clusters, stays = _compared_with(earlier, names, units, order, unit, config, spill)
         _write_kept(source, stays[group], draft.path / KEPT)
@@ -550,7 +550,7 @@ def _hashed(
         for units, sets in parts:
             found.fill(filled, units)
             filled += len(units)
-            spill.write(sets.values.data.cast("B"))
+            spill.write(sets.values.tobytes())
         bar.update(rows)
 
     with threads() as pool, progress(total=source.rows, description="hashing", unit="text") as bar:
@@ -604,7 +604,7 @@ def _compared_with(
         for index, start in zip(earlier, first, strict=False):
             own = needed[(needed >= start) & (needed < start + len(index.units))]
             sets = old_sets(index.folder, unit, all_names.take(own), config.shingle_size)
-            spill.write(sets.values.data.cast("B"))
+            spill.write(sets.values.tobytes())
             sizes.append(np.zeros(len(index.units), np.int64))
             sizes[-1][own - start] = sets.sizes
         return compared(_spilled(spill, np.concatenate(sizes)), left, right)

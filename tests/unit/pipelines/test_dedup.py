@@ -269,3 +269,8 @@ def test_a_result_does_not_replace_the_folder_that_its_table_lies_in(tmp_path: P
     with pytest.raises(BadInput, match="another --out"):
         dedup(tmp_path / "out" / "kept.parquet", tmp_path / "out")
     assert (tmp_path / "out" / "index.parquet").is_file()
+
+
+def test_a_table_of_blank_texts_alone_keeps_one(tmp_path: Path) -> None:
+    pq.write_table(pa.table({"id": ["a", "b"], "text": ["", " \n"]}), tmp_path / "in.parquet")
+    assert dedup(tmp_path / "in.parquet", tmp_path / "out")["kept"] == 1
