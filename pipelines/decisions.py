@@ -17,7 +17,7 @@ What always holds:
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -201,9 +201,10 @@ def decide(
         stays = files.join(stays.select("repo_name", "family", "shared", "old_cluster", "old_split"), "repo_name")
     placed, unit = _placed(stays, settings, scratch, earlier)
     sizes = _sizes(placed)
+    rows = cluster_rows(compared, relation)
     return Decided(
         _parts(placed, sizes, scratch),
-        _clusters(compared, relation) if repositories is None else _named(_clusters(compared, relation), repositories),
+        rows if repositories is None else _named(rows, repositories),
         _rejects(compared, relation) if repositories is None else _rejected_files(files, repositories, relation),
         unit,
         _summed(sizes),
@@ -344,29 +345,46 @@ def _survivor(files: DataFrame, relation: DataFrame) -> DataFrame:
     )
 
 
-def _same() -> Column:
-    """Return `same_bytes` or `same_text`: the content's hash stands before the id that a preference ends with."""
+CONTENT = (-36, 20)
+"""Where the content's hash stands in a preference of `pipelines.inspection`: before the id that it ends with."""
+
+
+def _same(content: tuple[int, int] = CONTENT) -> Column:
+    """Return `same_bytes` or `same_text`."""
     from pyspark.sql import functions as f
 
-    same = f.substring("exact_of", -36, 20) == f.substring("preference", -36, 20)
+    same = f.substring("exact_of", *content) == f.substring("preference", *content)
     return f.when(same, "same_bytes").otherwise("same_text")
 
 
-def _clusters(files: DataFrame, relation: DataFrame) -> DataFrame:
+def cluster_rows(
+    files: DataFrame,
+    relation: DataFrame,
+    name: Callable[[Column], Column] = id_of,
+    content: tuple[int, int] = CONTENT,
+) -> DataFrame:
+    """Return what became of each file: `id, cluster, kept, similarity, reason`.
+
+    Args:
+        files: A row a file with the columns that `marked_exact` leaves.
+        relation: Rows of `RELATION_SCHEMA`.
+        name: What a preference is called by.
+        content: Where a preference holds the content's hash, and its bytes.
+    """
     from pyspark.sql import functions as f
 
     known = _survivor(files, relation).where("not coalesce(torn, false)")
     survivor = f.coalesce("removed_for", "own")
     leads = f.coalesce("leads", f.lit(False)) | (f.col("copies") > 1)
     reason = (
-        f.when(f.col("exact_of").isNotNull(), _same())
+        f.when(f.col("exact_of").isNotNull(), _same(content))
         .when(f.col("removed_for").isNotNull(), "near")
         .when(leads, "survivor")
         .otherwise("unique")
     )
     return known.select(
-        id_of(f.col("preference")).alias("id"),
-        id_of(survivor).alias("cluster"),
+        name(f.col("preference")).alias("id"),
+        name(survivor).alias("cluster"),
         (survivor == f.col("preference")).alias("kept"),
         f.coalesce("similarity", f.lit(1.0)).alias("similarity"),
         reason.alias("reason"),

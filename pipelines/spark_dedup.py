@@ -24,7 +24,7 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from pipelines.corpus import spark_schema, stream
-from pipelines.decisions import RELATION_SCHEMA, marked_exact, relations
+from pipelines.decisions import RELATION_SCHEMA, cluster_rows, marked_exact, relations
 from pipelines.dedup import CLUSTER_SCHEMA, Rank, check_apart, dedup_identity
 from pipelines.minhash import NearDuplicates
 from pipelines.near import near_edges
@@ -153,13 +153,17 @@ def _deduplicated(
         edges = near_edges(unique, config, scratch).toArrow()
         relation = scratch / "relations.parquet"
         pq.write_table(relations(edges) if edges.num_rows else RELATION_SCHEMA.empty_table(), relation)
-        clusters = _clusters(marked, spark.read.parquet(str(relation)), ids)
-        clusters.write.parquet(str(scratch / "clusters"))
-    clusters = spark.read.parquet(str(scratch / "clusters"))
+        content = (-_RAW_BYTES - _ORDER_BYTES, _RAW_BYTES)
+        placed = cluster_rows(marked, spark.read.parquet(str(relation)), _place, content)
+        by_place, by_survivor = ids.toDF("name", "id"), ids.toDF("survivor", "cluster")
+        named = placed.join(by_place, "id").join(by_survivor, "cluster").drop("id", "cluster")
+        named = named.withColumnsRenamed({"name": "id", "survivor": "cluster"}).select(*CLUSTER_SCHEMA.names)
+        named.write.parquet(str(scratch / "clusters"))
+    found = spark.read.parquet(str(scratch / "clusters"))
     with watched(spark, "writing"):
-        ordered = clusters.selectExpr("*", "not kept as removed")
+        ordered = found.selectExpr("*", "not kept as removed")
         total = stream(ordered, ["cluster", "removed", "id"], CLUSTER_SCHEMA, out / "clusters.parquet", scratch / "c")
-        stays = clusters.where("kept").select("id")
+        stays = found.where("kept").select("id")
         rows.join(
             stays.withColumn("id", f.col("id").cast(rows.schema["id"].dataType)), "id", "left_semi"
         ).write.parquet(str(out / "kept.parquet"))
@@ -230,37 +234,6 @@ def _binary(rows: NDArray[np.uint64]) -> Any:
 def _lists(sizes: NDArray[np.int64], values: Any) -> Any:
     offsets: Any = pa.array(np.concatenate(([0], np.cumsum(sizes))), pa.int32())
     return pa.ListArray.from_arrays(offsets, values)
-
-
-def _clusters(marked: DataFrame, relation: DataFrame, ids: DataFrame) -> DataFrame:
-    from pyspark.sql import functions as f
-
-    known = marked.withColumn("own", f.coalesce("exact_of", "preference")).join(
-        relation.withColumnRenamed("preference", "own"), "own", "left"
-    )
-    survivor = f.coalesce("removed_for", "own")
-    same = _raw(f.col("exact_of")) == _raw(f.col("preference"))
-    reason = (
-        f.when(f.col("exact_of").isNotNull(), f.when(same, "same_bytes").otherwise("same_text"))
-        .when(f.col("removed_for").isNotNull(), "near")
-        .when(f.coalesce("leads", f.lit(False)) | (f.col("copies") > 1), "survivor")
-        .otherwise("unique")
-    )
-    rows = known.select(
-        _place(f.col("preference")).alias("place"),
-        _place(survivor).alias("survivor"),
-        (survivor == f.col("preference")).alias("kept"),
-        f.coalesce("similarity", f.lit(1.0)).alias("similarity"),
-        reason.alias("reason"),
-    )
-    named = rows.join(ids, "place").join(ids.toDF("cluster", "survivor"), "survivor")
-    return named.select("id", "cluster", "kept", "similarity", "reason")
-
-
-def _raw(preference: Column) -> Column:
-    from pyspark.sql import functions as f
-
-    return f.substring(preference, -_RAW_BYTES - _ORDER_BYTES, _RAW_BYTES)
 
 
 def _place(preference: Column) -> Column:
