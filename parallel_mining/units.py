@@ -8,11 +8,9 @@ from __future__ import annotations
 
 import hashlib
 import importlib
-import multiprocessing
 import os
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from functools import cache
 from typing import Any, cast
@@ -24,7 +22,7 @@ from parallel_mining.pairs import Program
 from parallel_mining.signatures import Signature
 from quality.languages import LANGUAGES, language
 from quality.mistakes import bad_input
-from quality.workers import follow
+from quality.workers import worker_processes
 
 UNIT_SCHEMA = pa.schema(
     [
@@ -149,9 +147,7 @@ def extract(
             if progress is not None:
                 progress(len(rows))
     else:
-        # Not forked from here: a fork would keep locks of an artifact after this process was killed.
-        context = multiprocessing.get_context("forkserver")
-        with ProcessPoolExecutor(workers, context, follow, (os.getpid(),)) as pool:
+        with worker_processes(workers, __name__) as pool:
             running = [(key, len(rows), pool.submit(_repository, key[0], rows)) for key, rows in tasks]
             for key, size, future in running:
                 found[key] = future.result()

@@ -22,15 +22,13 @@ What always holds:
 
 from __future__ import annotations
 
-import os
 from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any, BinaryIO, Literal
+from typing import Any, Literal
 
 import numpy as np
 import pyarrow as pa
@@ -40,9 +38,10 @@ from numpy.typing import NDArray
 
 from pipelines.dedup_index import INDEX, KEPT, Index, old_sets, read_index, write_index
 from pipelines.minhash import NearDuplicates, buckets, candidate_pairs, signatures
-from pipelines.shingles import I64, Shingles, jaccard, jaccards, shingles
+from pipelines.shingles import I64, ScatteredShingles, Shingles, jaccard, jaccards, shingles
+from pipelines.spill import cores, measured_and_put, put, spill_file, spilled
 from pipelines.text_tables import TextTable, null_mistake, null_rows, open_texts, prefetched, repeated_mistakes
-from pipelines.units import Units, combined, grouped, measured_column, measured_texts, threads, unfilled
+from pipelines.units import Units, combined, grouped, measured_column, measured_texts, unfilled
 from quality.artifacts import check_place, creating
 from quality.contracts import Contract, Expectation
 from quality.mistakes import BadInput, bad_input
@@ -317,7 +316,7 @@ def proposed(units: Units, order: I64, config: NearDuplicates, old: int = 0) -> 
 _COMPARED_PAIRS = 1 << 16
 
 
-def compared(sets: Shingles, left: I64, right: I64) -> NDArray[np.float64]:
+def compared(sets: Shingles | ScatteredShingles, left: I64, right: I64) -> NDArray[np.float64]:
     """Return the true Jaccard of pairs of units, with a progress bar."""
     similarity = np.zeros(len(left))
     with progress(total=len(left), description="comparing", unit="pair") as bar:
@@ -465,19 +464,17 @@ def dedup(
     }
     earlier = [read_index(Path(folder), identity) for folder in against]
     identity["against"] = [index.fingerprint for index in earlier]
-    with creating(out, "dedup", identity, command=command) as draft, _spill(draft.path) as spill:
-        files, columns = _hashed(source, config, unit, named, spill)
+    with creating(out, "dedup", identity, command=command) as draft, spill_file(draft.path) as spill:
+        files, starts, columns = _hashed(source, config, unit, named, spill)
         names, units, group = columns["id"], files, np.arange(len(files))
         places = [rank.places(columns[rank.column]) for rank in ranks]
         if level == "repository":
             names, group = numbered(columns[unit])
-            units, sets = grouped(files, _spilled(spill, files.sizes), group, config)
+            units, sets = grouped(files, spilled(spill, starts, files.sizes), group, config)
             places = [best_of(place, group, len(names)) for place in places]
-            spill.seek(0)
-            spill.truncate()
-            spill.write(sets.values.tobytes())
+            starts = put(sets, spill)
         order = preference(units, names, places)
-        clusters, stays = _compared_with(earlier, names, units, order, unit, config, spill)
+        clusters, stays = _compared_with(earlier, names, units, starts, order, unit, config, spill)
         _write_kept(source, stays[group], draft.path / KEPT)
         pq.write_table(clusters, draft.path / "clusters.parquet", compression="zstd")
         write_index(draft.path / INDEX, names, units, order[stays[order]])
@@ -514,46 +511,29 @@ def dedup_identity(digest: str, config: NearDuplicates, ranks: Sequence[Rank]) -
     }
 
 
-@contextmanager
-def _spill(folder: Path) -> Iterator[BinaryIO]:
-    """Yield a file in a folder that is gone afterwards."""
-    path = folder / ".shingles"
-    try:
-        with path.open("w+b") as spill:
-            yield spill
-    finally:
-        path.unlink(missing_ok=True)
-
-
-def _spilled(spill: BinaryIO, sizes: I64) -> Shingles:
-    """Return the sets that were written to a file, which stays on disk but for what is looked at."""
-    offsets = np.concatenate(([0], np.cumsum(sizes)))
-    if not offsets[-1]:
-        return Shingles(np.zeros(0, np.uint32), offsets)
-    return Shingles(np.memmap(spill, np.uint32, "r", shape=(int(offsets[-1]),)), offsets)
-
-
 def _hashed(
-    source: TextTable, config: NearDuplicates, unit: str, others: Sequence[str], spill: BinaryIO
-) -> tuple[Units, dict[str, Any]]:
-    """Return what is known of each row, and its columns but the text; shingles are written to `spill`."""
-    found = unfilled(source.rows, config.bands)
+    source: TextTable, config: NearDuplicates, unit: str, others: Sequence[str], spill: Path
+) -> tuple[Units, I64, dict[str, Any]]:
+    """Return what is known of each row, where in `spill` its shingles are put, and its columns but the text."""
+    found, places = unfilled(source.rows, config.bands), np.zeros(source.rows, np.int64)
     names = list(dict.fromkeys(["id", unit, *others]))
     held: dict[str, list[Any]] = {name: [] for name in names}
     nulls: dict[str, list[I64]] = {}
     done = filled = 0
-    working: deque[tuple[int, Iterator[tuple[Units, Shingles]]]] = deque()
+    working: deque[tuple[int, Iterator[tuple[Units, I64]]]] = deque()
+    work = partial(measured_and_put, config=config, spill=spill)
 
     def finish_first() -> None:
         nonlocal filled
         rows, parts = working.popleft()
-        for units, sets in parts:
+        for units, starts in parts:
             found.fill(filled, units)
+            places[filled : filled + len(units)] = starts
             filled += len(units)
-            spill.write(sets.values.tobytes())
         bar.update(rows)
 
-    with threads() as pool, progress(total=source.rows, description="hashing", unit="text") as bar:
+    size = sum(file.stat().st_size for file in source.files)
+    with cores(size) as pool, progress(total=source.rows, description="hashing", unit="text") as bar:
         for batch in source.batches(["text", *names]):
             for name in {"text", "id", unit}:
                 rows = null_rows(batch[name], done)
@@ -563,7 +543,7 @@ def _hashed(
             for name in names:
                 held[name].append(batch[name].cast(pa.string()) if name in ("id", unit) else batch[name])
             if not nulls:
-                working.append((batch.num_rows, measured_column(batch["text"], config, pool)))
+                working.append((batch.num_rows, measured_column(batch["text"], pool, work)))
             # One batch is read, and one begun, while the one before is worked on.
             if len(working) > 1:
                 finish_first()
@@ -574,17 +554,18 @@ def _hashed(
     mistakes.extend(repeated_mistakes(source.path, columns["id"].drop_null()))
     if mistakes:
         raise BadInput(mistakes)
-    return found, columns
+    return found, places, columns
 
 
 def _compared_with(
     earlier: Sequence[Index],
     names: Any,
     units: Units,
+    starts: I64,
     order: I64,
     unit: str,
     config: NearDuplicates,
-    spill: BinaryIO,
+    spill: Path,
 ) -> tuple[pa.Table, NDArray[np.bool_]]:
     """Decide on units, beside what earlier results kept; return their clusters, and which of them stay."""
     number = len(units)
@@ -598,16 +579,15 @@ def _compared_with(
 
     def compare(left: I64, right: I64) -> NDArray[np.float64]:
         # What stayed earlier is read where it shares a bucket with something new, and laid behind the new sets.
-        sizes = [units.sizes]
+        sizes, places = [units.sizes], [starts]
         needed = np.unique(np.concatenate([left, right]))
-        spill.seek(0, os.SEEK_END)
         for index, start in zip(earlier, first, strict=False):
             own = needed[(needed >= start) & (needed < start + len(index.units))]
             sets = old_sets(index.folder, unit, all_names.take(own), config.shingle_size)
-            spill.write(sets.values.tobytes())
-            sizes.append(np.zeros(len(index.units), np.int64))
-            sizes[-1][own - start] = sets.sizes
-        return compared(_spilled(spill, np.concatenate(sizes)), left, right)
+            for parts, values in ((sizes, sets.sizes), (places, put(sets, spill))):
+                parts.append(np.zeros(len(index.units), np.int64))
+                parts[-1][own - start] = values
+        return compared(spilled(spill, np.concatenate(places), np.concatenate(sizes)), left, right)
 
     decision = decided(everything, np.concatenate([old, order]), config, compare, len(old))
     clusters = cluster_table(all_names, everything, decision, np.arange(number))
@@ -624,8 +604,12 @@ def _write_kept(source: TextTable, kept: NDArray[np.bool_], path: Path) -> None:
             done += batch.num_rows
 
     done, held, size = 0, list[pa.RecordBatch](), 0
+    # Texts and ids that differ gain nothing from a dictionary, but are looked up in it.
+    repeating: Any = [name for name in source.schema.names if name not in ("id", "text")]
     with (
-        pq.ParquetWriter(path, source.schema, compression="zstd", compression_level=1) as writer,
+        pq.ParquetWriter(
+            path, source.schema, use_dictionary=repeating, compression="zstd", compression_level=1
+        ) as writer,
         progress(total=source.rows, description="writing", unit="text") as bar,
         ThreadPoolExecutor(1) as reader,
     ):

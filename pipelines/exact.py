@@ -12,7 +12,7 @@ import hashlib
 import numpy as np
 from numpy.typing import NDArray
 
-from pipelines.shingles import BYTE_CLASS, CARRIAGE_RETURN, I64, STRIPPED, U8, U64
+from pipelines.shingles import BYTE_CLASS, CARRIAGE_RETURN, I64, LINE_FEED, STRIPPED, U8, U64
 from quality.filters import normalised_hash
 
 
@@ -30,7 +30,7 @@ def exact_hashes(data: bytes, offsets: I64, classes: U8) -> tuple[U64, U64]:
     raw: list[bytes] = []
     normalised: list[bytes] = []
     bounds: list[int] = offsets.tolist()
-    for text, untidy in enumerate(_untidy(classes, offsets).tolist()):
+    for text, untidy in enumerate(_untidy(data, offsets, classes).tolist()):
         content = data[bounds[text] : bounds[text + 1]]
         core = content.rstrip(b"\n")
         if untidy or core.startswith(b"\n") or (core and BYTE_CLASS[core[-1]] & STRIPPED):
@@ -45,15 +45,17 @@ def exact_hashes(data: bytes, offsets: I64, classes: U8) -> tuple[U64, U64]:
     return _numbers(raw), _numbers(normalised)
 
 
-def _untidy(classes: U8, offsets: I64) -> NDArray[np.bool_]:
+def _untidy(data: bytes, offsets: I64, classes: U8) -> NDArray[np.bool_]:
     """Return which texts hold a carriage return, or something before a line feed that could be white space."""
-    marked = classes & np.uint8(CARRIAGE_RETURN)
-    before_feed = classes[1:] >> np.uint8(1)  # a line feed's bit is where that of what is stripped is
-    before_feed &= classes[:-1]
-    before_feed &= np.uint8(STRIPPED)
-    marked[:-1] |= before_feed
     found = np.zeros(len(offsets), np.bool_)
-    found[np.searchsorted(offsets, np.flatnonzero(marked), side="right") - 1] = True
+    feeds = np.flatnonzero(classes == LINE_FEED)
+    stripped = feeds[classes.take(feeds - 1, mode="wrap") & np.uint8(STRIPPED) != 0]
+    text = np.searchsorted(offsets, stripped, side="right") - 1
+    # What stands before a text's first byte is of another text.
+    found[text[offsets[text] != stripped]] = True
+    if b"\r" in data:
+        returns = np.flatnonzero(classes & np.uint8(CARRIAGE_RETURN))
+        found[np.searchsorted(offsets, returns, side="right") - 1] = True
     return found[:-1]
 
 

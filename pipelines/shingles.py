@@ -60,9 +60,28 @@ class Shingles:
 
     def take(self, indices: I64) -> Shingles:
         """Return the sets of some texts, in the order asked for."""
+        return ScatteredShingles(self.values, self.offsets[:-1], self.sizes).take(indices)
+
+
+@dataclass(frozen=True)
+class ScatteredShingles:
+    """Shingle sets of several texts that lie anywhere in an array, which may be a file.
+
+    Args:
+        values: Hashed shingles, uint32; sorted and unique within a text.
+        starts: Where each text starts, int64.
+        sizes: Shingles of each text, int64.
+    """
+
+    values: U32
+    starts: I64
+    sizes: I64
+
+    def take(self, indices: I64) -> Shingles:
+        """Return the sets of some texts, in the order asked for."""
         sizes = self.sizes[indices]
         offsets = np.concatenate(([0], np.cumsum(sizes)))
-        places = np.repeat(self.offsets[indices] - offsets[:-1], sizes) + np.arange(offsets[-1])
+        places = np.repeat(self.starts[indices] - offsets[:-1], sizes) + np.arange(offsets[-1])
         return Shingles(self.values[places], offsets)
 
 
@@ -264,7 +283,7 @@ _COMPARED_SHINGLES = 1 << 17
 """Shingles of pairs that are laid side by side at once by `jaccards`: half a MB."""
 
 
-def jaccards(sets: Shingles, left: I64, right: I64) -> NDArray[np.float64]:
+def jaccards(sets: Shingles | ScatteredShingles, left: I64, right: I64) -> NDArray[np.float64]:
     """Return the true Jaccard of many pairs of sets; 0 where either is empty.
 
     Args:
@@ -280,7 +299,7 @@ def jaccards(sets: Shingles, left: I64, right: I64) -> NDArray[np.float64]:
     return np.divide(shared, total - shared, out=np.zeros(len(left)), where=shared > 0)
 
 
-def _shared(sets: Shingles, left: I64, right: I64) -> I64:
+def _shared(sets: Shingles | ScatteredShingles, left: I64, right: I64) -> I64:
     """Return how many shingles pairs share: what stands twice when both sets of a pair are sorted together."""
     both = sets.take(np.stack([left, right], axis=1).ravel())
     values, ends = both.values, both.offsets[::2]

@@ -30,7 +30,7 @@ from pipelines.minhash import NearDuplicates
 from pipelines.near import near_edges
 from pipelines.shingles import Shingles
 from pipelines.text_tables import column_mistakes, files_sha256, text_files
-from pipelines.units import Units, measured_column
+from pipelines.units import Units, measured, measured_column
 from quality.artifacts import check_place, creating
 from quality.mistakes import BadInput, Mistake
 from quality.progress import say
@@ -199,7 +199,7 @@ def _hashed(
     with ThreadPoolExecutor(1) as pool:
         for batch in batches:
             done = 0
-            for units, sets in measured_column(batch["text"], config, pool):
+            for units, sets in measured_column(batch["text"], pool, partial(measured, config=config)):
                 own = batch.slice(done, len(units))
                 done += len(units)
                 yield _rows(own, units, sets, places)

@@ -8,13 +8,12 @@ even where it spells one out.
 from __future__ import annotations
 
 import json
-import multiprocessing
 import os
 import re
 import sys
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures import Future
 from contextlib import contextmanager
 from itertools import groupby, pairwise
 from pathlib import Path
@@ -24,7 +23,7 @@ import numpy as np
 from tokenizers import AddedToken, Regex, Tokenizer, decoders, models, pre_tokenizers, trainers
 
 from quality.mistakes import bad_input
-from quality.workers import follow
+from quality.workers import worker_processes
 
 END_OF_TEXT = "<|endoftext|>"
 # How other makers of byte-level tokenizers spell it: Llama 3, Mistral, DeepSeek.
@@ -260,10 +259,7 @@ def encoding(
         encoder = Encoder(path, dtype)
         yield lambda batches: (encoder.encode(texts) for texts in batches)
         return
-    # Not forked: the threads of Arrow and of the tokenizer do not survive it.
-    with ProcessPoolExecutor(
-        processes, multiprocessing.get_context("spawn"), _start_worker, (str(path), dtype, os.getpid())
-    ) as pool:
+    with worker_processes(processes, __name__, _start_worker, (str(path), dtype)) as pool:
 
         def encoded(batches: Iterable[Sequence[str]]) -> Iterator[list[bytes]]:
             ahead: deque[Future[list[bytes]]] = deque()
@@ -281,9 +277,8 @@ _BYTES_A_PROCESS = 16_000_000  # about two seconds of encoding, against one to s
 _worker: dict[str, Encoder] = {}
 
 
-def _start_worker(path: str, dtype: np.dtype[Any], parent: int) -> None:
+def _start_worker(path: str, dtype: np.dtype[Any]) -> None:
     _worker["encoder"] = Encoder(path, dtype)
-    follow(parent)
 
 
 def _work(texts: Sequence[str]) -> list[bytes]:

@@ -10,13 +10,12 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
-import pyarrow as pa
 
 from pipelines.exact import exact_hashes
 from pipelines.minhash import NearDuplicates, bucket_matrix, signatures
@@ -24,6 +23,7 @@ from pipelines.shingles import (
     BATCH_BYTES,
     I64,
     U64,
+    ScatteredShingles,
     Shingles,
     batches,
     byte_classes,
@@ -99,25 +99,25 @@ def _buckets(sets: Shingles, config: NearDuplicates) -> U64:
     return bucket_matrix(signatures(sets, config.bands * config.rows, config.seed), config)
 
 
-def measured_column(column: Any, config: NearDuplicates, pool: ThreadPoolExecutor) -> Iterator[tuple[Units, Shingles]]:
-    """Return what `measured` says of an Arrow column of texts, part by part and in order; the work starts at once.
+Result = TypeVar("Result")
+
+
+def measured_column(column: Any, pool: Executor, work: Callable[[bytes, I64], Result]) -> Iterator[Result]:
+    """Return what is to be known of an Arrow column of texts, part by part and in order; the work starts at once.
 
     Args:
         column: Strings, none null.
-        config: The settings.
-        pool: Threads to work in.
+        pool: Threads or processes to work in.
+        work: `measured` or the like; called with the UTF-8 bytes of some texts, end to end, and their offsets.
     """
     if not len(column):
         return iter(())
-    column = column.cast(pa.large_string())
+    column = column.cast("large_string")
     offsets = np.frombuffer(column.buffers()[1], np.int64)[column.offset : column.offset + len(column) + 1]
     content = memoryview(column.buffers()[2] or b"")
-
-    def work(part: slice) -> tuple[Units, Shingles]:
-        own = offsets[part.start : part.stop + 1]
-        return measured(bytes(content[own[0] : own[-1]]), own - own[0], config)
-
-    return pool.map(work, batches(offsets, BATCH_BYTES))
+    own = [offsets[part.start : part.stop + 1] for part in batches(offsets, BATCH_BYTES)]
+    pieces = (bytes(content[part[0] : part[-1]]) for part in own)
+    return pool.map(work, pieces, [part - part[0] for part in own])
 
 
 def measured_texts(texts: Sequence[str], config: NearDuplicates) -> tuple[Units, Shingles]:
@@ -143,7 +143,9 @@ def _nothing(config: NearDuplicates) -> tuple[Units, Shingles]:
     return measured(b"", np.zeros(1, np.int64), config)
 
 
-def grouped(files: Units, sets: Shingles, group: I64, config: NearDuplicates) -> tuple[Units, Shingles]:
+def grouped(
+    files: Units, sets: Shingles | ScatteredShingles, group: I64, config: NearDuplicates
+) -> tuple[Units, Shingles]:
     """Return what is known of repositories, from what is known of their files.
 
     A repository's shingle set is the union of its files' sets; two are exact duplicates where the sets of their files'

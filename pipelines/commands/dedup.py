@@ -90,6 +90,11 @@ def command(
 
     IN is a Parquet or JSON Lines file, or a folder of either, with the columns `id` and `text`; others are kept.
     """
+    from quality.workers import prepare_workers
+
+    if engine == "memory":
+        prepare_workers("pipelines.spill")  # imports what they need while this process imports the rest
+
     from pydantic import ValidationError
 
     from pipelines.console import emit

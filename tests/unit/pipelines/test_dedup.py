@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 
 import numpy as np
@@ -8,6 +9,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from pipelines import spill
 from pipelines.dedup import (
     CLUSTER_SCHEMA,
     Edge,
@@ -122,6 +124,20 @@ def test_a_folder_of_parquet_gives_what_one_file_gives(tmp_path: Path) -> None:
     assert dedup(tmp_path / "in", tmp_path / "a") == dedup(tmp_path / "one.parquet", tmp_path / "b")
     assert (tmp_path / "a" / "clusters.parquet").read_bytes() == (tmp_path / "b" / "clusters.parquet").read_bytes()
     assert "language" in pq.read_table(tmp_path / "a" / "kept.parquet").column_names
+
+
+def test_processes_give_what_threads_give(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    rows = [
+        {"id": str(number), "text": f"def f{number % 40}(x):\n    return x + {number % 7}\n"} for number in range(400)
+    ]
+    pq.write_table(pa.Table.from_pylist(rows), tmp_path / "texts.parquet", row_group_size=50)
+    dedup(tmp_path / "texts.parquet", tmp_path / "threads")
+    monkeypatch.setattr(spill, "_BYTES_ON_DISK", 0)
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: {0, 1})
+    dedup(tmp_path / "texts.parquet", tmp_path / "processes")
+    for name in ("clusters", "kept", "index"):
+        same = [(tmp_path / by / f"{name}.parquet").read_bytes() for by in ("threads", "processes")]
+        assert same[0] == same[1], name
 
 
 def test_the_same_files_in_other_batches_give_the_same_bytes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -4,7 +4,6 @@ import json
 import os
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import numpy as np
@@ -128,40 +127,6 @@ def test_processes_give_what_one_process_gives(path: Path) -> None:
     assert together == alone
     assert [len(batch) for batch in alone] == [2, 0, 2, len(TEXTS) - 2]
     assert load_tokenizer(path).decode(ids(alone[0][1])) == TEXTS[1]
-
-
-def test_encoding_processes_end_with_the_one_that_started_them(path: Path) -> None:
-    program = (
-        "import sys, time; from pipelines.tokenizer import encoding; from training.stores import DTYPES\n"
-        "if __name__ == '__main__':\n"
-        "    with encoding(sys.argv[1], DTYPES['uint16'], 0, processes=2) as encoded:\n"
-        "        list(encoded([['a'], ['b'], ['c']]))\n"
-        "        print('encoded', flush=True)\n"
-        "        time.sleep(60)\n"
-    )
-    script = path.with_name("encode.py")
-    script.write_text(program)
-    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[3])}
-    with subprocess.Popen(
-        [sys.executable, script, path], env=environment, stdout=subprocess.PIPE, text=True
-    ) as process:
-        assert process.stdout is not None
-        assert process.stdout.readline() == "encoded\n"
-        children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
-        workers = [pid for pid in children if "spawn_main" in Path(f"/proc/{pid}/cmdline").read_text()]
-        assert workers
-        process.kill()
-    end = time.monotonic() + 20
-    while any(map(runs, workers)) and time.monotonic() < end:
-        time.sleep(0.1)
-    assert not any(map(runs, workers))
-
-
-def runs(pid: str) -> bool:
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    except OSError:
-        return False
 
 
 def test_a_tokenizer_of_others_is_used_as_it_is(path: Path, tmp_path: Path) -> None:

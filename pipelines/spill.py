@@ -1,0 +1,101 @@
+"""Where are shingle sets while there are more of them than memory? At the end of a file, put there by any process.
+
+Start at `spill_file`; `cores` gives the processes, `measured_and_put` is their work, `spilled` reads what they put.
+
+What always holds: the file is gone when the work is, and what a set is does not depend on where in it the set lies.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import errno
+import os
+from collections.abc import Iterator
+from concurrent.futures import Executor
+from contextlib import AbstractContextManager, contextmanager
+from pathlib import Path
+
+import numpy as np
+
+from pipelines.minhash import NearDuplicates
+from pipelines.shingles import I64, ScatteredShingles, Shingles
+from pipelines.units import Units, measured, threads
+from quality.workers import worker_processes
+
+_BYTES_ON_DISK = 8_000_000  # about half a second of hashing, which is what processes take to start
+
+
+def cores(table_bytes: int) -> AbstractContextManager[Executor]:
+    """Return what hashes texts on all cores: processes, where there is enough to do.
+
+    Threads are of little use: most steps between two that release the interpreter's lock are too short (measured: two
+    threads do 1.3 times the work of one, two processes 2.0 times).
+
+    Args:
+        table_bytes: Size of the table on disk.
+    """
+    number = len(os.sched_getaffinity(0))
+    if number == 1 or table_bytes < _BYTES_ON_DISK:
+        return threads()
+    return worker_processes(number, __name__, _keep_memory)
+
+
+# Numbers of glibc's malloc.h, and bytes: more than all arrays of a batch take.
+_MALLOC = {-1: 1 << 28, -2: 1 << 24, -3: 1 << 26}
+
+
+def _keep_memory() -> None:
+    """Have this process keep the memory that it frees: it needs as much for the next batch.
+
+    Arrays of half a MB would be given back and asked for again, each time with page faults (measured: a tenth of all
+    CPU time).
+    """
+    if hasattr(libc := ctypes.CDLL(None), "mallopt"):
+        for parameter, value in _MALLOC.items():
+            libc.mallopt(parameter, value)
+
+
+@contextmanager
+def spill_file(folder: Path) -> Iterator[Path]:
+    """Yield an empty file in a folder that is gone afterwards."""
+    path = folder / ".shingles"
+    try:
+        path.touch()
+        yield path
+    finally:
+        path.unlink(missing_ok=True)
+
+
+def put(sets: Shingles, spill: Path) -> I64:
+    """Put sets at the end of a file, as several processes may at once; return where in it each starts.
+
+    Raises:
+        OSError: The disk is full.
+    """
+    file = os.open(spill, os.O_WRONLY | os.O_APPEND)
+    try:
+        content = sets.values.tobytes()
+        if os.write(file, content) < len(content):
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(spill))
+        return os.lseek(file, 0, os.SEEK_CUR) // sets.values.itemsize - len(sets.values) + sets.offsets[:-1]
+    finally:
+        os.close(file)
+
+
+def measured_and_put(data: bytes, offsets: I64, config: NearDuplicates, spill: Path) -> tuple[Units, I64]:
+    """Put the sets of texts into a file; return what else is known of them, and where each starts.
+
+    Args:
+        data: The texts' UTF-8 bytes.
+        offsets: Where each text starts in `data`, and where the last one ends; the first is 0.
+        config: The settings.
+        spill: The file.
+    """
+    units, sets = measured(data, offsets, config)
+    return units, put(sets, spill)
+
+
+def spilled(spill: Path, starts: I64, sizes: I64) -> ScatteredShingles:
+    """Return the sets that were put into a file, which stays on disk but for what is looked at."""
+    values = np.memmap(spill, np.uint32, "r") if spill.stat().st_size else np.zeros(0, np.uint32)
+    return ScatteredShingles(values, starts, sizes)
