@@ -29,16 +29,20 @@ def classify(paths: Sequence[Path | str], *, content_only: bool = False) -> Iter
     """
     found: list[tuple[Path, str]] = []
     mistakes: list[Mistake] = []
-    for given in map(Path, paths):
-        if given.is_dir():
+    for name, given in ((str(path), Path(path)) for path in paths):
+        if not name:
+            mistakes.append(Mistake("''", "an empty name; write . for the folder that you are in"))
+        elif given.is_dir():
             below = sorted(_below(given))
             if not below:
                 mistakes.append(Mistake(str(given), "holds no file; name a folder or a file with something in it"))
             # Folders above an absolute path belong to the machine, not to the code: `/srv/test/app` holds no tests.
             shown = given if not given.is_absolute() else Path(given.name)
-            found += [(given / name, (shown / name).as_posix()) for name in below]
+            found += [(given / inner, (shown / inner).as_posix()) for inner in below]
         elif given.is_file():
             found.append((given, given.as_posix()))
+        elif given.exists():
+            mistakes.append(Mistake(str(given), "neither a file nor a folder"))
         else:
             mistakes.append(Mistake(str(given), "no such file or folder"))
     mistakes += [Mistake(str(file), "cannot be read") for file, _ in found if not os.access(file, os.R_OK)]

@@ -44,7 +44,7 @@ from pipelines.text_tables import TextTable, null_mistake, null_rows, open_texts
 from pipelines.units import Units, combined, grouped, measured_column, measured_texts, unfilled
 from quality.artifacts import check_place, creating
 from quality.contracts import Contract, Expectation
-from quality.mistakes import BadInput, bad_input
+from quality.mistakes import BadInput, Mistake, bad_input
 from quality.progress import progress
 
 __all__ = [
@@ -571,7 +571,7 @@ def _compared_with(
     number = len(units)
     everything = combined([units, *(index.units for index in earlier)]) if earlier else units
     all_names = pa.concat_arrays([names, *(index.ids for index in earlier)])
-    mistakes = repeated_mistakes(Path("--against"), all_names)
+    mistakes = _taken_mistakes(names, earlier)
     if mistakes:
         raise BadInput(mistakes)
     first = np.cumsum([number, *(len(index.units) for index in earlier)])
@@ -592,6 +592,25 @@ def _compared_with(
     decision = decided(everything, np.concatenate([old, order]), config, compare, len(old))
     clusters = cluster_table(all_names, everything, decision, np.arange(number))
     return clusters, decision.survivor[:number] == np.arange(number)
+
+
+_SHOWN_IDS = 5
+
+
+def _taken_mistakes(names: Any, earlier: Sequence[Index]) -> list[Mistake]:
+    """Return which ids stand in an earlier result already, as no name may stand for two texts."""
+    mistakes: list[Mistake] = []
+    before: list[tuple[str, Any]] = [("the table", names)]
+    for index in earlier:
+        for where, known in before:
+            taken = known.filter(pc.is_in(known, index.ids))
+            if len(taken):
+                shown = ", ".join(map(repr, taken[:_SHOWN_IDS].to_pylist()))
+                more = f" and {len(taken) - _SHOWN_IDS:,} more" if len(taken) > _SHOWN_IDS else ""
+                why = f"holds ids that {where} holds too: {shown}{more}; name them apart (a prefix a batch, say)"
+                mistakes.append(Mistake(f"--against {index.folder}", why))
+        before.append((str(index.folder), index.ids))
+    return mistakes
 
 
 def _write_kept(source: TextTable, kept: NDArray[np.bool_], path: Path) -> None:

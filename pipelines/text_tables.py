@@ -179,9 +179,11 @@ def null_rows(column: Any, before: int) -> I64:
 
 def null_mistake(path: Path, name: str, rows: I64) -> Mistake:
     """Return what is wrong with a column that has nulls."""
-    shown = ", ".join(map(str, rows[:_SHOWN].tolist()))
+    shown = ", ".join(map(str, (rows[:_SHOWN] + 1).tolist()))
     more = f" and {len(rows) - _SHOWN:,} more" if len(rows) > _SHOWN else ""
-    return Mistake(f"{path}: {name}", f"null in row{'s'[: len(rows) > 1]} {shown}{more}; fill or drop them")
+    return Mistake(
+        f"{path}: {name}", f"null in row{'s'[: len(rows) > 1]} {shown}{more} (the first is 1); fill or drop them"
+    )
 
 
 def repeated_mistakes(path: Path, ids: Any) -> list[Mistake]:

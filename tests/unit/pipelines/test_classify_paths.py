@@ -59,13 +59,17 @@ def test_content_only_looks_at_no_name(folder: Path) -> None:
 
 def test_every_wrong_path_is_named_before_the_first_row(folder: Path) -> None:
     (folder / "empty").mkdir()
+    os.mkfifo(folder / "pipe")
     with pytest.raises(BadInput) as error:
-        classify([folder / "nope.py", folder, folder / "empty", "gone/"])
+        classify([folder / "nope.py", folder, folder / "empty", "gone/", "", folder / "pipe"])
     assert [mistake.where for mistake in error.value.mistakes] == [
         str(folder / "nope.py"),
         str(folder / "empty"),
         "gone",
+        "''",
+        str(folder / "pipe"),
     ]
+    assert "neither a file nor a folder" in str(error.value)
 
 
 def test_the_verb_prints_json_lines(folder: Path) -> None:

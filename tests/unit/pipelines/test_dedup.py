@@ -231,7 +231,7 @@ def test_every_row_needs_a_repository_to_compare_those(tmp_path: Path) -> None:
     source = jsonl(
         tmp_path / "in.jsonl", [{"id": "a", "text": "b", "repo": None}, {"id": "c", "text": "b", "repo": "r"}]
     )
-    with pytest.raises(BadInput, match="repo: null in row 0"):
+    with pytest.raises(BadInput, match="repo: null in row 1"):
         dedup(source, tmp_path / "out", level="repository", repository_column="repo")
 
 

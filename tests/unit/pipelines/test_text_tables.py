@@ -21,7 +21,7 @@ def jsonl(path: Path, rows: list[dict[str, object]]) -> Path:
     ("rows", "expected"),
     [
         ([{"id": "a", "body": "x"}, {"id": "a", "body": "y"}], ["id: not unique: 'a' (2", "text: no such column"]),
-        ([{"id": "a", "text": None}, {"id": None, "text": "y"}], ["id: null in row 1", "text: null in row 0"]),
+        ([{"id": "a", "text": None}, {"id": None, "text": "y"}], ["id: null in row 2", "text: null in row 1"]),
         ([{"id": 1.5, "text": 3}], ["id: is double", "text: is int64"]),
     ],
 )  # fmt: skip
