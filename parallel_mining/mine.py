@@ -2,7 +2,8 @@
 
 Start at `mine`: documents -> units -> candidates -> verdicts -> pairs. It always holds that both
 halves of a pair were run on the same inputs and agreed on all that were compared, that both come from permissively
-licensed documents, and that every function considered and every candidate that failed is a row with its reason.
+licensed documents, and that every function considered and every candidate that failed is a row with its reason. What
+was judged before a kill is not judged again.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+import shutil
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
@@ -25,7 +27,7 @@ from parallel_mining.execute import ExecutionLimits, Toolchain, available
 from parallel_mining.pairs import PAIR_CONTRACT, PAIR_SCHEMA
 from parallel_mining.units import UNIT_SCHEMA, Extraction, Unit, extract, folded
 from parallel_mining.verdicts import Judgement, Question, VerdictSettings, judge
-from quality.artifacts import canonical_json, check_place, creating, read_manifest
+from quality.artifacts import canonical_json, check_place, creating, read_manifest, write_atomically
 from quality.contracts import check
 from quality.languages import LANGUAGES
 from quality.mistakes import bad_input
@@ -50,6 +52,13 @@ REJECTED_SCHEMA = pa.schema(
 
 _COLUMNS = ["id", "text", "language", "repo_name", "path", "detected_licenses", "license_type", "split"]
 
+
+MINING_VERSION = 2
+"""Goes up with any change that may change which pairs are found or proved; part of every identity."""
+
+_JOURNAL = ".judged"
+_JUDGED_AT_ONCE = 1000
+"""Candidates that are judged, and remembered, together: several full batches of each language, minutes of work."""
 
 SURPLUS = "surplus"
 """Cause of a rejected candidate that was proved: verdict `equivalent`, but the two say nothing that a pair does not."""
@@ -130,8 +139,9 @@ def mine(
         "corpus": manifest["fingerprint"],
         "settings": settings.model_dump(mode="json"),
         "toolchains": {name: found.version for name, found in toolchains.items()},
+        "version": MINING_VERSION,
     }
-    with creating(out, "pairs", identity, command=command) as draft:
+    with creating(out, "pairs", identity, command=command, resume=True) as draft:
         with progress(total=len(documents), description="cutting units", unit="file") as bar:
             extraction = extract(documents, workers=workers, progress=bar.update)
         found = candidates(
@@ -144,13 +154,14 @@ def mine(
             f"units: {len(extraction.units)} of {len(extraction.considered)} functions stand alone; "
             f"{len(found)} candidate pairs"
         )
-        judgements = _judged(found, settings, limits)
+        judgements = _judged(found, settings, limits, draft.path / _JOURNAL)
         pairs, rejected = select(found, judgements, settings)
         _write(draft.path / "units.parquet", [vars(row) for row in extraction.considered], UNIT_SCHEMA)
         _write(draft.path / "rejected.parquet", rejected, REJECTED_SCHEMA)
         _write(draft.path / "pairs.parquet", pairs, PAIR_SCHEMA)
         check(PAIR_CONTRACT, pq.read_table(draft.path / "pairs.parquet"), draft.path)
         draft.counts.update(_counts(extraction, found, judgements, pairs, rejected))
+        shutil.rmtree(draft.path / _JOURNAL)
         say(f"pairs: {len(pairs)} proved; " + _by_language(pairs))
         return dict(draft.counts)
 
@@ -195,12 +206,32 @@ def _toolchains(settings: MiningSettings) -> dict[str, Toolchain]:
     return found
 
 
-def _judged(found: Sequence[Candidate], settings: MiningSettings, limits: ExecutionLimits | None) -> list[Judgement]:
-    """Judge the candidates; those that running could say nothing about are not run."""
+def _judged(
+    found: Sequence[Candidate], settings: MiningSettings, limits: ExecutionLimits | None, journal: Path
+) -> list[Judgement]:
+    """Judge the candidates; those that running could say nothing about are not run.
+
+    Args:
+        found: The candidates.
+        settings: What is asked of them.
+        limits: How much a program may use.
+        journal: A folder that keeps what was judged, for a second try.
+    """
+    journal.mkdir(exist_ok=True)
     trivial = [c.left.trivial or c.right.trivial for c in found]
     questions = [question_of(c) for c, why in zip(found, trivial, strict=True) if not why]
     evidence = settings.evidence.model_copy(update={"seed": settings.seed})
-    verdicts = iter(judge(questions, evidence, limits=limits, progress=rounds()))
+    judged: list[Judgement] = []
+    for start in range(0, len(questions), _JUDGED_AT_ONCE):
+        part = questions[start : start + _JUDGED_AT_ONCE]
+        kept = journal / f"{start:08d}.json"
+        if not kept.is_file():
+            if len(questions) > _JUDGED_AT_ONCE:
+                say(f"judging candidates {start + 1:,} to {start + len(part):,} of {len(questions):,}")
+            fresh = judge(part, evidence, limits=limits, progress=rounds())
+            write_atomically(kept, json.dumps([vars(one) for one in fresh]))
+        judged += [Judgement(**row | {"domain": tuple(row["domain"])}) for row in json.loads(kept.read_text())]
+    verdicts = iter(judged)
     return [Judgement("insufficient", f"trivial: {why}") if why else next(verdicts) for why in trivial]
 
 

@@ -10,12 +10,13 @@ import pyarrow.parquet as pq
 import pytest
 from pydantic import ValidationError
 
+from parallel_mining import mine as module
 from parallel_mining.candidates import Candidate, candidates
 from parallel_mining.mine import SURPLUS, MiningSettings, cause, mine, select
 from parallel_mining.pairs import Program
 from parallel_mining.signatures import Parameter, Signature
 from parallel_mining.units import Origin, Unit, extract
-from parallel_mining.verdicts import Judgement
+from parallel_mining.verdicts import Judgement, judge
 from quality.artifacts import creating, read_manifest
 from quality.mistakes import BadInput
 
@@ -139,6 +140,37 @@ def test_mining_is_repeatable_and_a_kill_leaves_nothing_finished(corpus, tmp_pat
     for name in FILES:
         assert (out / name).read_bytes() == (other / name).read_bytes()
     assert read_manifest(out, "pairs")["fingerprint"] == read_manifest(other, "pairs")["fingerprint"]
+
+
+@pytest.mark.toolchain
+def test_what_was_judged_before_a_kill_is_not_judged_again(corpus, tmp_path, monkeypatch):
+    asked: list[int] = []
+
+    def judging(questions, *args, **kwargs):
+        asked.append(len(questions))
+        return judge(questions, *args, **kwargs)
+
+    monkeypatch.setattr(module, "judge", judging)
+    mine(corpus, tmp_path / "whole", workers=1)
+    monkeypatch.setattr(module, "_JUDGED_AT_ONCE", 1)
+    whole, asked[:] = asked[0], []
+    assert whole >= 2
+
+    def stopping(questions, *args, **kwargs):
+        if len(asked) == 1:
+            raise KeyboardInterrupt
+        return judging(questions, *args, **kwargs)
+
+    monkeypatch.setattr(module, "judge", stopping)
+    with pytest.raises(KeyboardInterrupt):
+        mine(corpus, tmp_path / "again", workers=1)
+    monkeypatch.setattr(module, "judge", judging)
+    mine(corpus, tmp_path / "again", workers=1)
+    assert asked == [1] * whole, "one was judged before it was stopped, the others after it"
+    names = [sorted(path.name for path in (tmp_path / out).iterdir()) for out in ("again", "whole")]
+    assert names[0] == names[1], "what it kept for a second try is gone"
+    for name in FILES:
+        assert (tmp_path / "again" / name).read_bytes() == (tmp_path / "whole" / name).read_bytes()
 
 
 def unit_of(language: str, repo: str, path: str, entry: str, code: str) -> Unit:
