@@ -8,6 +8,9 @@ BIN := .venv/bin
 BENCH := build-bench
 export POLYMIX_BENCH := $(BENCH)/files.parquet
 
+# Files that `polymix validate` reads, whose programs `bench` runs in their languages:  make bench PAIRS="a.jsonl b.jsonl"
+PAIRS ?=
+
 .PHONY: demo test prove bench bench-data environment toolchains lint
 
 demo: toolchains environment ## the main job on real packages, ending in a report
@@ -24,6 +27,7 @@ bench: bench-data ## speed beside accuracy, peers in the same run (an hour or tw
 	for topic in dedup classification secrets contamination tokenize spark; do \
 	    $(BIN)/python -m tests.benchmark.bench_$$topic --data $(POLYMIX_BENCH) --out $(BENCH)/$$topic.json || exit 1; \
 	done
+	[ -z "$(PAIRS)" ] || $(BIN)/python -m tests.benchmark.bench_validation --pairs $(PAIRS) --out $(BENCH)/validation.json
 
 bench-data: toolchains environment
 	[ -f $(POLYMIX_BENCH) ] || $(BIN)/python -m tests.benchmark.data --out $(POLYMIX_BENCH)

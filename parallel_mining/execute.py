@@ -67,14 +67,15 @@ class ExecutionLimits:
     """How much a program may use.
 
     Args:
-        case_s: Wall seconds one call may take.
+        case_s: Seconds one call may take. Inputs are small, so that a call which has not answered after half a second
+            seldom does: of 14 calls of 1,093 published solutions that had not, none had after 3 seconds either.
         load_s: Wall seconds that loading a program (its top-level code) may take.
         memory_bytes: What all processes of a batch may hold together.
         hangs: Calls of one program that may run out of time before the rest is given up.
         result_bytes: Wire size of one result.
     """
 
-    case_s: float = 1.5
+    case_s: float = 0.5
     load_s: float = 5.0
     memory_bytes: int = 1 << 30
     hangs: int = 2

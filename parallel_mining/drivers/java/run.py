@@ -15,8 +15,15 @@ from parallel_mining.drivers import Job, Toolchain, Unavailable, text_of
 from parallel_mining.pairs import Program
 
 BATCH = 128
-# Started often and for a short time: the quick compiler, one collector thread, no files for other tools to look at.
-_JVM = ("-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC", "-XX:-UsePerfData", "-Xshare:auto", "-Xss4m")
+# Started often and for a short time: the quick compiler, one thread for it and for the collector, no files for others.
+_JVM = (
+    "-XX:TieredStopAtLevel=1",
+    "-XX:CICompilerCount=1",
+    "-XX:+UseSerialGC",
+    "-XX:-UsePerfData",
+    "-Xshare:auto",
+    "-Xss4m",
+)
 _MEMORY = ("-Xms64m", "-Xmx384m")
 
 

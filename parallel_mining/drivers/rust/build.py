@@ -1,7 +1,8 @@
 """Runs inside the sandbox: compiles a batch of Rust modules as one crate, dropping those that fail until it compiles.
 
-An error anywhere fails a crate, so the crate is first only checked, again and again without the modules that errors
-point at, and compiled in the end. The binary takes a task file and the number of the program to call.
+An error anywhere fails a crate before any code is made, so the crate is compiled again and again without the modules
+that errors point at: what fails costs a check and no more. The binary takes a task file and the number of the program
+to call.
 """
 
 from __future__ import annotations
@@ -71,30 +72,30 @@ def spans(message: dict[str, Any]) -> list[str]:
     return found
 
 
-def checked(callers: dict[int, list[str]], mode: list[str]) -> dict[int, str]:
-    """Compile in a mode until no error is left; return the programs that remain, with the caller that compiles."""
+def compiled(callers: dict[int, list[str]]) -> dict[int, str]:
+    """Compile until no error is left; return the programs that are in the binary, with the caller that compiles."""
     tried = dict.fromkeys(callers, 0)
     first: dict[int, str] = {}
     left = list(callers)
     while left:
         chosen = {k: callers[k][tried[k]] for k in left}
         lay_out(chosen)
-        status, blamed, told = rustc(*mode)
+        status, blamed, told = rustc(*CODE, "-o", str(BUILT))
         if status == 0:
             return chosen
         failed = {k: "\n".join(why) for k, why in blamed.items() if k in tried}
-        if not failed:
-            if len(left) == 1:
-                failed = {left[0]: told}
-            else:
-                # Nothing points at a module: see which of them compile on their own.
-                half = len(left) // 2
-                parts = ({k: callers[k][tried[k] :] for k in part} for part in (left[:half], left[half:]))
-                joined: dict[int, str] = {}
-                for part in parts:
-                    joined |= checked(part, mode)
-                return joined
-        for k, why in failed.items():
+        if not failed and len(left) > 1:
+            # Nothing points at a module: see which of them compile on their own, then put those together.
+            half = len(left) // 2
+            apart: dict[int, str] = {}
+            for part in (left[:half], left[half:]):
+                apart |= compiled({k: callers[k][tried[k] :] for k in part})
+            if len(apart) == len(left):
+                for k in left[half:]:
+                    tell("X", k, f"it does not compile beside others: {told}")
+                    del apart[k]
+            return compiled({k: [caller] for k, caller in apart.items()})
+        for k, why in (failed or {left[0]: told}).items():
             first.setdefault(k, why)
             tried[k] += 1
         for k in [k for k in left if tried[k] >= len(callers[k])]:
@@ -105,12 +106,11 @@ def checked(callers: dict[int, list[str]], mode: list[str]) -> dict[int, str]:
 
 
 def main() -> None:
-    """Lay the crate out, check it until it is clean, compile it."""
+    """Compile the crate."""
     ROOT.mkdir()
     (ROOT / "wire.rs").write_text((JOB / "wire.rs").read_text())
     given: dict[str, list[str]] = json.loads((JOB / "callers.json").read_text())
-    clean = checked({int(k): tries for k, tries in given.items()}, ["--emit=metadata", "-o", "/tmp/batch/checked"])
-    checked({k: [caller] for k, caller in clean.items()}, [*CODE, "-o", str(BUILT)])
+    compiled({int(k): tries for k, tries in given.items()})
     os.write(3, b"Z\n")
 
 

@@ -20,7 +20,7 @@ from quality.languages import grammar_of
 if TYPE_CHECKING:
     import tree_sitter
 
-BATCH = 64
+BATCH = 128
 # A type parameter is given one of these, the first that compiles.
 INSTANCES = ("i64", "f64", "String", "&'static str", "usize", "u8", "char")
 
