@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import re
 import shutil
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -26,7 +25,7 @@ from parallel_mining.candidates import Candidate, candidates, code_hash
 from parallel_mining.execute import ExecutionLimits, Toolchain, available
 from parallel_mining.licensing import LicencePolicy, obstacle
 from parallel_mining.pairs import PAIR_CONTRACT, PAIR_SCHEMA
-from parallel_mining.units import UNIT_SCHEMA, Extraction, Unit, extract, folded
+from parallel_mining.units import UNIT_SCHEMA, Extraction, Unit, bare, extract, folded
 from parallel_mining.verdicts import Judgement, Question, VerdictSettings, judge
 from quality.artifacts import canonical_json, check_place, creating, read_manifest, write_atomically
 from quality.contracts import check
@@ -279,7 +278,7 @@ Function = tuple[str, str, str]
 
 def function_of(unit: Unit) -> Function:
     """Return which function a unit is: builds of one package and overloads for other types are the same one."""
-    return unit.language, unit.origin.repo_name, folded(re.split(r"\.|::", unit.entry)[-1])
+    return unit.language, unit.origin.repo_name, folded(bare(unit.entry))
 
 
 def select(
@@ -370,7 +369,7 @@ def cause(reason: str) -> str:
 def _functions(pairs: Sequence[Mapping[str, Any]]) -> dict[str, int]:
     """Count the distinct functions that stand in pairs, by language: those of one name in one repository are one."""
     found = {
-        (row[f"{side}_language"], row[f"{side}_repo"], folded(re.split(r"\.|::", row[f"{side}_entry"])[-1]))
+        (row[f"{side}_language"], row[f"{side}_repo"], folded(bare(row[f"{side}_entry"])))
         for row in pairs
         for side in ("left", "right")
     }

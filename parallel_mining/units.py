@@ -282,9 +282,9 @@ def _features(site: Site, code: str) -> tuple[dict[str, int], tuple[int | float 
     def count(word: str) -> None:
         words[word] = words.get(word, 0) + 1
 
-    bare = site.entry.rpartition(".")[2].rpartition("::")[2]
-    parts = name_parts(bare)
-    count("fold:" + folded(bare))
+    name = bare(site.entry)
+    parts = name_parts(name)
+    count("fold:" + folded(name))
     for part in parts:
         count(f"name:{part}")
     own = site.definition.text
@@ -322,6 +322,23 @@ def literals_of(code: str) -> tuple[int | float | str, ...]:
     return tuple(found.values())
 
 
+def functions_in(language_id: str, code: str) -> list[str]:
+    """Return the functions that a program defines, as they are called, in order.
+
+    Raises:
+        BadInput: It does not parse.
+    """
+    try:
+        return [site.entry for site in _read_program(language_id, code).sites]
+    except (SyntaxError, RecursionError, ValueError) as error:
+        bad_input(language_id, f"does not parse: {error}")
+
+
+def bare(entry: str) -> str:
+    """Return a function's name without what qualifies it: `gcd` for `MathUtils.gcd` and `math::gcd`."""
+    return re.split(r"\.|::", entry)[-1]
+
+
 def infer(language_id: str, code: str, entry: str) -> tuple[Program, Signature, str]:
     """Read the signature of a function out of a program that stands alone.
 
@@ -341,7 +358,7 @@ def infer(language_id: str, code: str, entry: str) -> tuple[Program, Signature, 
     except (SyntaxError, RecursionError, ValueError) as error:
         bad_input(entry, f"does not parse as {language_id}: {error}")
     for site in reversed(module.sites):
-        if site.entry == entry or re.split(r"\.|::", site.entry)[-1] == entry:
+        if site.entry == entry or bare(site.entry) == entry:
             if site.signature is None:
                 bad_input(entry, site.reason)
             program = Program(language_id, code, site.entry, site.signature.types, site.signature.returns)
@@ -357,8 +374,10 @@ __all__ = [
     "Extraction",
     "Origin",
     "Unit",
+    "bare",
     "extract",
     "folded",
+    "functions_in",
     "infer",
     "literals_of",
     "name_parts",
