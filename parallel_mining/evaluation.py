@@ -321,6 +321,20 @@ def evaluation(
         return dict(draft.counts)
 
 
+def read_instances(folder: Path | str) -> list[dict[str, Any]]:
+    """Return the instances of an `evaluation` artifact, as rows of `INSTANCE_SCHEMA`.
+
+    Raises:
+        BadInput: There is no finished one, or it is damaged.
+    """
+    read_manifest(folder, "evaluation")
+    path = Path(folder) / "instances.parquet"
+    try:
+        return pq.read_table(path, schema=INSTANCE_SCHEMA).to_pylist()
+    except (OSError, pa.ArrowException) as error:
+        bad_input(path, f"cannot be read ({error}); make the evaluation set again")
+
+
 def seen(direction: Direction, pivot: str) -> bool:
     """Return whether parallel documents of the pivot train a direction of translation."""
     return pivot in direction

@@ -13,7 +13,8 @@ from translation_pairs import CODE, INPUTS, LINES, line, write_artifact, write_l
 
 from parallel_mining import values
 from parallel_mining.documents import translation_prompt
-from parallel_mining.evaluation import EvaluationSettings, evaluation
+from parallel_mining.evaluation import EvaluationSettings, evaluation, read_instances
+from parallel_mining.scoring import Translation, score_translations
 from pipelines.commands.evaluation import command
 from quality.artifacts import creating, read_manifest
 from quality.languages import LANGUAGES
@@ -22,8 +23,12 @@ from quality.mistakes import BadInput
 DIRECTIONS = set(permutations(("python", "javascript", "typescript"), 2))
 
 
-def rows_of(folder: Path, name: str = "instances") -> list[dict[str, Any]]:
-    return pq.read_table(folder / f"{name}.parquet").to_pylist()
+def rows_of(folder: Path) -> list[dict[str, Any]]:
+    return read_instances(folder)
+
+
+def excluded_of(folder: Path) -> list[dict[str, Any]]:
+    return pq.read_table(folder / "excluded.parquet").to_pylist()
 
 
 def direction(row: dict[str, Any]) -> tuple[str, str]:
@@ -74,6 +79,31 @@ def test_groups_give_all_directions_and_unseen_ones_apart(tmp_path):
 
 
 @pytest.mark.toolchain
+def test_references_pass_their_own_instances_and_sources_of_others_do_not(tmp_path):
+    _, folder = made(tmp_path, LINES)
+    rows = rows_of(folder)
+    right = [Translation(row, row["target_code"]) for row in rows]
+    wrong = [
+        Translation(row, other["target_code"], other["target_entry"])
+        for row in rows
+        for other in rows
+        if other["group"] != row["group"] and direction(other) == direction(row)
+    ]
+    scores = score_translations([*right, *wrong])
+    assert [score.passed for score in scores] == [True] * len(right) + [False] * len(wrong)
+    assert len(right) == len(wrong)
+
+
+def test_a_damaged_set_is_told(tmp_path):
+    with pytest.raises(BadInput, match="no finished evaluation"):
+        read_instances(tmp_path)
+    with creating(tmp_path / "set", "evaluation", {}) as draft:
+        (draft.path / "instances.parquet").write_text("no")
+    with pytest.raises(BadInput, match="make the evaluation set again"):
+        read_instances(tmp_path / "set")
+
+
+@pytest.mark.toolchain
 def test_the_set_is_the_same_whatever_the_order_of_the_lines(tmp_path):
     for name, lines in (("one", LINES), ("other", LINES[::-1])):
         (tmp_path / name).mkdir()
@@ -94,7 +124,7 @@ def test_what_is_taken_for_proved_is_run_again(tmp_path):
     ]
     counts, folder = made(tmp_path, lines)
     assert {direction(row) for row in rows_of(folder)} == {("python", "javascript"), ("javascript", "python")}
-    reasons = {(*direction(row),): row["reason"] for row in rows_of(folder, "excluded") if "typescript" in str(row)}
+    reasons = {(*direction(row),): row["reason"] for row in excluded_of(folder) if "typescript" in str(row)}
     assert set(reasons) == {way for way in DIRECTIONS if "typescript" in way}
     assert all(reason.startswith("different: result") for reason in reasons.values())
     assert counts["excluded"] == {"different": 4, "nondeterministic": 2}
