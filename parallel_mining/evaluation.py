@@ -219,6 +219,11 @@ class _Way:
         return self.source.language, self.target.language
 
     @property
+    def pivot(self) -> Half:
+        """The program that both are proved against; one of the two where they are a pair."""
+        return self.pairs[0].left
+
+    @property
     def inputs(self) -> list[tuple[str, ...]]:
         """The lists of inputs that the two may be compared on, best first.
 
@@ -359,7 +364,7 @@ def _read(
     """Read all inputs, and tell all that is wrong with any of them."""
     read, mistakes = _Read(), Mistakes()
     made_of: set[str] = set()
-    known: dict[str, dict[str, Any]] = {}
+    known: dict[str, tuple[str, tuple[str, ...]]] = {}
     given: list[GivenPair] = []
     files: dict[str, str] = {}
     for path in map(Path, verdicts):
@@ -396,11 +401,11 @@ def _read(
             )
     mistakes.tell()
     for pair in given:
-        verdict = known.get(pair.pair_id)
-        if verdict is None or (verdict["verdict"] == "equivalent" and not _inputs(verdict.get("evidence"))):
+        verdict, inputs = known.get(pair.pair_id, ("", ()))
+        if not verdict or (verdict == "equivalent" and not inputs):
             read.unjudged.append(pair)
-        elif verdict["verdict"] == "equivalent":
-            read.proved.append(_of_given(pair, verdict["evidence"]))
+        elif verdict == "equivalent":
+            read.proved.append(_of_given(pair, inputs))
     read.identity = dict(sorted(files.items()))
     return read
 
@@ -419,7 +424,7 @@ def _of_artifact(folder: Path, *, only_training: bool) -> list[Proved]:
         if not trained:
             try:
                 inputs = _inputs(json.loads(row["evidence"]))
-            except json.JSONDecodeError:
+            except (json.JSONDecodeError, values.NotAValue):
                 inputs = ()
             if not inputs:
                 mistakes.append(Mistake(f"{path}: pair {row['pair_id']}", "has no inputs as evidence; mine it again"))
@@ -442,29 +447,41 @@ def _half(row: Mapping[str, Any], side: str) -> Half:
     )
 
 
-def _of_given(pair: GivenPair, evidence: Mapping[str, Any]) -> Proved:
+def _of_given(pair: GivenPair, inputs: tuple[str, ...]) -> Proved:
     left, right = (Half(side.language, side.code, side.entry, side.licenses) for side in (pair.left, pair.right))
-    return Proved(pair.pair_id, left, right, _inputs(evidence), trained=False)
+    return Proved(pair.pair_id, left, right, inputs, trained=False)
 
 
 def _inputs(evidence: Any) -> tuple[str, ...]:
-    """Return the inputs that stand in a pair's evidence; none where it has none."""
-    families = cast(dict[str, Any], evidence).get("families", []) if isinstance(evidence, dict) else []
-    return tuple(dict.fromkeys(wire for family in families for wire in family.get("inputs", ())))
+    """Return the inputs that stand in a pair's evidence, wherever it lists some; none where it has none.
+
+    Raises:
+        NotAValue: One is no list of arguments in the wire form.
+    """
+    found: dict[str, None] = {}
+    parts = cast(dict[str, Any], evidence).values() if isinstance(evidence, dict) else ()
+    for part in (part for part in parts if isinstance(part, list)):
+        for family in (one for one in cast(list[Any], part) if isinstance(one, dict)):
+            found |= dict.fromkeys(map(str, cast(dict[str, Any], family).get("inputs", ())))
+    for wire in found:
+        if values.decode(wire).kind != "list":
+            raise values.NotAValue(f"{wire[:60]!r} is no list of arguments")
+    return tuple(found)
 
 
-def _read_verdicts(path: Path) -> dict[str, dict[str, Any]]:
+def _read_verdicts(path: Path) -> dict[str, tuple[str, tuple[str, ...]]]:
+    """Return the verdict and the inputs of its evidence, by pair."""
     if not path.is_file():
         bad_input(path, "no such file; give what `polymix validate --evidence` printed")
-    found: dict[str, dict[str, Any]] = {}
+    found: dict[str, tuple[str, tuple[str, ...]]] = {}
     mistakes: list[Mistake] = []
     for number, line in enumerate(path.read_text(encoding="utf-8", errors="replace").splitlines(), start=1):
         if not line.strip():
             continue
         try:
             row = json.loads(line)
-            found[str(row["pair_id"])] = {"verdict": str(row["verdict"]), "evidence": row.get("evidence")}
-        except (json.JSONDecodeError, KeyError, TypeError, AttributeError):
+            found[str(row["pair_id"])] = str(row["verdict"]), _inputs(row.get("evidence"))
+        except (json.JSONDecodeError, KeyError, TypeError, AttributeError, values.NotAValue):
             mistakes.append(Mistake(f"{path}:{number}", "no verdict as `polymix validate --evidence` prints them"))
     if mistakes:
         raise BadInput(mistakes)
@@ -496,7 +513,7 @@ def _judged(
         say(f"{len(given)} pairs have no verdict with evidence; judging them first")
         for pair, judgement in zip(given, judge_given(given, settings.proof, limits=limits), strict=True):
             if judgement.verdict == "equivalent":
-                yield _of_given(pair, judgement.evidence)
+                yield _of_given(pair, _inputs(judgement.evidence))
 
 
 def _groups(proved: Iterable[Proved], splits: Mapping[str, str]) -> tuple[list[_Group], list[dict[str, str]]]:
@@ -588,15 +605,17 @@ class _Ran:
         self.executions: dict[str, Execution] = {}
         self.places: dict[str, dict[str, int]] = {}
         for way in ways:
-            for half in (way.source, way.target):
+            for half in (way.source, way.target, way.pivot):
                 places = self.places.setdefault(half.program_id, {})
                 for wire in (wire for inputs in way.inputs for wire in self._some(inputs)):
                     places.setdefault(wire, len(places))
                 self._infer(half)
         asked = list(self.inferred)
         jobs = [(self.inferred[name][0], [_arguments(wire) for wire in self.places[name]]) for name in asked]
-        with progress(total=len(jobs), description="running against each other", unit="program") as bar:
-            ran = execute(jobs, runs=settings.proof.runs, limits=limits, progress=bar.update)
+        ran: list[Execution] = []
+        if jobs:
+            with progress(total=len(jobs), description="running against each other", unit="program") as bar:
+                ran = execute(jobs, runs=settings.proof.runs, limits=limits, progress=bar.update)
         for name, execution in zip(asked, ran, strict=True):
             self.executions[name] = execution
             if execution.status != "ran":
@@ -619,7 +638,7 @@ class _Ran:
 
     def instance(self, group: _Group, way: _Way, pivot: str) -> dict[str, Any] | str:
         """Return an instance, or why there is none."""
-        for half in (way.source, way.target):
+        for half in (way.source, way.target, way.pivot):
             if half.program_id in self.reasons:
                 return f"{self.reasons[half.program_id]} ({half.language})"
         found = _Agreement("insufficient: the two sides share no inputs")
@@ -681,30 +700,27 @@ class _Ran:
 
     def _compared(self, way: _Way, wires: Sequence[str]) -> _Agreement:
         """Compare two programs by the rules of a verdict: all that both can say has to agree, and there is enough."""
-        proof, question = self.settings.proof, self._question(way)
-        allowed = tolerance_of(question, proof)
+        proof = self.settings.proof
+        allowed = tolerance_of(self._question(way), proof)
         cases: list[dict[str, str]] = []
         results: list[values.Value] = []
         needed, lost = "exact", 0
         for wire in wires:
-            one, other = self._outcomes(way.source, wire), self._outcomes(way.target, wire)
-            for side, outcomes in ((way.source, one), (way.target, other)):
-                if not steady(outcomes):
-                    return _Agreement(f"nondeterministic: {side.language} gives different results between runs")
-            statuses = {one[0].status, other[0].status}
-            lost += bool(statuses & {"timeout", "memory"})
-            if statuses & {"timeout", "memory", "unrepresentable"}:
+            for half in (way.source, way.target, way.pivot):
+                if not steady(self._outcomes(half, wire)):
+                    return _Agreement(f"nondeterministic: {half.language} gives different results between runs")
+            one, other = self._outcomes(way.source, wire)[0], self._outcomes(way.target, wire)[0]
+            lost += bool({one.status, other.status} & {"timeout", "memory"})
+            if not self._can_say(way, way.source, wire) or not self._can_say(way, way.target, wire):
                 continue
-            if beyond(one[0].value, question.right.returns) or beyond(other[0].value, question.left.returns):
-                continue
-            wrong = disagreement(one[0], other[0], allowed)
+            wrong = disagreement(one, other, allowed)
             if wrong:
                 return _Agreement(f"different: {wrong}")
-            found = other[0].value
-            if one[0].value is not None and found is not None:
-                results.append(found)
-                needed = max(needed, values.compare(one[0].value, found, allowed).needed, key=values.TOLERANCES.index)
-            status, expected = ("value", values.encode(found)) if found is not None else ("exception", "")
+            if one.value is not None and other.value is not None:
+                results.append(other.value)
+                found = values.compare(one.value, other.value, allowed).needed
+                needed = max(needed, found, key=values.TOLERANCES.index)
+            status, expected = ("exception", "") if other.value is None else ("value", values.encode(other.value))
             cases.append({"arguments": wire, "status": status, "expected": expected})
         if lost > 0.2 * len(wires):
             return _Agreement("timeout: too many cases ran out of time or memory")
@@ -715,6 +731,20 @@ class _Ran:
         if len(distinct) < proof.min_distinct and not two_sided:
             return _Agreement(f"insufficient: {len(distinct)} distinct results in {len(cases)} cases")
         return _Agreement("", tuple(cases), needed)
+
+    def _can_say(self, way: _Way, half: Half, wire: str) -> bool:
+        """Return whether a program's outcome can be held against it: it is proved where the pivot gives a value.
+
+        Integers that one of the two cannot hold by its declaration are outside of what was proved, and so is what a
+        program returns where the pivot raises.
+        """
+        pivot, outcome = self._outcomes(way.pivot, wire)[0], self._outcomes(half, wire)[0]
+        if {pivot.status, outcome.status} & {"timeout", "memory", "unrepresentable"}:
+            return False
+        if pivot.value is None:
+            return outcome.value is None
+        wanted, given = self.inferred[way.pivot.program_id][0], self.inferred[half.program_id][0]
+        return not beyond(pivot.value, given.returns) and not beyond(outcome.value, wanted.returns)
 
 
 def _arguments(wire: str) -> list[Any]:

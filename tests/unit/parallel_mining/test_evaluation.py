@@ -131,6 +131,35 @@ def test_what_is_taken_for_proved_is_run_again(tmp_path):
 
 
 @pytest.mark.toolchain
+def test_what_no_pair_proves_is_no_case(tmp_path):
+    """The pivot raises on 0, where the others differ; and gives what 32 bits cannot hold, where one wraps round."""
+    python = "def cube(n: int) -> int:\n    if n == 0:\n        raise ValueError('none')\n    return n * n * n + 5\n"
+    typescript = "function cube(n: number): number { return n === 0 ? 1 : n * n * n + 5; }\n"
+    java = "class Cube { static int cube(int n) { return n == 0 ? 2 : n * n * n + 5; } }\n"
+    lines = [
+        {
+            "pair_id": f"cube/{language}",
+            "left": {"language": "python", "code": python, "entry": "cube"},
+            "right": {"language": language, "code": code, "entry": "cube"},
+        }
+        for language, code in (("typescript", typescript), ("java", java))
+    ]
+    inputs = [values.encode([n]) for n in (*range(12), 2000, 30000)]
+    verdicts = [
+        {"pair_id": row["pair_id"], "verdict": "equivalent", "evidence": {"families": [{"inputs": inputs}]}}
+        for row in lines
+    ]
+    path = write_lines(tmp_path / "pairs.jsonl", lines)
+    evaluation([path], tmp_path / "set", verdicts=[write_lines(tmp_path / "verdicts.jsonl", verdicts)])
+    rows = {direction(row): {case["arguments"] for case in row["cases"]} for row in rows_of(tmp_path / "set")}
+    without = {inputs[0], *inputs[-2:]}
+    assert set(rows) == set(permutations(("python", "typescript", "java"), 2))
+    assert rows["typescript", "java"] == rows["java", "typescript"] == set(inputs) - without
+    assert rows["python", "java"] == set(inputs) - without
+    assert rows["python", "typescript"] == set(inputs) - {inputs[0]}
+
+
+@pytest.mark.toolchain
 def test_lines_without_verdicts_are_judged(tmp_path):
     lines = [LINES[0], line("squares", "javascript", right="function squares(n) { return n + 3; }")]
     evaluation([write_lines(tmp_path / "pairs.jsonl", lines)], tmp_path / "set")
@@ -198,7 +227,8 @@ def test_documents_have_to_be_held_out_of_the_corpus(tmp_path):
 
 def test_all_mistakes_are_told_at_once(tmp_path):
     lines = write_lines(tmp_path / "pairs.jsonl", [LINES[0], {"pair_id": "x"}])
-    (tmp_path / "verdicts.jsonl").write_text('{"pair_id": "x"}\nno\n')
+    strange = {"pair_id": "x", "verdict": "equivalent", "evidence": {"families": [{"inputs": ["i1;"]}]}}
+    (tmp_path / "verdicts.jsonl").write_text('{"pair_id": "x"}\nno\n' + json.dumps(strange))
     bare = write_artifact(tmp_path / "bare", LINES[:1], "validation", evidence="{}")
     options = ["--verdicts", str(tmp_path / "verdicts.jsonl"), "--against", str(tmp_path), "--out", str(tmp_path / "o")]
     result = CliRunner().invoke(command, [str(tmp_path / "none.jsonl"), str(lines), str(bare), *options])
@@ -209,6 +239,7 @@ def test_all_mistakes_are_told_at_once(tmp_path):
         f"{lines}:2: left: missing",
         "pair gcd/javascript: has no inputs as evidence",
         f"{tmp_path / 'verdicts.jsonl'}:2: no verdict",
+        f"{tmp_path / 'verdicts.jsonl'}:3: no verdict",
         f"{tmp_path}: no finished pairs here",
     ):
         assert part in told
