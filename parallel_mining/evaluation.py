@@ -36,7 +36,7 @@ from parallel_mining.scoring import disagreement, steady
 from parallel_mining.signatures import Signature
 from parallel_mining.units import bare, folded, infer
 from parallel_mining.validate import GivenPair, judge_given, read_pairs
-from parallel_mining.verdicts import Question, VerdictSettings, beyond, tolerance_of
+from parallel_mining.verdicts import Question, VerdictSettings, outgrew, tolerance_of
 from quality.artifacts import canonical_json, check_place, creating, file_sha256, read_manifest
 from quality.contracts import Contract, Expectation, check
 from quality.languages import LANGUAGES
@@ -744,7 +744,7 @@ class _Ran:
         if pivot.value is None:
             return outcome.value is None
         wanted, given = self.inferred[way.pivot.program_id][0], self.inferred[half.program_id][0]
-        return not beyond(pivot.value, given.returns) and not beyond(outcome.value, wanted.returns)
+        return not outgrew(pivot, outcome, wanted, given)
 
 
 def _arguments(wire: str) -> list[Any]:

@@ -481,7 +481,7 @@ def _score(book: _Book, question: Question, wanted: Sequence[Case], settings: Ve
             continue
         if "unrepresentable" in statuses:
             continue
-        if beyond(one.value, question.right.returns) or beyond(two.value, question.left.returns):
+        if outgrew(one, two, question.left, question.right):
             continue
         compared += 1
         if one.value is not None and two.value is not None:
@@ -532,7 +532,19 @@ def _is_fractional(value: values.Value) -> bool:
     return value.kind in ("float", "number") and math.isfinite(value.data) and value.data != math.floor(value.data)
 
 
-def beyond(value: values.Value | None, declared: Type | None) -> bool:
+def outgrew(one: Outcome, two: Outcome, left: Program, right: Program) -> bool:
+    """Say whether one side's value lies beyond what the other can say; such a case says nothing about either.
+
+    Args:
+        one: What the left side came to; it gave a value.
+        two: What the right side came to.
+        left: The program that agreement is measured by.
+        right: The other.
+    """
+    return _beyond(one.value, right.returns) or _beyond(two.value, left.returns)
+
+
+def _beyond(value: values.Value | None, declared: Type | None) -> bool:
     """Say whether a value is an integer that a declared type of fixed width cannot hold."""
     if value is None or value.kind != "int" or declared is None:
         return False
