@@ -1,16 +1,15 @@
 """A corpus to translation pairs, each proved by running both sides.
 
-Start at `mine`: documents -> units -> candidates -> verdicts -> pairs. It always holds that both
-halves of a pair were run on the same inputs and agreed on all that were compared, that both come from permissively
-licensed documents, and that every function considered and every candidate that failed is a row with its reason. What
-was judged before a kill is not judged again.
+Start at `mine`: documents -> units -> candidates -> verdicts -> pairs. It always holds that both halves of a pair were
+run on the same inputs and agreed on all that were compared, that their licences may stand together in one document
+(`licensing`), and that every function considered and every candidate that failed is a row with its reason. What was
+judged before a kill is not judged again.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-import re
 import shutil
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -24,8 +23,9 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from parallel_mining.candidates import Candidate, candidates, code_hash
 from parallel_mining.execute import ExecutionLimits, Toolchain, available
+from parallel_mining.licensing import LicencePolicy, obstacle
 from parallel_mining.pairs import PAIR_CONTRACT, PAIR_SCHEMA
-from parallel_mining.units import UNIT_SCHEMA, Extraction, Unit, extract, folded
+from parallel_mining.units import UNIT_SCHEMA, Extraction, Unit, bare, extract, folded
 from parallel_mining.verdicts import Judgement, Question, VerdictSettings, judge
 from quality.artifacts import canonical_json, check_place, creating, read_manifest, write_atomically
 from quality.contracts import check
@@ -53,7 +53,7 @@ REJECTED_SCHEMA = pa.schema(
 _COLUMNS = ["id", "text", "language", "repo_name", "path", "detected_licenses", "license_type", "split"]
 
 
-MINING_VERSION = 2
+MINING_VERSION = 3
 """Goes up with any change that may change which pairs are found or proved; part of every identity."""
 
 _JOURNAL = ".judged"
@@ -74,6 +74,7 @@ class MiningSettings(BaseModel):
         min_score: Similarity of words below which units are not tried.
         pairs_per_unit: In how many pairs with one language a function may stand.
         evidence: What a verdict needs.
+        licences: Which licences the two halves of a pair may have.
         seed: Decides the inputs.
     """
 
@@ -85,6 +86,7 @@ class MiningSettings(BaseModel):
     min_score: float = Field(default=0.25, ge=0.0, le=1.0)
     pairs_per_unit: int = Field(default=3, ge=1)
     evidence: VerdictSettings = VerdictSettings()
+    licences: LicencePolicy = LicencePolicy()
     seed: int = Field(default=17, ge=0)
 
     @field_validator("pivot")
@@ -143,7 +145,7 @@ def mine(
     }
     with creating(out, "pairs", identity, command=command, resume=True) as draft:
         with progress(total=len(documents), description="cutting units", unit="file") as bar:
-            extraction = extract(documents, workers=workers, progress=bar.update)
+            extraction = extract(documents, settings.licences, workers=workers, progress=bar.update)
         found = candidates(
             extraction.units,
             settings.pivot,
@@ -209,7 +211,7 @@ def _toolchains(settings: MiningSettings) -> dict[str, Toolchain]:
 def _judged(
     found: Sequence[Candidate], settings: MiningSettings, limits: ExecutionLimits | None, journal: Path
 ) -> list[Judgement]:
-    """Judge the candidates; those that running could say nothing about are not run.
+    """Judge the candidates; those that could not be emitted, or that running could say nothing about, are not run.
 
     Args:
         found: The candidates.
@@ -218,8 +220,8 @@ def _judged(
         journal: A folder that keeps what was judged, for a second try.
     """
     journal.mkdir(exist_ok=True)
-    trivial = [c.left.trivial or c.right.trivial for c in found]
-    questions = [question_of(c) for c, why in zip(found, trivial, strict=True) if not why]
+    early = [_not_run(candidate, settings) for candidate in found]
+    questions = [question_of(candidate) for candidate, why in zip(found, early, strict=True) if not why]
     evidence = settings.evidence.model_copy(update={"seed": settings.seed})
     judged: list[Judgement] = []
     for start in range(0, len(questions), _JUDGED_AT_ONCE):
@@ -232,7 +234,14 @@ def _judged(
             write_atomically(kept, json.dumps([vars(one) for one in fresh]))
         judged += [Judgement(**row | {"domain": tuple(row["domain"])}) for row in json.loads(kept.read_text())]
     verdicts = iter(judged)
-    return [Judgement("insufficient", f"trivial: {why}") if why else next(verdicts) for why in trivial]
+    return [Judgement("insufficient", why) if why else next(verdicts) for why in early]
+
+
+def _not_run(candidate: Candidate, settings: MiningSettings) -> str:
+    left, right = candidate.left, candidate.right
+    trivial = left.trivial or right.trivial
+    forbidden = obstacle(left.origin.licenses, right.origin.licenses, settings.licences)
+    return forbidden or (f"trivial: {trivial}" if trivial else "")
 
 
 def question_of(candidate: Candidate) -> Question:
@@ -269,7 +278,7 @@ Function = tuple[str, str, str]
 
 def function_of(unit: Unit) -> Function:
     """Return which function a unit is: builds of one package and overloads for other types are the same one."""
-    return unit.language, unit.origin.repo_name, folded(re.split(r"\.|::", unit.entry)[-1])
+    return unit.language, unit.origin.repo_name, folded(bare(unit.entry))
 
 
 def select(
@@ -337,7 +346,14 @@ def _proof(left: Unit, right: Unit, judgement: Judgement) -> dict[str, Any]:
         "cases": judgement.cases,
         "agreed": judgement.agreed,
         "domain": canonical_json(list(judgement.domain)),
-        "evidence": json.dumps(judgement.evidence, ensure_ascii=False, sort_keys=True),
+        "evidence": json.dumps(
+            {
+                **judgement.evidence,
+                "licences": {"left": list(left.origin.licenses), "right": list(right.origin.licenses)},
+            },
+            ensure_ascii=False,
+            sort_keys=True,
+        ),
     }
 
 
@@ -353,7 +369,7 @@ def cause(reason: str) -> str:
 def _functions(pairs: Sequence[Mapping[str, Any]]) -> dict[str, int]:
     """Count the distinct functions that stand in pairs, by language: those of one name in one repository are one."""
     found = {
-        (row[f"{side}_language"], row[f"{side}_repo"], folded(re.split(r"\.|::", row[f"{side}_entry"])[-1]))
+        (row[f"{side}_language"], row[f"{side}_repo"], folded(bare(row[f"{side}_entry"])))
         for row in pairs
         for side in ("left", "right")
     }

@@ -18,6 +18,7 @@ from typing import Any, cast
 import pyarrow as pa
 
 from parallel_mining.cutting import Definition, Files, Module, Refused, Site, Syntax, cut
+from parallel_mining.licensing import LicencePolicy, unusable
 from parallel_mining.pairs import Program
 from parallel_mining.signatures import Signature
 from quality.languages import LANGUAGES, language
@@ -118,6 +119,7 @@ def syntax(language_id: str) -> Syntax:
 
 def extract(
     documents: Iterable[Mapping[str, Any]],
+    licences: LicencePolicy | None = None,
     *,
     workers: int | None = None,
     progress: Callable[[int], object] | None = None,
@@ -127,6 +129,7 @@ def extract(
     Args:
         documents: Rows with the columns of `DOCUMENT_SCHEMA` (`id, text, language, repo_name, path, detected_licenses,
             license_type, split` are used).
+        licences: What may stand together in a pair, and so what may be cut; `LicencePolicy()` if None.
         workers: Processes; one a processor by default, 1 for none.
         progress: Called with the number of documents that were finished since the last call.
 
@@ -137,18 +140,19 @@ def extract(
     for row in documents:
         if row["language"] in LANGUAGES:
             groups.setdefault((row["language"], row["repo_name"]), []).append(row)
+    licences = licences or LicencePolicy()
     # A repository's files may need each other, so it is one task; long ones first, so that no worker ends alone.
     tasks = sorted(groups.items(), key=lambda item: (-sum(len(r["text"]) for r in item[1]), item[0]))
     workers = workers or os.cpu_count() or 1
     found: dict[tuple[str, str], Extraction] = {}
     if workers == 1 or len(tasks) < 2:
         for key, rows in tasks:
-            found[key] = _repository(key[0], rows)
+            found[key] = _repository(key[0], rows, licences)
             if progress is not None:
                 progress(len(rows))
     else:
         with worker_processes(workers, __name__) as pool:
-            running = [(key, len(rows), pool.submit(_repository, key[0], rows)) for key, rows in tasks]
+            running = [(key, len(rows), pool.submit(_repository, key[0], rows, licences)) for key, rows in tasks]
             for key, size, future in running:
                 found[key] = future.result()
                 if progress is not None:
@@ -160,7 +164,7 @@ def extract(
     )
 
 
-def _repository(language_id: str, rows: Sequence[Mapping[str, Any]]) -> Extraction:
+def _repository(language_id: str, rows: Sequence[Mapping[str, Any]], licences: LicencePolicy) -> Extraction:
     files = Files({row["path"]: row["text"] for row in rows}, syntax(language_id))
     units: list[Unit] = []
     considered: list[Considered] = []
@@ -176,7 +180,7 @@ def _repository(language_id: str, rows: Sequence[Mapping[str, Any]]) -> Extracti
         )
         module = files.module(row["path"])
         for site in module.sites if module is not None else ():
-            unit, reason = _unit(files, cast(Module, module), site, language_id, origin)
+            unit, reason = _unit(files, cast(Module, module), site, language_id, origin, licences)
             if unit is not None and unit.unit_id in seen:
                 unit, reason = None, "duplicate: the same function stands in this file already"
             unit_id = (
@@ -193,11 +197,13 @@ def _repository(language_id: str, rows: Sequence[Mapping[str, Any]]) -> Extracti
     return Extraction(tuple(units), tuple(considered))
 
 
-def _unit(files: Files, module: Module, site: Site, language_id: str, origin: Origin) -> tuple[Unit | None, str]:
+def _unit(
+    files: Files, module: Module, site: Site, language_id: str, origin: Origin, licences: LicencePolicy
+) -> tuple[Unit | None, str]:
     if site.signature is None or site.reason:
         return None, site.reason
-    if origin.license_type != "permissive":
-        return None, f"licence: {origin.license_type}"
+    if origin.license_type != "permissive" and (forbidden := unusable(origin.licenses, licences)):
+        return None, forbidden
     try:
         code = cut(files, module, site)
     except Refused as refused:
@@ -276,9 +282,9 @@ def _features(site: Site, code: str) -> tuple[dict[str, int], tuple[int | float 
     def count(word: str) -> None:
         words[word] = words.get(word, 0) + 1
 
-    bare = site.entry.rpartition(".")[2].rpartition("::")[2]
-    parts = name_parts(bare)
-    count("fold:" + folded(bare))
+    name = bare(site.entry)
+    parts = name_parts(name)
+    count("fold:" + folded(name))
     for part in parts:
         count(f"name:{part}")
     own = site.definition.text
@@ -316,6 +322,23 @@ def literals_of(code: str) -> tuple[int | float | str, ...]:
     return tuple(found.values())
 
 
+def functions_in(language_id: str, code: str) -> list[str]:
+    """Return the functions that a program defines, as they are called, in order.
+
+    Raises:
+        BadInput: It does not parse.
+    """
+    try:
+        return [site.entry for site in _read_program(language_id, code).sites]
+    except (SyntaxError, RecursionError, ValueError) as error:
+        bad_input(language_id, f"does not parse: {error}")
+
+
+def bare(entry: str) -> str:
+    """Return a function's name without what qualifies it: `gcd` for `MathUtils.gcd` and `math::gcd`."""
+    return re.split(r"\.|::", entry)[-1]
+
+
 def infer(language_id: str, code: str, entry: str) -> tuple[Program, Signature, str]:
     """Read the signature of a function out of a program that stands alone.
 
@@ -335,7 +358,7 @@ def infer(language_id: str, code: str, entry: str) -> tuple[Program, Signature, 
     except (SyntaxError, RecursionError, ValueError) as error:
         bad_input(entry, f"does not parse as {language_id}: {error}")
     for site in reversed(module.sites):
-        if site.entry == entry or re.split(r"\.|::", site.entry)[-1] == entry:
+        if site.entry == entry or bare(site.entry) == entry:
             if site.signature is None:
                 bad_input(entry, site.reason)
             program = Program(language_id, code, site.entry, site.signature.types, site.signature.returns)
@@ -351,8 +374,10 @@ __all__ = [
     "Extraction",
     "Origin",
     "Unit",
+    "bare",
     "extract",
     "folded",
+    "functions_in",
     "infer",
     "literals_of",
     "name_parts",

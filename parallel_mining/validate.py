@@ -7,7 +7,7 @@ a pair that cannot be run here is `unsupported`, never an error.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TextIO, cast
@@ -22,11 +22,19 @@ from quality.mistakes import BadInput, Mistake, bad_input
 
 @dataclass(frozen=True)
 class Side:
-    """One half of a pair as it was given."""
+    """One half of a pair as it was given.
+
+    Args:
+        language: A language id.
+        code: A program that stands alone.
+        entry: Its function.
+        licenses: SPDX expressions that all apply to it; none where none is stated.
+    """
 
     language: str
     code: str
     entry: str
+    licenses: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -42,6 +50,7 @@ def validate(
     pairs: Path | str | TextIO,
     settings: VerdictSettings | None = None,
     *,
+    evidence: bool = False,
     limits: ExecutionLimits | None = None,
 ) -> Iterator[dict[str, Any]]:
     """Run given pairs on both sides and say whether they agree.
@@ -49,21 +58,48 @@ def validate(
     Args:
         pairs: A file of JSON lines, or an open one.
         settings: How much evidence is needed; `VerdictSettings()` if None.
+        evidence: Whether the evidence stands in the rows too: inputs, hashes of outputs, seeds, versions.
         limits: How much a program may use.
 
     Returns:
-        A row a pair, in order: `pair_id, verdict, cases, agreed, tolerance, reason, domain`.
+        A row a pair, in order: `pair_id, verdict, cases, agreed, tolerance, reason, domain`, and `evidence` if asked.
 
     Raises:
         BadInput: The file is missing or empty, or lines are malformed; all are listed.
     """
     given = read_pairs(pairs)
-    return _rows(given, settings or VerdictSettings(), limits)
+    return _rows(given, settings or VerdictSettings(), evidence, limits)
 
 
 def _rows(
-    given: list[GivenPair], settings: VerdictSettings, limits: ExecutionLimits | None
+    given: list[GivenPair], settings: VerdictSettings, evidence: bool, limits: ExecutionLimits | None
 ) -> Iterator[dict[str, Any]]:
+    for pair, judgement in zip(given, judge_given(given, settings, limits=limits), strict=True):
+        row: dict[str, Any] = {
+            "pair_id": pair.pair_id,
+            "verdict": judgement.verdict,
+            "cases": judgement.cases,
+            "agreed": judgement.agreed,
+            "tolerance": judgement.tolerance,
+            "reason": judgement.reason,
+            "domain": list(judgement.domain),
+        }
+        yield row | {"evidence": judgement.evidence} if evidence else row
+
+
+def judge_given(
+    given: Sequence[GivenPair], settings: VerdictSettings, *, limits: ExecutionLimits | None = None
+) -> list[Judgement]:
+    """Judge pairs as they were given; what cannot be run is told by its verdict.
+
+    Args:
+        given: The pairs.
+        settings: How much evidence is needed.
+        limits: How much a program may use.
+
+    Returns:
+        A judgement a pair, in order.
+    """
     early: dict[int, Judgement] = {}
     questions: dict[int, Question] = {}
     for number, pair in enumerate(given):
@@ -75,17 +111,7 @@ def _rows(
     judged = dict(
         zip(questions, judge(list(questions.values()), settings, limits=limits, progress=rounds()), strict=True)
     )
-    for number, pair in enumerate(given):
-        judgement = early.get(number) or judged[number]
-        yield {
-            "pair_id": pair.pair_id,
-            "verdict": judgement.verdict,
-            "cases": judgement.cases,
-            "agreed": judgement.agreed,
-            "tolerance": judgement.tolerance,
-            "reason": judgement.reason,
-            "domain": list(judgement.domain),
-        }
+    return [early.get(number) or judged[number] for number in range(len(given))]
 
 
 def _question(pair: GivenPair) -> Question | Judgement:
@@ -155,8 +181,11 @@ def _pair(line: str, where: str) -> tuple[GivenPair | None, list[Mistake]]:
     mistakes = list(_wrong_fields(fields, where))
     if mistakes:
         return None, mistakes
-    sides = [Side(*(fields[name][key] for key in ("language", "code", "entry"))) for name in ("left", "right")]
-    return GivenPair(fields["pair_id"], sides[0], sides[1]), []
+    left, right = (
+        Side(side["language"], side["code"], side["entry"], tuple(side.get("licenses", ())))
+        for side in (fields["left"], fields["right"])
+    )
+    return GivenPair(fields["pair_id"], left, right), []
 
 
 def _wrong_fields(fields: dict[str, Any], where: str) -> Iterable[Mistake]:
@@ -167,6 +196,9 @@ def _wrong_fields(fields: dict[str, Any], where: str) -> Iterable[Mistake]:
         if not isinstance(side, dict):
             yield Mistake(f"{where}: {name}", "missing; an object with language, code and entry is expected")
             continue
+        licenses = cast(dict[str, Any], side).get("licenses", [])
+        if not isinstance(licenses, list) or not all(isinstance(one, str) for one in cast(list[Any], licenses)):
+            yield Mistake(f"{where}: {name}.licenses", 'may be left out, or is a list of SPDX expressions: ["MIT"]')
         for key in ("language", "code", "entry"):
             value = cast(dict[str, Any], side).get(key)
             if not isinstance(value, str) or not value.strip():

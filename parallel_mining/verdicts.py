@@ -284,7 +284,7 @@ def _unable(book: _Book, question: Question) -> Judgement | None:
     return None
 
 
-def _tolerance(question: Question, settings: VerdictSettings) -> str:
+def tolerance_of(question: Question, settings: VerdictSettings) -> str:
     """Return the tolerance asked for, wider where a side is declared to compute in binary32."""
     declared = [*(question.left.parameters or ()), *(question.right.parameters or ())]
     declared += [t for t in (question.left.returns, question.right.returns) if t is not None]
@@ -429,7 +429,7 @@ def _final(book: _Book, state: _State, settings: VerdictSettings) -> Judgement:
         {
             "seed": settings.seed,
             "runs": settings.runs,
-            "tolerance_allowed": _tolerance(question, settings),
+            "tolerance_allowed": tolerance_of(question, settings),
             "left_toolchain": book.executions[question.left].toolchain,
             "right_toolchain": book.executions[question.right].toolchain,
             "families": evidence,
@@ -460,7 +460,7 @@ def _unstable(outcomes: Sequence[Outcome]) -> bool:
 
 
 def _score(book: _Book, question: Question, wanted: Sequence[Case], settings: VerdictSettings) -> _Scored:
-    allowed = _tolerance(question, settings)
+    allowed = tolerance_of(question, settings)
     compared = agreed = valued = lost = 0
     needed, different = "exact", ""
     truths: list[bool] = []
@@ -481,7 +481,7 @@ def _score(book: _Book, question: Question, wanted: Sequence[Case], settings: Ve
             continue
         if "unrepresentable" in statuses:
             continue
-        if _beyond(one.value, question.right.returns) or _beyond(two.value, question.left.returns):
+        if outgrew(one, two, question.left, question.right):
             continue
         compared += 1
         if one.value is not None and two.value is not None:
@@ -530,6 +530,18 @@ def _score(book: _Book, question: Question, wanted: Sequence[Case], settings: Ve
 
 def _is_fractional(value: values.Value) -> bool:
     return value.kind in ("float", "number") and math.isfinite(value.data) and value.data != math.floor(value.data)
+
+
+def outgrew(one: Outcome, two: Outcome, left: Program, right: Program) -> bool:
+    """Say whether one side's value lies beyond what the other can say; such a case says nothing about either.
+
+    Args:
+        one: What the left side came to; it gave a value.
+        two: What the right side came to.
+        left: The program that agreement is measured by.
+        right: The other.
+    """
+    return _beyond(one.value, right.returns) or _beyond(two.value, left.returns)
 
 
 def _beyond(value: values.Value | None, declared: Type | None) -> bool:

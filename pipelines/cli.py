@@ -22,6 +22,7 @@ VERBS: dict[str, tuple[str, str]] = {
     "dedup": ("exact and near duplicates of a table of texts", "spark"),
     "mine": ("a corpus to translation pairs, proved by running them", "mining"),
     "validate": ("run given pairs on both sides and say whether they agree", "mining"),
+    "evaluation": ("held-out proved pairs to translation tasks in every direction", "mining"),
     "pack": ("tokenize and pack shards to an exact allocation", "spark"),
     "train": ("one training run", "train"),
     "sweep": ("plan, price and run many training runs", "train"),

@@ -79,6 +79,8 @@ def read_request(
     tokens: str,
     tokenizer: Path | None,
     vocabulary: int | None,
+    pair_style: str,
+    pair_direction: str,
     sequence_length: int,
     seed: int,
     max_epochs: float,
@@ -117,7 +119,9 @@ def read_request(
     largest = tried(lambda: counted("--shard-tokens", shard_tokens))
     packing = {"sequence_length": sequence_length, "seed": seed, "max_epochs": max_epochs, "shard_tokens": largest or 1}
     settings = tried(lambda: checked(PackSettings, packing))
-    token_settings = tried(lambda: checked(TokenSettings, {} if vocabulary is None else {"vocabulary": vocabulary}))
+    rendering = {"pair_style": pair_style, "pair_direction": pair_direction}
+    text = rendering if vocabulary is None else {**rendering, "vocabulary": vocabulary}
+    token_settings = tried(lambda: checked(TokenSettings, text))
     if budget is not None and settings is not None and budget < sequence_length:
         mistakes.append(Mistake("--tokens", f"{budget} is less than one sequence; raise it or lower --sequence-length"))
     if vocabulary is not None and tokenizer is not None:

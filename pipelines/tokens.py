@@ -2,7 +2,9 @@
 
 Start at `tokenize_corpus`. What always holds: a source's documents stand in the order of their ids, whatever files
 they came from; each is followed by one end-of-text token; its bytes are counted, and the bytes behind its tokens are
-the same, so that losses can be given per byte; and a pair stands in the training split only if both its documents do.
+the same, so that losses can be given per byte; a pair stands in the training split only if both its documents do; and
+the code of pairs is tokenized apart from the prompts and separators around it, so that every style of rendering them
+has the same code tokens.
 """
 
 from __future__ import annotations
@@ -12,7 +14,7 @@ import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from itertools import tee
+from itertools import islice, tee
 from pathlib import Path
 from typing import Any, TypeAlias, cast
 
@@ -24,7 +26,7 @@ import pyarrow.dataset as ds
 import pyarrow.parquet as pq
 from pydantic import BaseModel, ConfigDict, Field
 
-from parallel_mining.documents import PairDirection, PairStyle, pair_source, render_pair
+from parallel_mining.documents import PairDirection, PairStyle, Part, pair_documents, pair_source
 from quality.artifacts import Draft, creating, file_sha256, fingerprint, read_manifest, write_atomically
 from quality.mistakes import BadInput, Mistake, bad_input
 from quality.progress import progress, say
@@ -49,8 +51,10 @@ class TokenSettings(BaseModel):
     Args:
         vocabulary: Ids of the tokenizer that is trained, end-of-text and the 256 bytes among them.
         sample_bytes: Training text the tokenizer is trained on, the same amount of every language that has as much.
-        pair_style: `prompt` introduces each half of a parallel document in a comment, `plain` does not.
-        pair_direction: `alternate` starts half of the parallel documents with the right language, `forward` none.
+        pair_style: `prompt` introduces each half of a parallel document in a comment, `plain` does not; `shuffled`
+            makes each half a document of its own, with which pairing is compared.
+        pair_direction: `alternate` starts half of the parallel documents with the right language, `forward` none,
+            `backward` all; `both` has each pair in either order.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
@@ -297,7 +301,7 @@ def _pair_rows(pairs: Path, parts: Sequence[_Part]) -> dict[tuple[str, str], lis
             mistakes.append(Mistake(where, "is in the training split, but a document of it is validation text"))
         elif row["verdict"] != "equivalent":
             mistakes.append(Mistake(where, f"verdict {row['verdict']!r}; only equivalent pairs are trained on"))
-        row["license_type"] = _strictest([licences[document] for document in documents])
+        row["license_types"] = dict(zip(("left", "right"), (licences[d] for d in documents), strict=True))
         found.setdefault((pair_source(row["left_language"], row["right_language"]), row["split"]), []).append(row)
     if mistakes:
         raise BadInput(mistakes)
@@ -317,27 +321,39 @@ class _Text:
     repo_name: str
     path: str
     license_type: str
-    text: str
+    parts: tuple[Part, ...]
+
+    @property
+    def text(self) -> str:
+        """The whole document."""
+        return "".join(part.text for part in self.parts)
 
 
 def _pair_texts(rows: Sequence[Mapping[str, Any]], settings: TokenSettings) -> Iterator[list[_Text]]:
-    for start in range(0, len(rows), 1000):
+    rendered = [
+        (document, row)
+        for row in rows
+        for document in pair_documents(row, settings.pair_style, settings.pair_direction)
+    ]
+    rendered.sort(key=lambda item: item[0].id)
+    for start in range(0, len(rendered), 1000):
         yield [
             _Text(
-                row["pair_id"],
-                f"{row['left_repo']} {row['right_repo']}",
-                f"{row['left_path']} {row['right_path']}",
-                row["license_type"],
-                render_pair(row, settings.pair_style, settings.pair_direction),
+                document.id,
+                " ".join(row[f"{side}_repo"] for side in document.sides),
+                " ".join(row[f"{side}_path"] for side in document.sides),
+                _strictest([row["license_types"][side] for side in document.sides]),
+                document.parts,
             )
-            for row in rows[start : start + 1000]
+            for document, row in rendered[start : start + 1000]
         ]
 
 
 def _corpus_texts(part: _Part, scratch: Path) -> Iterator[list[_Text]]:
     for batch in _documents(part, scratch):
-        columns = [_strings(batch[name]) for name in ("id", "repo_name", "path", "license_type", "text")]
-        yield [_Text(*row) for row in zip(*columns, strict=True)]
+        named = [_strings(batch[name]) for name in _NAMED]
+        parts = [(Part(text, is_code=True),) for text in _strings(batch["text"])]
+        yield [_Text(*row) for row in zip(*named, parts, strict=True)]
 
 
 def _write_stores(
@@ -358,7 +374,7 @@ def _write_stores(
     ):
         for source, split, batches in sources:
             described = writing.store(source, split, batches, encoded, bar)
-            counts.setdefault(source, {})[split] = {key: described[key] for key in ("documents", "tokens", "bytes")}
+            counts.setdefault(source, {})[split] = {key: described[key] for key in _COUNTED if key in described}
     for source, split, _ in sources:
         open_store(store_folder(draft.path, source, split), writing.tokenizer_hash, verify=True)
     draft.counts.update(
@@ -371,6 +387,7 @@ def _write_stores(
 
 
 _NAMED = ("id", "repo_name", "path", "license_type")
+_COUNTED = ("documents", "tokens", "bytes", "code_tokens", "prompt_tokens")
 _Encode: TypeAlias = Callable[[Iterable[Sequence[str]]], Iterator[list[bytes]]]
 
 
@@ -401,13 +418,20 @@ class _Writing:
         folder.mkdir(parents=True)
         digest = hashlib.sha256()
         tokens, size, documents = 0, 0, 0
+        spent = {True: 0, False: 0}  # bytes of ids in parts that are code, and in those that are not
         end = np.array([self.end_of_text], DTYPES[self.dtype]).tobytes()
         kept, handed = tee(batches)
         with (
             (folder / "tokens.bin").open("wb") as stream,
             pq.ParquetWriter(folder / "documents.parquet", STORE_DOCUMENT_SCHEMA) as table,
         ):
-            for batch, packed in zip(kept, encoded([t.text for t in own] for own in handed), strict=True):
+            for batch, pieces in zip(
+                kept, encoded([p.text for t in own for p in t.parts] for own in handed), strict=True
+            ):
+                for part, piece in zip((p for t in batch for p in t.parts), pieces, strict=True):
+                    spent[part.is_code] += len(piece)
+                ahead = iter(pieces)
+                packed = [b"".join(islice(ahead, len(text.parts))) for text in batch]
                 data = end.join([*packed, b""])
                 stream.write(data)
                 digest.update(data)
@@ -430,6 +454,9 @@ class _Writing:
             "tokenizer": self.tokenizer_hash,
             "sha256": digest.hexdigest(),
         }
+        if source.startswith("pair:"):
+            # With an end-of-text token a document these are all its tokens.
+            described |= {"code_tokens": spent[True] // len(end), "prompt_tokens": spent[False] // len(end)}
         write_atomically(folder / "store.json", json.dumps(described, indent=2) + "\n")
         return described
 

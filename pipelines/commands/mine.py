@@ -23,6 +23,7 @@ import click
     type=click.Choice(["exact", "numeric", "1e-9", "1e-5"]),
     help="The widest difference between numbers that counts as agreement.",
 )
+@click.option("--copyleft", is_flag=True, help="Also pairs whose halves have the very same copyleft licences.")
 @click.option("--per-unit", default=20, show_default=True, type=click.IntRange(1), help="Candidates tried a function.")
 @click.option("--seed", default=17, show_default=True, type=click.IntRange(0), help="Decides the inputs.")
 def command(
@@ -32,6 +33,7 @@ def command(
     languages: tuple[str, ...],
     cases: int,
     tolerance: str,
+    copyleft: bool,
     per_unit: int,
     seed: int,
 ) -> None:
@@ -39,7 +41,8 @@ def command(
 
     CORPUS is the folder that `polymix build` made. Functions that can stand alone are cut out with what they need,
     matched across languages by their words and signatures, and run in a sandbox on the same generated inputs. A pair is
-    kept only if every compared case agrees; it carries the inputs, output hashes and tool versions as evidence.
+    kept only if every compared case agrees; it carries the inputs, output hashes and tool versions as evidence, and
+    the licences of both halves: permissive ones may stand together, others only as --copyleft or a study says.
 
     The folder gets pairs.parquet, rejected.parquet (every candidate that failed, and why), units.parquet (every
     function considered, and why it was turned away) and manifest.json with the counts, which are printed too.
@@ -50,6 +53,7 @@ def command(
       polymix mine corpus --out pairs --language go --language rust
       polymix mine corpus --out pairs --pivot java --tolerance exact
     """
+    from parallel_mining.licensing import LicencePolicy
     from parallel_mining.mine import MiningSettings, mine
     from parallel_mining.verdicts import VerdictSettings
     from pipelines.console import emit
@@ -62,6 +66,7 @@ def command(
         languages=languages or tuple(LANGUAGES),
         candidates_per_unit=per_unit,
         seed=seed,
+        licences=LicencePolicy(copyleft=copyleft),
         evidence=VerdictSettings.model_validate({"cases": cases, "tolerance": tolerance}),
     )
     counts = mine(corpus, out, settings, command=" ".join(["polymix", *sys.argv[1:]]))

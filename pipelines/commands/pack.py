@@ -36,6 +36,20 @@ import click
     help="A byte-level tokenizer.json. Default: one is trained on the corpus.",
 )
 @click.option("--vocabulary", type=int, metavar="N", help="Ids of the tokenizer that is trained.  [default: 32768]")
+@click.option(
+    "--pair-style",
+    type=click.Choice(["prompt", "plain", "shuffled"]),
+    default="prompt",
+    show_default=True,
+    help="Pairs as one document, with comments between or without; or each half its own document.",
+)
+@click.option(
+    "--pair-direction",
+    type=click.Choice(["forward", "backward", "alternate", "both"]),
+    default="alternate",
+    show_default=True,
+    help="Which half of a pair comes first; `both` has each pair twice.",
+)
 @click.option("--sequence-length", type=int, default=2048, show_default=True, metavar="N", help="Tokens a sequence.")
 @click.option("--seed", type=int, default=0, show_default=True, help="Decides the order of each source's documents.")
 @click.option(
@@ -56,6 +70,8 @@ def command(
     out: Path,
     tokenizer: Path | None,
     vocabulary: int | None,
+    pair_style: str,
+    pair_direction: str,
     sequence_length: int,
     seed: int,
     max_epochs: float,
@@ -71,6 +87,9 @@ def command(
     each sequence), tokenizer.json, the validation text as token stores, and manifest.json: target, tokens and bytes by
     source, path, tokens and sha256 of each shard, repeats (epochs over each source).
 
+    Pairs are parallel documents. To learn what pairing is worth, pack the same pairs with --pair-style shuffled: each
+    half is a document of its own, and the code tokens are the same. store.json counts them apart from prompts.
+
     A mix that the corpus cannot supply writes nothing: stderr gets one line of JSON with the shortage by source and the
     nearest feasible allocation, and the exit code is 2.
 
@@ -79,6 +98,7 @@ def command(
       polymix pack --corpus corpus/ --allocation allocation.json --tokens 100M --out shards/
       polymix pack --corpus corpus/ --pairs pairs/ --allocation a.json --tokens 2M --sequence-length 256 --out shards/
       polymix pack --corpus corpus/ --allocation a.json --tokens 1.5B --stores stores/ --out shards-a/
+      polymix pack --corpus corpus/ --pairs pairs/ --pair-style shuffled --allocation a.json --tokens 2M --out parted/
     """
     from pipelines.console import emit
     from pipelines.pack import pack, read_request
@@ -92,6 +112,8 @@ def command(
         tokens=tokens,
         tokenizer=tokenizer,
         vocabulary=vocabulary,
+        pair_style=pair_style,
+        pair_direction=pair_direction,
         sequence_length=sequence_length,
         seed=seed,
         max_epochs=max_epochs,

@@ -18,8 +18,9 @@ import click
     type=click.Choice(["exact", "numeric", "1e-9", "1e-5"]),
     help="The widest difference between numbers that counts as agreement.",
 )
+@click.option("--evidence", is_flag=True, help="Print the inputs, hashes of the outputs and versions of tools, too.")
 @click.option("--seed", default=17, show_default=True, type=click.IntRange(0), help="Decides the inputs.")
-def command(pairs: str, cases: int, runs: int, tolerance: str, seed: int) -> None:
+def command(pairs: str, cases: int, runs: int, tolerance: str, evidence: bool, seed: int) -> None:
     """Run both halves of each pair in PAIRS on the same generated inputs, and print a verdict a line.
 
     PAIRS is a file of JSON lines, or - for standard input:
@@ -28,6 +29,8 @@ def command(pairs: str, cases: int, runs: int, tolerance: str, seed: int) -> Non
       {"pair_id": "gcd", "left":  {"language": "python", "code": "def gcd(a, b): ...", "entry": "gcd"},
                          "right": {"language": "go", "code": "package p; func GCD(a, b int) int {...}",
                                    "entry": "GCD"}}
+
+    A side may state its "licenses", a list of SPDX expressions, which an evaluation set keeps.
 
     Prints pair_id, verdict, cases, agreed, tolerance, reason, domain. The verdict is one of
 
@@ -42,6 +45,7 @@ def command(pairs: str, cases: int, runs: int, tolerance: str, seed: int) -> Non
     \b
     Examples
       polymix validate pairs.jsonl > verdicts.jsonl
+      polymix validate pairs.jsonl --evidence > verdicts.jsonl   # for `polymix evaluation`
       head -20 pairs.jsonl | polymix validate - --tolerance exact
     """
     from parallel_mining.validate import validate
@@ -49,4 +53,4 @@ def command(pairs: str, cases: int, runs: int, tolerance: str, seed: int) -> Non
     from pipelines.console import emit
 
     settings = VerdictSettings.model_validate({"cases": cases, "runs": runs, "tolerance": tolerance, "seed": seed})
-    emit(validate(sys.stdin if pairs == "-" else pairs, settings), title="Verdicts")
+    emit(validate(sys.stdin if pairs == "-" else pairs, settings, evidence=evidence), title="Verdicts")

@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,7 @@ import pyarrow.parquet as pq
 import pytest
 from tiny_corpus import code, write_corpus, write_pairs
 
-from parallel_mining.documents import render_pair
+from parallel_mining.documents import pair_documents
 from pipelines import tokens as tokens_module
 from pipelines.pack import PackSettings, pack
 from pipelines.tokenizer import load_tokenizer
@@ -75,8 +76,42 @@ def test_stores_hold_every_document_by_id(place: Path, tmp_path: Path) -> None:
 def test_pairs_are_documents_of_both_halves(place: Path) -> None:
     rows = pq.read_table(place / "pairs" / "pairs.parquet").to_pylist()
     store = open_stores(place / "tokens", "train")["pair:python-go"]
-    assert texts(store) == [render_pair(row, "prompt", "alternate") for row in rows]
+    documents = [pair_documents(row, "prompt", "alternate")[0] for row in rows]
+    assert texts(store) == [document.text for document in documents]
+    prompts = sum(part.text.count("\n") for document in documents for part in document.parts if not part.is_code)
+    described = json.loads((store.folder / "store.json").read_text())
+    assert described["prompt_tokens"] > prompts
+    assert described["code_tokens"] + described["prompt_tokens"] + store.documents == store.tokens
     assert pq.read_table(store.folder / "documents.parquet")["id"].to_pylist() == [row["pair_id"] for row in rows]
+
+
+def test_parted_halves_have_the_code_tokens_of_parallel_documents(place: Path, tmp_path: Path) -> None:
+    rows = pq.read_table(place / "pairs" / "pairs.parquet").to_pylist()
+    halves = sorted(row[f"{side}_code"].strip("\r\n") + "\n" for row in rows for side in ("left", "right"))
+    ids: dict[str, Counter[int]] = {}
+    parted: list[list[int]] = []
+    described: dict[str, dict[str, int]] = {}
+    for style in ("prompt", "plain", "shuffled"):
+        settings = TokenSettings(pair_style=style)
+        tokens = tmp_path / style
+        tokenize_corpus(place / "corpus", place / "pairs", tokens, settings, place / "tokens" / "tokenizer.json")
+        store = open_stores(tokens, "train")["pair:python-go"]
+        described[style] = json.loads((store.folder / "store.json").read_text())
+        if style == "shuffled":
+            ends = zip(store.starts.tolist(), store.ends.tolist(), strict=True)
+            parted = [store.ids[start : end - 1].tolist() for start, end in ends]
+            assert sorted(texts(store)) == halves
+            assert texts(store) != halves
+        ids[style] = Counter(store.ids.tolist())
+    assert {own["code_tokens"] for own in described.values()} == {sum(map(len, parted))}
+    assert described["shuffled"]["prompt_tokens"] == 0 < described["plain"]["prompt_tokens"]
+    assert described["plain"]["prompt_tokens"] < described["prompt"]["prompt_tokens"]
+    assert described["shuffled"]["documents"] == 2 * len(rows) == 2 * described["prompt"]["documents"]
+    # Every code token stands in the parallel documents as often as in the parted ones; only what is added differs.
+    extra = ids["prompt"] - ids["shuffled"]
+    missing = ids["shuffled"] - ids["prompt"]
+    assert sum(extra.values()) == described["prompt"]["prompt_tokens"]
+    assert missing == Counter({0: len(rows)})
 
 
 def test_how_the_corpus_lies_in_files_changes_nothing(

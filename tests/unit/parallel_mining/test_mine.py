@@ -12,12 +12,14 @@ from pydantic import ValidationError
 
 from parallel_mining import mine as module
 from parallel_mining.candidates import Candidate, candidates
+from parallel_mining.licensing import LicencePolicy
 from parallel_mining.mine import SURPLUS, MiningSettings, cause, mine, select
 from parallel_mining.pairs import Program
 from parallel_mining.signatures import Parameter, Signature
 from parallel_mining.units import Origin, Unit, extract
 from parallel_mining.verdicts import Judgement, judge
 from quality.artifacts import creating, read_manifest
+from quality.licences import license_type
 from quality.mistakes import BadInput
 
 PYTHON = """
@@ -109,6 +111,8 @@ def test_a_corpus_is_mined(corpus, tmp_path):
     evidence = json.loads(pair["evidence"])
     assert evidence["runs"] == 3
     assert evidence["families"][0]["left_outputs_sha256"]
+    assert evidence["licences"] == {"left": ["MIT"], "right": ["MIT"]}
+    assert (pair["left_licenses"], pair["right_licenses"]) == (["MIT"], ["MIT"])
     rejected = {r["left_entry"]: r for r in pq.read_table(tmp_path / "pairs" / "rejected.parquet").to_pylist()}
     assert rejected["add"]["reason"].startswith("trivial")
     assert rejected["digit_sum"]["verdict"] == "different"
@@ -171,6 +175,31 @@ def test_what_was_judged_before_a_kill_is_not_judged_again(corpus, tmp_path, mon
     assert names[0] == names[1], "what it kept for a second try is gone"
     for name in FILES:
         assert (tmp_path / "again" / name).read_bytes() == (tmp_path / "whole" / name).read_bytes()
+
+
+@pytest.mark.toolchain
+def test_the_licences_of_both_halves_decide_what_is_emitted(tmp_path):
+    def mined(left: str, right: str, copyleft: bool) -> tuple[list, dict, set]:
+        folder = tmp_path / f"{left}-{right}-{copyleft}"
+        with creating(folder / "corpus", "corpus", {}) as draft:
+            for row, licence in zip(documents(), (left, right), strict=True):
+                part = draft.path / "documents" / f"language={row['language']}" / f"split={row['split']}"
+                part.mkdir(parents=True)
+                kept = {k: v for k, v in row.items() if k not in ("language", "split")}
+                kept |= {"detected_licenses": [licence], "license_type": license_type([licence])}
+                pq.write_table(pa.Table.from_pylist([kept]), part / "part.parquet")
+        settings = MiningSettings(licences=LicencePolicy(copyleft=copyleft))
+        mine(folder / "corpus", folder / "pairs", settings, workers=1)
+        pairs, rejected, units = (pq.read_table(folder / "pairs" / name).to_pylist() for name in FILES)
+        reasons = {row["left_entry"]: row["reason"] for row in rejected}
+        return [row["left_entry"] for row in pairs], reasons, {row["reason"] for row in units}
+
+    assert mined("GPL-3.0-only", "GPL-3.0-only", copyleft=False) == ([], {}, {"licence: non_permissive"})
+    pairs, reasons, _ = mined("GPL-3.0-only", "GPL-3.0-only", copyleft=True)
+    assert pairs == ["levenshtein"]
+    pairs, reasons, _ = mined("MIT", "GPL-3.0-only", copyleft=True)
+    assert pairs == []
+    assert reasons["levenshtein"] == "licence: MIT and GPL-3.0-only may not stand in one document"
 
 
 def unit_of(language: str, repo: str, path: str, entry: str, code: str) -> Unit:

@@ -4,10 +4,11 @@ import pytest
 
 from parallel_mining.units import extract, folded, infer, literals_of, name_parts, syntax
 from quality.languages import LANGUAGES
+from quality.licences import license_type
 from quality.mistakes import BadInput
 
 
-def rows(language: str, files: dict[str, str], repo: str = "pkg:x", license_type: str = "permissive") -> list[dict]:
+def rows(language: str, files: dict[str, str], repo: str = "pkg:x", licenses: tuple[str, ...] = ("MIT",)) -> list[dict]:
     return [
         {
             "id": f"{i:032x}",
@@ -15,8 +16,8 @@ def rows(language: str, files: dict[str, str], repo: str = "pkg:x", license_type
             "language": language,
             "repo_name": repo,
             "path": path,
-            "detected_licenses": ["MIT"],
-            "license_type": license_type,
+            "detected_licenses": list(licenses),
+            "license_type": license_type(licenses),
             "split": "train",
         }
         for i, (path, text) in enumerate(files.items())
@@ -77,7 +78,7 @@ def test_what_python_turns_away_has_a_reason(body: str, reason: str):
 
 
 def test_code_without_a_permissive_licence_is_not_used():
-    documents = rows("python", {"a.py": "def f(x):\n    return x * 2 + 1\n"}, license_type="no_license")
+    documents = rows("python", {"a.py": "def f(x):\n    return x * 2 + 1\n"}, licenses=())
     found = extract(documents, workers=1)
     assert not found.units
     assert found.considered[0].reason == "licence: no_license"

@@ -125,3 +125,17 @@ def test_a_missing_toolchain_is_unsupported_and_no_failure(tmp_path, monkeypatch
     row = json.loads(result.stdout)
     assert row["verdict"] == "unsupported"
     assert "apt install golang-go" in row["reason"]
+
+
+@pytest.mark.toolchain
+def test_evidence_and_licences_come_along_where_they_are_asked_for():
+    row = json.loads(pair("p", "def f(n: int):\n    return n * 3 + 1\n", "function f(n) { return n + n + n + 1; }"))
+    row["left"]["licenses"] = ["MIT"]
+    given = json.dumps(row)
+    assert [one.left.licenses for one in read_pairs(io.StringIO(given))] == [("MIT",)]
+    [judged] = validate(io.StringIO(given), evidence=True)
+    assert judged["verdict"] == "equivalent"
+    assert len(judged["evidence"]["families"][0]["inputs"]) >= 8
+    row["right"]["licenses"] = "MIT"
+    with pytest.raises(BadInput, match=r"right.licenses: may be left out, or is a list"):
+        read_pairs(io.StringIO(json.dumps(row)))
