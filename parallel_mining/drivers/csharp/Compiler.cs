@@ -120,7 +120,7 @@ namespace System.Runtime.CompilerServices
     {
         var root = (CompilationUnitSyntax)tree.GetRoot();
         var members = root.Members.Select(member => Block(member));
-        var usings = root.Usings.Select(one => one.WithGlobalKeyword(default(SyntaxToken)));
+        var usings = root.Usings.Select(one => Local(one));
         var apart = SyntaxFactory.NamespaceDeclaration(SyntaxFactory.IdentifierName("P" + k))
             .WithExterns(root.Externs)
             .WithUsings(SyntaxFactory.List(usings))
@@ -133,16 +133,27 @@ namespace System.Runtime.CompilerServices
         return tree.WithRootAndOptions(whole, Parsing);
     }
 
+    /// A directive for all files may not stand in a namespace.
+    static UsingDirectiveSyntax Local(UsingDirectiveSyntax one)
+    {
+        if (one.GlobalKeyword.IsKind(SyntaxKind.None)) return one;
+        var keyword = one.UsingKeyword.WithLeadingTrivia(one.GlobalKeyword.LeadingTrivia);
+        return one.WithGlobalKeyword(default(SyntaxToken)).WithUsingKeyword(keyword);
+    }
+
     /// A namespace that covers its file may not stand in another.
     static MemberDeclarationSyntax Block(MemberDeclarationSyntax member)
     {
         var covering = member as FileScopedNamespaceDeclarationSyntax;
-        return covering == null
-            ? member
-            : SyntaxFactory.NamespaceDeclaration(covering.Name)
-                .WithExterns(covering.Externs)
-                .WithUsings(covering.Usings)
-                .WithMembers(covering.Members);
+        if (covering == null) return member;
+        var brace = SyntaxFactory.Token(SyntaxKind.OpenBraceToken)
+            .WithTrailingTrivia(covering.SemicolonToken.TrailingTrivia);
+        return SyntaxFactory.NamespaceDeclaration(covering.Name)
+            .WithNamespaceKeyword(covering.NamespaceKeyword)
+            .WithOpenBraceToken(brace)
+            .WithExterns(covering.Externs)
+            .WithUsings(covering.Usings)
+            .WithMembers(covering.Members);
     }
 
     static bool Fatal(Diagnostic said)

@@ -27,6 +27,18 @@ _HERE = Path(__file__).parent
 _REFERENCES = ("System.dll", "System.Core.dll", "System.Numerics.dll")
 _PACKAGES = "mono-mcs mono-runtime libmono-system-core4.0-cil libmono-system-numerics4.0-cil"
 _HEAP_BYTES = 384 << 20
+# What Harness.cs and Compiler.cs are compiled with.
+_USED = (
+    "netstandard",
+    "System.Collections",
+    "System.Console",
+    "System.IO.FileSystem",
+    "System.Linq",
+    "System.Private.CoreLib",
+    "System.Runtime",
+    "System.Runtime.Extensions",
+    "System.Runtime.Numerics",
+)
 # What no function that can be proved has a use for; each assembly costs every batch some milliseconds.
 _NEEDLESS = re.compile(
     r"Microsoft\.(VisualBasic|Win32)|System\.(Data|Drawing|IO|Net|Runtime\.WindowsRuntime|Security\.(Acc|Claims|Princ)|"
@@ -87,10 +99,8 @@ def _roslyn_job(texts: Mapping[int, str], tools: Toolchain) -> Job:
     framework = _newest(DOTNET / "shared" / "Microsoft.NETCore.App")
     library = sorted(framework.glob("*.dll"))
     roslyn = sorted(_newest(DOTNET / "packages" / "roslyn").glob("*.dll"))
-    newer = {path.name for path in roslyn}
-    references = "-nostdlib -noconfig " + " ".join(
-        f"-r:{path}" for path in (*(path for path in library if path.name not in {*newer, "mscorlib.dll"}), *roslyn)
-    )
+    used = [*(framework / f"{name}.dll" for name in _USED), *roslyn]
+    references = "-nostdlib -noconfig " + " ".join(f"-r:{path}" for path in used)
     files = {f"programs/{k}.cs": text.encode() for k, text in texts.items()}
     files["references"] = "\n".join(str(path) for path in library if not _NEEDLESS.match(path.name)).encode()
     files |= _compiled(tools.tools["mcs"], tools.binds, references, ("Harness", "Compiler"))
@@ -113,7 +123,7 @@ def _roslyn_job(texts: Mapping[int, str], tools: Toolchain) -> Job:
 
 
 def _settings(*, quick: bool) -> bytes:
-    """Return what a runtime starts with; `quick`: loops too are compiled in haste, which is good for short lives only."""
+    """Return what a runtime starts with; `quick`: loops too are compiled in haste, which suits short lives only."""
     properties = {
         "System.GC.Concurrent": False,
         "System.GC.HeapHardLimit": _HEAP_BYTES,
