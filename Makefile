@@ -39,6 +39,7 @@ lint: environment
 
 environment: toolchains
 	@bash setup/environment.sh
+	@bash setup/dotnet.sh
 
 toolchains:
 	@bash setup/toolchains.sh

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Installs what pip cannot: a JDK (Spark, Java), Go, Rust, Mono (C#) and bubblewrap (the sandbox), from Debian's packages.
 # Needs root or sudo; without either, or without apt, it says what is missing and ends well: the languages concerned are
-# then reported as unavailable. Node.js comes with the Python environment.
+# then reported as unavailable. Node.js comes with the Python environment, modern C# after it (setup/dotnet.sh).
 set -euo pipefail
 
 declare -A package_of=(

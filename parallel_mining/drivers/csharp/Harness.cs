@@ -119,6 +119,17 @@ public static class Harness
 
     // Finding ----------------------------------------------------------------------------------------------------
 
+    static Type[] loaded;
+
+    /// All types of the batch, but those that the runtime refuses: they are the affair of the program that has them.
+    static Type[] Loaded(Assembly assembly)
+    {
+        if (loaded != null) return loaded;
+        try { loaded = assembly.GetTypes(); }
+        catch (ReflectionTypeLoadException error) { loaded = error.Types.Where(type => type != null).ToArray(); }
+        return loaded;
+    }
+
     static MethodInfo Find(Assembly assembly, string space, string entry, string[] declared)
     {
         int dot = entry.LastIndexOf('.');
@@ -126,7 +137,7 @@ public static class Harness
         string wanted = entry.Substring(0, dot).Replace('.', '+'), name = entry.Substring(dot + 1);
         MethodInfo best = null;
         int bestScore = -1;
-        foreach (var type in assembly.GetTypes())
+        foreach (var type in Loaded(assembly))
         {
             var full = type.FullName;
             if (!full.StartsWith(space + ".")) continue;
