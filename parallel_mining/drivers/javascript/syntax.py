@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import posixpath
 import re
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
@@ -22,7 +23,7 @@ SHARES_DIRECTORY = False
 TYPED = False
 
 DENIED = {
-    **dict.fromkeys(("Date", "performance", "Intl"), "depends on time or place"),
+    **dict.fromkeys(("performance", "Intl"), "depends on time or place"),
     **dict.fromkeys(("setTimeout", "setInterval", "setImmediate", "Promise", "queueMicrotask"), "asynchronous"),
     **dict.fromkeys(("process", "require", "document", "window", "navigator", "location"), "reaches the host"),
     **dict.fromkeys(("fetch", "XMLHttpRequest", "WebSocket", "localStorage", "alert"), "input and output"),
@@ -30,15 +31,19 @@ DENIED = {
     **dict.fromkeys(("crypto", "console"), "reaches the host"),
 }
 BUILTINS = frozenset(
-    """Array ArrayBuffer BigInt Boolean DataView Error EvalError Float32Array Float64Array Function Infinity
+    """AggregateError Array ArrayBuffer BigInt Boolean DataView Date Error EvalError Float32Array Float64Array Function Infinity
     Int16Array Int32Array Int8Array JSON Map Math NaN Number Object RangeError ReferenceError RegExp Set String
     Symbol SyntaxError TypeError URIError Uint16Array Uint32Array Uint8Array Uint8ClampedArray BigInt64Array
     BigUint64Array WeakMap WeakSet arguments decodeURI decodeURIComponent encodeURI encodeURIComponent escape
     globalThis global self isFinite isNaN parseFloat parseInt undefined unescape Buffer TextEncoder TextDecoder
-    structuredClone""".split()  # noqa: SIM905
+    URL URLSearchParams atob btoa structuredClone""".split()  # noqa: SIM905
 )
 
-_FUNCTIONS = frozenset(["function_declaration", "function_expression", "arrow_function", "function"])
+_FUNCTIONS = frozenset(
+    ["function_declaration", "function_expression", "arrow_function", "function"]
+    + ["generator_function_declaration", "generator_function"]
+)
+_IMPURE_MEMBERS = {("Math", "random"): "random", ("Date", "now"): "depends on time or place"}
 _DECLARATIONS = frozenset(["lexical_declaration", "variable_declaration"])
 _ENDINGS = ("", ".ts", ".mts", ".js", ".mjs", ".cjs", "/index.ts", "/index.js", "/index.mjs", "/index.cjs")
 _MAX_WRAPPERS = 4
@@ -62,7 +67,9 @@ def alias(name: str, target: str) -> str:
 def assemble(site: Site, pieces: Sequence[Piece]) -> str:
     """Return the program text of a unit: definitions, helpers first."""
     del site
-    out = ""
+    defined = {piece.definition.name for piece in pieces}
+    stubs = sorted({name for piece in pieces for name in piece.definition.facts.stubs} - defined - BUILTINS)
+    out = "\n".join(f"class {name} extends Error {{}}" for name in stubs)
     for piece in pieces:
         blank = "\n\n" if piece.definition.kind != "value" or "\n" in piece.text else "\n"
         out += (blank if out else "") + piece.text.strip()
@@ -176,7 +183,8 @@ class _Reader:
                     and self.source.text(value).endswith(f".{name}")
                 ):
                     continue
-                if self.wrappers(value, depth):
+                self.wrappers(value, depth)
+                if name in self.module.definitions:
                     continue
             self.define(name, "value", declarator, declarator.start_byte, text, len(head))
 
@@ -268,9 +276,21 @@ class _Reader:
                 self.expression(self.name_of(value) or _stem(self.module.path), value, node, start)
             else:
                 self.wrappers(value, depth)
+                name = _stem(self.module.path)
+                if name.isidentifier() and name not in self.module.definitions:
+                    comment = self.source.span(start, node.start_byte)
+                    head = f"{comment}const {name} = "
+                    text = f"{head}{self.source.text(value)};"
+                    self.define(name, "value", value, value.start_byte, text, len(head))
+                    self.module.exports["default"] = name
             return
         paths = self.paths(self.source.text(where)[1:-1]) if where is not None else ()
         clause = next((c for c in node.named_children if c.type == "export_clause"), None)
+        space = next((c for c in node.named_children if c.type == "namespace_export"), None)
+        if space is not None:
+            if paths:
+                self.module.links[self.source.text(space.named_children[0])] = Link(paths, "*")
+            return
         if clause is None and where is not None and paths:
             self.module.stars.append(Link(paths, "*"))
         for item in clause.named_children if clause is not None else []:
@@ -306,7 +326,8 @@ class _Reader:
         def shifted() -> Facts:
             facts = analyse()
             through = tuple((a + shift, b + shift, n, m) for a, b, n, m in facts.through)
-            return replace(facts, through=through)
+            rewrites = tuple((a + shift, b + shift, new) for a, b, new in facts.rewrites)
+            return replace(facts, through=through, rewrites=rewrites)
 
         definition.analyse = shifted
 
@@ -409,8 +430,9 @@ class _Reader:
         parameters_node = function.child_by_field_name("parameters") or function.child_by_field_name("parameter")
         body = function.child_by_field_name("body")
         reason, parameters = "", []
-        if function.type.startswith("generator") or any(c.type == "async" for c in function.children):
-            reason = "signature: a generator" if function.type.startswith("generator") else "impure: asynchronous"
+        generator = function.type.startswith("generator")
+        if any(c.type == "async" for c in function.children):
+            reason = "impure: asynchronous"
         elif parameters_node is None or body is None:
             reason = "signature: no parameters"
         else:
@@ -426,7 +448,7 @@ class _Reader:
                 reason = "signature: no parameters"
             elif required > MAX_PARAMETERS and not reason:
                 reason = f"signature: more than {MAX_PARAMETERS} parameters"
-            elif body.type == "statement_block" and not _gives_back(body) and not reason:
+            elif body.type == "statement_block" and not (generator or _gives_back(body)) and not reason:
                 reason = "signature: returns nothing"
         if reason:
             return Site(name, definition, None, reason)
@@ -501,13 +523,25 @@ def _only_value(body: Node | None) -> Node | None:
 def _facts(source: Source, node: Node, name: str, module: Module, offset: tuple[int, int]) -> Facts:
     start, prefix = offset
     used: set[str] = set()
+    bare: Counter[str] = Counter()
     bound: set[str] = set()
     soft: set[str] = set()
     members: set[str] = set()
     refusal = ""
     chains: list[tuple[Node, str, str]] = []
+    stubs: set[str] = set()
+    rewrites: list[tuple[int, int, str]] = []
+    skipped = 0
+    data = source.data
+
+    def place(item: Node) -> tuple[int, int]:
+        begin = len(data[start : item.start_byte].decode(errors="replace")) + prefix
+        return begin, begin + len(source.text(item))
+
     for item, parent, field in trees.walk(node):
         kind = item.type
+        if item.start_byte < skipped:
+            continue
         if kind == "identifier":
             text = source.text(item)
             declares = (
@@ -519,9 +553,10 @@ def _facts(source: Source, node: Node, name: str, module: Module, offset: tuple[
                 or (parent == "arrow_function" and field == "parameter")
                 or (parent == "for_in_statement" and field == "left")
                 or (parent in _FUNCTIONS and field == "name")
-                or (parent == "class_declaration" and field == "name")
+                or (parent in ("class_declaration", "index_signature") and field == "name")
             )
             (bound if declares else used).add(text)
+            bare[text] += 1
         elif kind == "shorthand_property_identifier_pattern":
             bound.add(source.text(item))
         elif kind == "shorthand_property_identifier":
@@ -534,37 +569,52 @@ def _facts(source: Source, node: Node, name: str, module: Module, offset: tuple[
                 members.add(source.text(member))
                 if owner.type == "identifier":
                     first, second = source.text(owner), source.text(member)
-                    if (first, second) == ("Math", "random"):
-                        refusal = refusal or "impure: random (Math.random)"
+                    if (first, second) in _IMPURE_MEMBERS:
+                        refusal = refusal or f"impure: {_IMPURE_MEMBERS[first, second]} ({first}.{second})"
                     chains.append((item, first, second))
         elif kind == "this" and node.type not in ("class_declaration",):
             refusal = refusal or "impure: uses this"
-        elif kind in ("await_expression", "yield_expression"):
+        elif kind == "await_expression":
             refusal = refusal or "impure: asynchronous"
+        elif kind == "throw_statement":
+            made = item.named_children[0] if item.named_children else None
+            thrown = made.child_by_field_name("constructor") if made is not None else None
+            outside = source.text(thrown).partition(".")[0] if thrown is not None else ""
+            if made is not None and (outside in module.links or outside in module.denied):
+                # An error is compared as one, whatever its class; its own module need not come along.
+                stub = source.text(thrown).rpartition(".")[2] if thrown is not None else ""
+                stubs.add(stub)
+                rewrites.append((*place(made), f"new {stub}()"))
+                skipped = made.end_byte
+        elif kind == "new_expression" or kind == "call_expression":
+            called = item.child_by_field_name("constructor") or item.child_by_field_name("function")
+            given = item.child_by_field_name("arguments")
+            if called is not None and source.text(called) == "Date":
+                if kind == "call_expression" or given is None or not given.named_children:
+                    refusal = refusal or "impure: depends on time or place (Date)"
         elif kind in ("jsx_element", "jsx_self_closing_element"):
             refusal = refusal or "impure: builds a page"
     bound.add(name)
     through: list[tuple[int, int, str, str]] = []
     covered: set[str] = set()
-    data = source.data
     for item, first, second in chains:
-        link = module.links.get(first)
-        if link is None or first in bound or link.name not in ("*", "default"):
+        if first in bound or item.start_byte < start:
             continue
-        begin, end = item.start_byte, item.end_byte
-        if begin < start:
-            continue
-        head = len(data[start:begin].decode(errors="replace")) + prefix
-        member = f"{second}" if link.name == "*" else f"default.{second}"
-        if link.name == "*" or _is_namespace(link):
-            through.append((head, head + len(data[begin:end].decode(errors="replace")), first, second))
+        if first in module.links:
+            through.append((*place(item), first, second))
+            bare[first] -= 1
+            if not bare[first]:
+                covered.add(first)
+        elif first == "exports" and (inside := module.exports.get(second, second)) in module.definitions:
+            rewrites.append((*place(item), inside))
+            used.add(inside)
             covered.add(first)
-        del member
     return Facts(
-        frozenset(used - bound - covered), frozenset(soft - bound), frozenset(members), tuple(through), refusal=refusal
+        frozenset(used - bound - covered),
+        frozenset(soft - bound),
+        frozenset(members),
+        tuple(through),
+        tuple(rewrites),
+        frozenset(stubs),
+        refusal,
     )
-
-
-def _is_namespace(link: Link) -> bool:
-    """Say whether members of a `require` are other files' exports; the cut refuses those that are not."""
-    return link.name == "default"

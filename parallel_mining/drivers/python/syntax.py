@@ -8,7 +8,9 @@ from __future__ import annotations
 import ast
 import builtins
 import posixpath
+import typing
 import warnings
+from collections import Counter
 from collections.abc import Iterator, Sequence
 
 from parallel_mining.cutting import Definition, Facts, Link, Module, Piece, Site
@@ -27,7 +29,7 @@ DENIED = {
 BUILTINS = frozenset(name for name in dir(builtins) if name not in DENIED) | {"__name__"}
 
 PURE_MODULES = frozenset(
-    """__future__ abc array base64 binascii bisect calendar cmath collections colorsys contextlib copy dataclasses
+    """__future__ abc array base64 binascii bisect builtins calendar cmath collections colorsys contextlib copy dataclasses
     datetime decimal difflib enum fractions functools hashlib heapq html inspect itertools json keyword math
     numbers operator re statistics string struct sys textwrap types typing unicodedata urllib.parse warnings
     zlib""".split()  # noqa: SIM905
@@ -243,7 +245,10 @@ class _Reader:
                     base = posixpath.dirname(base)
                 folder = posixpath.join(base, *source.split(".")) if source else base
                 self.linked(bound, (folder,), name.name)
-            elif _pure(source):
+            elif source == "builtins" and name.name in DENIED:
+                self.module.denied[bound] = f"impure: {DENIED[name.name]} ({name.name})"
+            elif _pure(source) or (source == "typing_extensions" and hasattr(typing, name.name)):
+                source = source.removesuffix("_extensions")
                 if name.name == "*":
                     continue
                 text = f"from {source} import {name.name}" + (f" as {name.asname}" if name.asname else "")
@@ -259,7 +264,7 @@ class _Reader:
         inner = tuple(
             p.lstrip("/") for folder in folders for p in (f"{folder}/{name}.py", f"{folder}/{name}/__init__.py")
         )
-        self.module.links[bound] = Link((*files, *inner), name)
+        self.module.links[bound] = Link(files, name, inner)
 
     def bind(self, bound: str, source: str, text: str) -> None:
         if _pure(source):
@@ -290,12 +295,8 @@ def _site(node: ast.FunctionDef, definition: Definition) -> Site:
     arguments = node.args
     positional = [*arguments.posonlyargs, *arguments.args]
     optional_from = len(positional) - len(arguments.defaults)
-    decorators = [ast.unparse(d) for d in node.decorator_list]
-    plain = {"staticmethod", "lru_cache", "functools.lru_cache", "cache", "functools.cache"}
     reason = ""
-    if any(d.split("(")[0] not in plain for d in decorators):
-        reason = f"decorated: {decorators[0].split('(')[0]}"
-    elif any(d is None for d in arguments.kw_defaults):
+    if any(d is None for d in arguments.kw_defaults):
         reason = "signature: a keyword must be given"
     elif not positional:
         reason = "signature: no parameters"
@@ -303,9 +304,7 @@ def _site(node: ast.FunctionDef, definition: Definition) -> Site:
         reason = f"signature: more than {MAX_PARAMETERS} parameters"
     elif positional[0].arg in ("self", "cls"):
         reason = "method: needs an instance"
-    elif any(isinstance(n, ast.Yield | ast.YieldFrom) for n in _own(node)):
-        reason = "signature: a generator"
-    elif not any(isinstance(n, ast.Return) and n.value is not None for n in _own(node)):
+    elif not any(_gives(n) for n in _own(node)):
         reason = "signature: returns nothing"
     if reason:
         return Site(node.name, definition, None, reason)
@@ -313,6 +312,11 @@ def _site(node: ast.FunctionDef, definition: Definition) -> Site:
         Parameter(a.arg, _type(a.annotation), i >= optional_from) for i, a in enumerate(positional[:MAX_PARAMETERS])
     )
     return Site(node.name, definition, Signature(parameters, _type(node.returns)), "", _trivial(node))
+
+
+def _gives(node: ast.AST) -> bool:
+    """Say whether a statement or expression gives something back; what a generator yields comes back as a list."""
+    return isinstance(node, ast.Yield | ast.YieldFrom) or (isinstance(node, ast.Return) and node.value is not None)
 
 
 def _own(node: ast.AST) -> Iterator[ast.AST]:
@@ -370,6 +374,7 @@ def _calls_own(call: ast.Call) -> bool:
 def _facts(node: ast.stmt, module: Module, text: str) -> Facts:
     bound: set[str] = set()
     loaded: set[str] = set()
+    bare: Counter[str] = Counter()
     members: set[str] = set()
     refusal = ""
     chains: list[ast.Attribute] = []
@@ -379,6 +384,7 @@ def _facts(node: ast.stmt, module: Module, text: str) -> Facts:
         nonlocal refusal
         if isinstance(item, ast.Name):
             (loaded if isinstance(item.ctx, ast.Load) else bound).add(item.id)
+            bare[item.id] += 1
         elif isinstance(item, ast.arg):
             bound.add(item.arg)
             return
@@ -410,7 +416,9 @@ def _facts(node: ast.stmt, module: Module, text: str) -> Facts:
             members.add(item.attr)
             if isinstance(item.value, ast.Name):
                 chains.append(item)
-                if item.attr in _IMPURE_MEMBERS:
+                if item.attr in DENIED and _is_builtins(module, item.value.id):
+                    refusal = refusal or f"impure: {DENIED[item.attr]} ({item.attr})"
+                elif item.attr in _IMPURE_MEMBERS:
                     refusal = refusal or f"impure: {_IMPURE_MEMBERS[item.attr]} ({item.value.id}.{item.attr})"
         for child in ast.iter_child_nodes(item):
             visit(child)
@@ -418,18 +426,22 @@ def _facts(node: ast.stmt, module: Module, text: str) -> Facts:
     visit(node)
     own = {node.name} if isinstance(node, ast.FunctionDef | ast.ClassDef) else bound if whole_is_value else set[str]()
     through: list[tuple[int, int, str, str]] = []
-    spaces = {name for name, link in module.links.items() if link.name == "*"}
+    spaces = module.links.keys()
     offsets = _offsets(node, text)
     for chain in chains:
         name = chain.value.id if isinstance(chain.value, ast.Name) else ""
         if name in spaces and name not in bound:
             start, end = offsets(chain)
             if text[start:end].replace(" ", "") == f"{name}.{chain.attr}":
+                bare[name] -= 1
                 through.append((start, end, name, chain.attr))
-    used_bare = loaded - bound - own
-    covered = {t[2] for t in through}
-    uses = frozenset(name for name in used_bare if name not in covered)
+    covered = {name for name, count in bare.items() if not count}
+    uses = frozenset(loaded - bound - own - covered)
     return Facts(uses, frozenset(), frozenset(members), tuple(through), refusal=refusal)
+
+
+def _is_builtins(module: Module, name: str) -> bool:
+    return any(d.kind == "import" and d.text.startswith("import builtins") for d in module.definitions.get(name, ()))
 
 
 def _offsets(node: ast.stmt, text: str):

@@ -65,10 +65,11 @@ def test_a_namespace_of_the_same_package_is_written_flat():
         ("import os\ndef f(x):\n    return os.getcwd() + x\n", "imports"),
         ("def f(x):\n    return unknown(x) + 1\n", "unresolved"),
         ("def f():\n    return 1\n", "signature"),
-        ("def f(x):\n    yield x\n", "signature"),
         ("def f(x):\n    global y\n    y = x\n    return y\n", "impure"),
         ("async def f(x):\n    return x\n", "impure"),
-        ("@cached\ndef f(x):\n    return x + 1\n", "decorated"),
+        ("@cached\ndef f(x):\n    return x + 1\n", "unresolved"),
+        ("import builtins\ndef f(x):\n    return builtins.open(x).read()\n", "impure"),
+        ("from builtins import open as o\ndef f(x):\n    return o(x).read()\n", "impure"),
         ("class A:\n    def f(self, x):\n        return x\n", "method"),
     ],
 )
@@ -278,3 +279,61 @@ namespace N {
 def test_rust_takes_what_lies_in_alloc_from_std():
     text = 'use alloc::string::String;\n\npub fn twice(s: &str) -> String {\n    format!("{}{}", s, s)\n}\n'
     assert "use std::string::String;" in cut("rust", {"src/lib.rs": text})["twice"]
+
+
+def test_python_follows_modules_of_its_package_as_namespaces():
+    files = {
+        "p/__init__.py": "from . import a\n",
+        "p/a.py": "BASE = 3\n\ndef up(x):\n    return x + BASE\n",
+        "p/c.py": "from . import a\nfrom p import a as other\n\ndef g(x):\n    return a.up(x) * other.BASE\n",
+    }
+    space: dict = {}
+    exec(compile(cut("python", files)["g"], "unit", "exec"), space)
+    assert space["g"](2) == 15
+
+
+def test_python_takes_builtins_decorators_and_generators():
+    text = (
+        "import builtins\nimport functools\n\ndef twice(f):\n    @functools.wraps(f)\n"
+        "    def inner(*a):\n        return f(*a) * 2\n    return inner\n\n"
+        "@twice\ndef max(a, b):\n    return builtins.max(a, b)\n\n"
+        "def pairs(xs):\n    for x in xs:\n        yield (x, max(x, 3))\n"
+    )
+    space: dict = {}
+    exec(compile(cut("python", {"a.py": text})["pairs"], "unit", "exec"), space)
+    assert list(space["pairs"]([1])) == [(1, 6)]
+
+
+@pytest.mark.parametrize(
+    ("files", "entry", "wanted"),
+    [
+        ({"a.js": "var t = memo(function (s) { return s + 1; });\nfunction memo(f) { return f; }\n"
+          "function g(s) { return t(s) * 2; }\n"}, "g", "var t = memo("),
+        ({"m/a.js": "export default isNaN || other;\nfunction other(x) { return x; }\n",
+          "m/b.js": "import a from './a.js';\nexport function g(x) { return a(x) || x === 1; }\n"}, "g", "const a = isNaN"),
+        ({"a.js": "exports.f = f;\nfunction f(x) { return x * x; }\nfunction g(x) { return (0, exports.f)(x) + 1; }\n"},
+         "g", "(0, f)(x)"),
+        ({"a.js": "function* g(x) { for (const y of x) yield y + 1; }\n"}, "g", "yield y"),
+        ({"a.js": "function g(y, m) { return new Date(Date.UTC(y, m, 1)).getUTCDay() + 1; }\n"}, "g", "Date.UTC"),
+        ({"esm/h/_u.js": "export const up = (x) => x + 1;\n",
+          "lib/a.js": "import { up } from './h/_u.js';\nexport function g(x) { return up(x) * 2; }\n"}, "g", "const up"),
+        ({"a.js": "import { Bad } from 'errors';\nexport function g(x) { if (!x) throw new Bad({ x }); return x + 1; }\n"},
+         "g", "class Bad extends Error {}\n\nfunction g(x) { if (!x) throw new Bad();"),
+        ({"i.js": "export * as N from './n.js';\n", "n.js": "export const up = (x) => x + 1;\n",
+          "a.js": "import { N } from './i.js';\nexport const g = (x) => N.up(x) * 2;\n"}, "g", "=> up(x) * 2"),
+    ],
+)  # fmt: skip
+def test_javascript_reaches(files: dict[str, str], entry: str, wanted: str):
+    assert wanted in cut("javascript", files)[entry]
+
+
+@pytest.mark.parametrize("body", ["new Date().getTime() + x", "Date.now() + x", "Date() + x", "new Date + x"])
+def test_javascript_turns_the_time_of_day_away(body: str):
+    assert reasons("javascript", {"a.js": f"function f(x) {{ return {body}; }}\n"})["f"].startswith(
+        "impure: depends on"
+    )
+
+
+def test_typescript_reads_past_names_in_types():
+    text = "export function f(a: { [key: string]: number }, b: string): number { return (a[b] ?? 0) * 2 + 1; }\n"
+    assert "f" in cut("typescript", {"a.ts": text})
