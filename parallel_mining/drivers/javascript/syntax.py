@@ -31,8 +31,8 @@ DENIED = {
     **dict.fromkeys(("crypto", "console"), "reaches the host"),
 }
 BUILTINS = frozenset(
-    """AggregateError Array ArrayBuffer BigInt Boolean DataView Date Error EvalError Float32Array Float64Array Function Infinity
-    Int16Array Int32Array Int8Array JSON Map Math NaN Number Object RangeError ReferenceError RegExp Set String
+    """AggregateError Array ArrayBuffer BigInt Boolean DataView Date Error EvalError Float32Array Float64Array
+    Function Infinity Int16Array Int32Array Int8Array JSON Map Math NaN Number Object RangeError ReferenceError RegExp Set String
     Symbol SyntaxError TypeError URIError Uint16Array Uint32Array Uint8Array Uint8ClampedArray BigInt64Array
     BigUint64Array WeakMap WeakSet arguments decodeURI decodeURIComponent encodeURI encodeURIComponent escape
     globalThis global self isFinite isNaN parseFloat parseInt undefined unescape Buffer TextEncoder TextDecoder
@@ -40,8 +40,8 @@ BUILTINS = frozenset(
 )
 
 _FUNCTIONS = frozenset(
-    ["function_declaration", "function_expression", "arrow_function", "function"]
-    + ["generator_function_declaration", "generator_function"]
+    """function_declaration function_expression arrow_function function generator_function_declaration
+    generator_function""".split()  # noqa: SIM905
 )
 _IMPURE_MEMBERS = {("Math", "random"): "random", ("Date", "now"): "depends on time or place"}
 _DECLARATIONS = frozenset(["lexical_declaration", "variable_declaration"])
@@ -589,9 +589,9 @@ def _facts(source: Source, node: Node, name: str, module: Module, offset: tuple[
         elif kind == "new_expression" or kind == "call_expression":
             called = item.child_by_field_name("constructor") or item.child_by_field_name("function")
             given = item.child_by_field_name("arguments")
-            if called is not None and source.text(called) == "Date":
-                if kind == "call_expression" or given is None or not given.named_children:
-                    refusal = refusal or "impure: depends on time or place (Date)"
+            asks = kind == "call_expression" or given is None or not given.named_children
+            if asks and called is not None and source.text(called) == "Date":
+                refusal = refusal or "impure: depends on time or place (Date)"
         elif kind in ("jsx_element", "jsx_self_closing_element"):
             refusal = refusal or "impure: builds a page"
     bound.add(name)

@@ -29,8 +29,8 @@ DENIED = {
 BUILTINS = frozenset(name for name in dir(builtins) if name not in DENIED) | {"__name__"}
 
 PURE_MODULES = frozenset(
-    """__future__ abc array base64 binascii bisect builtins calendar cmath collections colorsys contextlib copy dataclasses
-    datetime decimal difflib enum fractions functools hashlib heapq html inspect itertools json keyword math
+    """__future__ abc array base64 binascii bisect builtins calendar cmath collections colorsys contextlib copy
+    dataclasses datetime decimal difflib enum fractions functools hashlib heapq html inspect itertools json keyword math
     numbers operator re statistics string struct sys textwrap types typing unicodedata urllib.parse warnings
     zlib""".split()  # noqa: SIM905
 )
