@@ -110,6 +110,8 @@ class Site:
         signature: What it takes and gives back, or None where `reason` says why not.
         reason: Why it is not considered further, or "".
         trivial: Why running it would prove nothing (a one-operator wrapper), or "".
+        body: The text that says what it does, where that is not its definition's: a method's, for one that is called
+            through a function made for it.
     """
 
     entry: str
@@ -117,6 +119,12 @@ class Site:
     signature: Signature | None
     reason: str = ""
     trivial: str = ""
+    body: str = ""
+
+
+def called_name(owner: str, method: str) -> str:
+    """Return the name of the function that makes an object of a class and calls its method."""
+    return f"{owner}_{method.strip('_')}"
 
 
 @dataclass
@@ -333,7 +341,7 @@ class _Cutter:
             self.target(Link(module.links[space].paths, inside), 0, arity)
             return
         for star in module.stars:
-            if self._through_star(star, name):
+            if self._through_star(star, name, set()):
                 return
         if name in self.syntax.DENIED:
             raise Refused(f"impure: {self.syntax.DENIED[name]} ({name})")
@@ -352,12 +360,15 @@ class _Cutter:
                         return other.definitions[key], other
         return [], module
 
-    def _through_star(self, star: Link, name: str) -> bool:
+    def _through_star(self, star: Link, name: str, seen: set[str]) -> bool:
         for other in self.files.modules(star.paths)[:1]:
+            if other.path in seen:
+                return False
+            seen.add(other.path)
             if name in other.definitions or name in other.links:
                 self.name(other, name)
                 return True
-            return any(self._through_star(inner, name) for inner in other.stars)
+            return any(self._through_star(inner, name, seen) for inner in other.stars)
         return False
 
     def target(self, link: Link, depth: int = 0, arity: str = "") -> str:

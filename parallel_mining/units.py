@@ -287,7 +287,7 @@ def _features(site: Site, code: str) -> tuple[dict[str, int], tuple[int | float 
     count("fold:" + folded(name))
     for part in parts:
         count(f"name:{part}")
-    own = site.definition.text
+    own = site.body or site.definition.text
     for word in _WORD.findall(own):
         for part in name_parts(word):
             if part not in _NOISE and len(part) > 1:

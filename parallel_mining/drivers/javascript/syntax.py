@@ -14,7 +14,7 @@ from dataclasses import replace
 from tree_sitter import Node
 
 from parallel_mining import trees
-from parallel_mining.cutting import Definition, Facts, Link, Module, Piece, Site
+from parallel_mining.cutting import Definition, Facts, Link, Module, Piece, Site, called_name
 from parallel_mining.signatures import MAX_PARAMETERS, Parameter, Signature
 from parallel_mining.trees import Source
 from parallel_mining.types import Type
@@ -32,9 +32,9 @@ DENIED = {
 }
 BUILTINS = frozenset(
     """AggregateError Array ArrayBuffer BigInt Boolean DataView Date Error EvalError Float32Array Float64Array
-    Function Infinity Int16Array Int32Array Int8Array JSON Map Math NaN Number Object RangeError ReferenceError RegExp Set String
-    Symbol SyntaxError TypeError URIError Uint16Array Uint32Array Uint8Array Uint8ClampedArray BigInt64Array
-    BigUint64Array WeakMap WeakSet arguments decodeURI decodeURIComponent encodeURI encodeURIComponent escape
+    Function Infinity Int16Array Int32Array Int8Array JSON Map Math NaN Number Object RangeError ReferenceError
+    RegExp Set String Symbol SyntaxError TypeError URIError Uint16Array Uint32Array Uint8Array Uint8ClampedArray
+    BigInt64Array BigUint64Array WeakMap WeakSet arguments decodeURI decodeURIComponent encodeURI encodeURIComponent escape
     globalThis global self isFinite isNaN parseFloat parseInt undefined unescape Buffer TextEncoder TextDecoder
     URL URLSearchParams atob btoa structuredClone""".split()  # noqa: SIM905
 )
@@ -44,6 +44,10 @@ _FUNCTIONS = frozenset(
     generator_function""".split()  # noqa: SIM905
 )
 _IMPURE_MEMBERS = {("Math", "random"): "random", ("Date", "now"): "depends on time or place"}
+_TYPES = frozenset(
+    """class_declaration abstract_class_declaration enum_declaration interface_declaration
+    type_alias_declaration""".split()  # noqa: SIM905
+)
 _DECLARATIONS = frozenset(["lexical_declaration", "variable_declaration"])
 _ENDINGS = ("", ".ts", ".mts", ".js", ".mjs", ".cjs", "/index.ts", "/index.js", "/index.mjs", "/index.cjs")
 _MAX_WRAPPERS = 4
@@ -102,6 +106,7 @@ class _Reader:
         self.source = source
         self.canonical = canonical_type
         self.here = posixpath.dirname(module.path)
+        self.functions: dict[str, Node] = {}
 
     def scope(self, node: Node, depth: int) -> None:
         children = node.named_children
@@ -117,18 +122,93 @@ class _Reader:
             self.export(node, start, depth)
         elif node.type == "import_statement":
             self.imported(node)
-        elif node.type == "class_declaration" or node.type in (
-            "enum_declaration",
-            "interface_declaration",
-            "type_alias_declaration",
-        ):
+        elif node.type in _TYPES:
             self.define(self.name_of(node), "type", node, start)
+            self.members(node)
         elif node.type == "expression_statement" and node.named_children:
             inner = node.named_children[0]
             if inner.type == "assignment_expression":
                 self.assignment(inner, node, start, depth)
             else:
                 self.wrappers(inner, depth)
+
+    def members(self, node: Node) -> None:
+        """Offer the methods of a class: static ones as they are, others as functions that make their object first."""
+        owner, body = self.name_of(node), node.child_by_field_name("body")
+        if node.type != "class_declaration" or body is None or not owner:
+            return
+        methods = [child for child in body.named_children if child.type == "method_definition"]
+        made = next((m for m in methods if self.name_of(m) == "constructor"), None)
+        whole = self.module.definitions[owner][-1]
+        extends = any(child.type == "class_heritage" for child in node.named_children)
+        taken = self.taken(made) if made is not None else "method: inherits its constructor" if extends else []
+        for method in methods:
+            name, marks = self.name_of(method), {c.type for c in method.children}
+            if method.id == (made.id if made is not None else 0) or "set" in marks or not name.isidentifier():
+                continue
+            if "static" in marks:
+                self.module.sites.append(replace(self.site(name, method, whole), entry=f"{owner}.{name}"))
+            else:
+                self.module.sites.append(self.called(owner, method, whole, taken, name, "get" in marks))
+
+    def prototype(self, maker: Definition, name: str, function: Node, statement: Node, start: int) -> None:
+        """Define a method that a constructor function is given, and offer it."""
+        owner = maker.name
+        if owner not in self.functions:
+            return
+        maker.kind = "type"
+        definition = self.define(f"{owner}.prototype.{name}", "value", statement, start)
+        definition.kind, definition.owner, definition.local = "method", owner, name
+        taken = self.taken(self.functions[owner])
+        self.module.sites.append(self.called(owner, function, maker, taken, name))
+
+    def taken(self, function: Node) -> list[tuple[str, Parameter]] | str:
+        """Return the parameters that a call must give, as they are written and read, or why it cannot."""
+        listed = function.child_by_field_name("parameters")
+        found: list[tuple[str, Parameter]] = []
+        for node in listed.named_children if listed is not None else []:
+            parameter = self.parameter(node)
+            if isinstance(parameter, str):
+                return parameter
+            if parameter is not None and parameter.optional:
+                break
+            if parameter is not None:
+                kind = node.child_by_field_name("type")
+                found.append((self.source.text(kind) if kind is not None else "", parameter))
+        return found
+
+    def called(
+        self,
+        owner: str,
+        method: Node,
+        whole: Definition,
+        made: list[tuple[str, Parameter]] | str,
+        name: str,
+        is_property: bool = False,
+    ) -> Site:
+        """Offer a method as a function that makes its object first."""
+        entry = called_name(owner, name)
+        given = self.taken(method)
+        own = self.site(name, method, whole, bound=True)
+        if isinstance(made, str) or isinstance(given, str) or own.reason:
+            return Site(entry, whole, None, own.reason or (made if isinstance(made, str) else str(given)))
+        if not 0 < len(made) + len(given) <= MAX_PARAMETERS:
+            reason = "no parameters" if not made else f"more than {MAX_PARAMETERS} parameters"
+            return Site(entry, whole, None, f"signature: {reason}")
+        before = {parameter.name for _, parameter in made}
+        given = [(kind, replace(p, name=p.name + "_" * (p.name in before))) for kind, p in given]
+        listed = ", ".join(parameter.name + kind for kind, parameter in (*made, *given))
+        thing = f"new {owner}({', '.join(parameter.name for _, parameter in made)}).{name}"
+        call = "" if is_property else f"({', '.join(parameter.name for _, parameter in given)})"
+        text = f"function {entry}({listed}) {{\n  return {thing}{call};\n}}"
+        apart = f"{owner}.prototype.{name}"
+        uses = frozenset({owner, apart} if apart in self.module.definitions else {owner})
+        definition = Definition(entry, "function", text, lambda: Facts(uses))
+        self.module.add(definition)
+        signature = Signature(
+            tuple(parameter for _, parameter in (*made, *given)), own.signature.returns if own.signature else None
+        )
+        return Site(entry, definition, signature, "", own.trivial, self.source.text(method))
 
     def name_of(self, node: Node) -> str:
         name = node.child_by_field_name("name")
@@ -141,7 +221,7 @@ class _Reader:
             name,
             "function" if kind == "function" else "type" if kind == "type" else "value",
             body,
-            lambda: _facts(self.source, node, name, self.module, offset),
+            lambda: _facts(self.source, node, name, self.module, offset, definition.kind in ("type", "method")),
         )
         self.module.add(definition)
         return definition
@@ -150,6 +230,7 @@ class _Reader:
         if not name:
             return
         definition = self.define(name, "function", node, start, text, prefix)
+        self.functions[name] = function
         self.module.sites.append(self.site(name, function, definition))
 
     def declaration(self, node: Node, start: int, depth: int) -> None:
@@ -318,6 +399,7 @@ class _Reader:
             self.function(name, declaration, declaration, declaration.start_byte, text, len(comment))
         elif name:
             self.define(name, "type", declaration, declaration.start_byte, text, len(comment))
+            self.members(declaration)
 
     def _lead(self, definition: Definition, comment: str) -> None:
         analyse, shift = definition.analyse, len(comment)
@@ -344,18 +426,19 @@ class _Reader:
                 self.module.exports["default"] = name
             return
         whole = target in ("module.exports", "exports.default")
-        name = target.rpartition(".")[2]
+        owner, _, name = target.rpartition(".")
+        if owner.endswith(".prototype"):
+            maker = self.module.definitions.get(owner.removesuffix(".prototype"))
+            if right.type in _FUNCTIONS and maker and name.isidentifier():
+                self.prototype(maker[-1], name, right, statement, start)
+            return
         if right.type == "identifier":
             if whole:
                 self.module.exports["default"] = self.source.text(right)
             elif target.startswith(("exports.", "module.exports.")):
                 self.module.exports[name] = self.source.text(right)
             return
-        if (
-            right.type in _FUNCTIONS
-            and ("." in target or target in self.module.definitions)
-            and "prototype" not in target
-        ):
+        if right.type in _FUNCTIONS and ("." in target or target in self.module.definitions):
             named = self.name_of(right) if whole else name
             if right.type != "arrow_function" and right.child_by_field_name("name") is None and not whole:
                 named = name
@@ -426,7 +509,7 @@ class _Reader:
                 stack += item.named_children
         return found
 
-    def site(self, name: str, function: Node, definition: Definition) -> Site:
+    def site(self, name: str, function: Node, definition: Definition, *, bound: bool = False) -> Site:
         parameters_node = function.child_by_field_name("parameters") or function.child_by_field_name("parameter")
         body = function.child_by_field_name("body")
         reason, parameters = "", []
@@ -444,7 +527,7 @@ class _Reader:
                 elif parameter is not None:
                     parameters.append(parameter)
             required = sum(not p.optional for p in parameters)
-            if not parameters and not reason:
+            if not parameters and not bound and not reason:
                 reason = "signature: no parameters"
             elif required > MAX_PARAMETERS and not reason:
                 reason = f"signature: more than {MAX_PARAMETERS} parameters"
@@ -520,7 +603,7 @@ def _only_value(body: Node | None) -> Node | None:
     return None
 
 
-def _facts(source: Source, node: Node, name: str, module: Module, offset: tuple[int, int]) -> Facts:
+def _facts(source: Source, node: Node, name: str, module: Module, offset: tuple[int, int], has_object: bool) -> Facts:
     start, prefix = offset
     used: set[str] = set()
     bare: Counter[str] = Counter()
@@ -553,7 +636,7 @@ def _facts(source: Source, node: Node, name: str, module: Module, offset: tuple[
                 or (parent == "arrow_function" and field == "parameter")
                 or (parent == "for_in_statement" and field == "left")
                 or (parent in _FUNCTIONS and field == "name")
-                or (parent in ("class_declaration", "index_signature") and field == "name")
+                or (parent in (*_TYPES, "index_signature") and field == "name")
             )
             (bound if declares else used).add(text)
             bare[text] += 1
@@ -572,7 +655,7 @@ def _facts(source: Source, node: Node, name: str, module: Module, offset: tuple[
                     if (first, second) in _IMPURE_MEMBERS:
                         refusal = refusal or f"impure: {_IMPURE_MEMBERS[first, second]} ({first}.{second})"
                     chains.append((item, first, second))
-        elif kind == "this" and node.type not in ("class_declaration",):
+        elif kind == "this" and not has_object:
             refusal = refusal or "impure: uses this"
         elif kind == "await_expression":
             refusal = refusal or "impure: asynchronous"

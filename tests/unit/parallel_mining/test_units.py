@@ -70,7 +70,7 @@ def test_a_namespace_of_the_same_package_is_written_flat():
         ("@cached\ndef f(x):\n    return x + 1\n", "unresolved"),
         ("import builtins\ndef f(x):\n    return builtins.open(x).read()\n", "impure"),
         ("from builtins import open as o\ndef f(x):\n    return o(x).read()\n", "impure"),
-        ("class A:\n    def f(self, x):\n        return x\n", "method"),
+        ("class A(B):\n    def f(self, x):\n        return x\n", "method"),
     ],
 )
 def test_what_python_turns_away_has_a_reason(body: str, reason: str):
@@ -309,8 +309,8 @@ def test_python_takes_builtins_decorators_and_generators():
     [
         ({"a.js": "var t = memo(function (s) { return s + 1; });\nfunction memo(f) { return f; }\n"
           "function g(s) { return t(s) * 2; }\n"}, "g", "var t = memo("),
-        ({"m/a.js": "export default isNaN || o;\nfunction o(x) { return x; }\n",
-          "m/b.js": "import a from './a.js';\nexport function g(x) { return a(x) || x === 1; }\n"}, "g", "const a = isNaN"),
+        ({"m/a.js": "export default isNaN || ((x) => x);\n",
+          "m/b.js": "import a from './a.js';\nexport const g = (x) => a(x) || x === 1;\n"}, "g", "const a = isNaN"),
         ({"a.js": "exports.f = f;\nfunction f(x) { return x * x; }\nfunction g(x) { return (0, exports.f)(x) + 1; }\n"},
          "g", "(0, f)(x)"),
         ({"a.js": "function* g(x) { for (const y of x) yield y + 1; }\n"}, "g", "yield y"),
@@ -337,3 +337,63 @@ def test_javascript_turns_the_time_of_day_away(body: str):
 def test_typescript_reads_past_names_in_types():
     text = "export function f(a: { [key: string]: number }, b: string): number { return (a[b] ?? 0) * 2 + 1; }\n"
     assert "f" in cut("typescript", {"a.ts": text})
+
+
+def test_python_makes_the_object_that_a_method_needs():
+    text = (
+        'import os\n\ndef check(x):\n    return x * 1.0\n\n\nclass Money:\n    """An amount."""\n\n'
+        "    rate = 2\n\n    def __init__(self, amount: int, unit=None):\n        self.amount = check(amount)\n\n"
+        "    @property\n    def twice(self):\n        return self.times(self.rate)\n\n"
+        "    # Multiplies.\n    def times(self, amount: int):\n        return self.amount * amount\n\n"
+        "    def save(self, path):\n        return os.open(path)\n"
+    )
+    found = cut("python", {"a.py": text})
+    space: dict = {}
+    exec(compile(found["Money_times"], "unit", "exec"), space)
+    assert space["Money_times"](3, 4) == 12.0
+    assert "twice" not in found["Money_times"]
+    exec(compile(found["Money_twice"], "unit", "exec"), space)
+    assert space["Money_twice"](3) == 6.0
+    assert reasons("python", {"a.py": text})["Money_save"] == "imports: os.py is not in the corpus"
+    assert infer("python", text, "Money_times")[1].types is not None
+
+
+def test_javascript_makes_the_object_that_a_method_needs():
+    text = (
+        "const rate = 2;\nexport class Money {\n  constructor(amount, unit = 'x') { this.amount = amount; }\n"
+        "  get twice() { return this.times(rate) + 1; }\n  times(amount) { return this.amount * amount + 1; }\n"
+        "  static of(text) { return new Money(Number(text)).times(2) + 1; }\n  set x(y) { return y; }\n}\n"
+        "class Euro extends Money { times(n) { return super.times(n) + 1; } }\n"
+    )
+    found = cut("javascript", {"a.js": text})
+    wanted = "function Money_times(amount, amount_) {\n  return new Money(amount).times(amount_);\n}"
+    assert wanted in found["Money_times"]
+    assert "return new Money(amount).twice;" in found["Money_twice"]
+    assert "const rate = 2" in found["Money.of"]
+    assert reasons("javascript", {"a.js": text}) == {"Euro_times": "method: inherits its constructor"}
+
+
+def test_typescript_makes_the_object_that_a_method_needs():
+    text = (
+        "export class Money {\n  constructor(private readonly amount: number) {}\n"
+        "  times(n: number[], m?: string): string { return String(this.amount * n[0]) + 'x'; }\n}\n"
+    )
+    [unit] = extract(rows("typescript", {"a.ts": text}), workers=1).units
+    assert "function Money_times(amount: number, n: number[]) {" in unit.program.code
+    assert [str(p.type) for p in unit.signature.parameters] == ["number", "list[number]"]
+    assert str(unit.signature.returns) == "str"
+    assert "call:money" not in unit.words
+
+
+def test_javascript_makes_the_object_of_a_constructor_function():
+    text = (
+        "function Money(amount) { this.amount = amount; }\n"
+        "Money.prototype.half = function () { return this.times(1) / 2; };\n"
+        "Money.prototype.times = function (n) { return this.amount * n + 1; };\n"
+        "Money.prototype.save = function (n) { return console.log(n) + 1; };\nmodule.exports = Money;\n"
+    )
+    found = cut("javascript", {"a.js": text})
+    assert set(found) == {"Money_half", "Money_times"}
+    assert "prototype.half" not in found["Money_times"]
+    assert "prototype.times" in found["Money_half"]
+    assert found["Money_half"].index("function Money(") < found["Money_half"].index("Money.prototype.half")
