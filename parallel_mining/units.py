@@ -216,7 +216,7 @@ def _unit(
         again = next((s for s in _read_program(language_id, code).sites if s.entry == site.entry), None)
         if again is None or again.signature is None:
             return None, again.reason if again is not None else "unresolved: the function itself"
-        signature, trivial = again.signature, again.trivial
+        signature, trivial = again.signature, trivial or again.trivial
         if signature.types is None:
             unknown = next(p.name for p in signature.parameters if p.type is None)
             return None, f"signature: the type of {unknown} has no canonical form"

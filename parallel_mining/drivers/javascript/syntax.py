@@ -34,8 +34,8 @@ BUILTINS = frozenset(
     """AggregateError Array ArrayBuffer BigInt Boolean DataView Date Error EvalError Float32Array Float64Array
     Function Infinity Int16Array Int32Array Int8Array JSON Map Math NaN Number Object RangeError ReferenceError
     RegExp Set String Symbol SyntaxError TypeError URIError Uint16Array Uint32Array Uint8Array Uint8ClampedArray
-    BigInt64Array BigUint64Array WeakMap WeakSet arguments decodeURI decodeURIComponent encodeURI encodeURIComponent escape
-    globalThis global self isFinite isNaN parseFloat parseInt undefined unescape Buffer TextEncoder TextDecoder
+    BigInt64Array BigUint64Array WeakMap WeakSet arguments decodeURI decodeURIComponent encodeURI encodeURIComponent
+    escape globalThis global self isFinite isNaN parseFloat parseInt undefined unescape Buffer TextEncoder TextDecoder
     URL URLSearchParams atob btoa structuredClone""".split()  # noqa: SIM905
 )
 

@@ -397,3 +397,47 @@ def test_javascript_makes_the_object_of_a_constructor_function():
     assert "prototype.half" not in found["Money_times"]
     assert "prototype.times" in found["Money_half"]
     assert found["Money_half"].index("function Money(") < found["Money_half"].index("Money.prototype.half")
+
+
+def test_java_makes_the_object_that_a_method_needs():
+    text = (
+        "package a;\nimport java.io.Serializable;\n/** An amount. */\npublic class Money implements Serializable {\n"
+        "  private static final int K = 2;\n  private final int amount;\n"
+        "  public Money(int amount) { this.amount = amount; }\n"
+        "  public Money(File from) { this.amount = 1; }\n"
+        "  public int times(int amount) { Money other = new Money(amount); return other.plus(K) * this.amount; }\n"
+        "  private int plus(int n) { return half(n) + amount; }\n"
+        "  static int half(int n) { return n / 2 + 0; }\n  int get() { return amount; }\n"
+        "  void save() { System.out.println(amount); }\n}\n"
+    )
+    found = extract(rows("java", {"a/Money.java": text.replace("File from", "long from, String b")}), workers=1).units
+    ways = [u.program.code for u in found if u.entry == "Called.Money_times"]
+    [code] = [c for c in ways if "return new Money(amount).times(amount_);" in c]
+    assert len(ways) == 2
+    assert "class Money implements Serializable" in code
+    assert "import java.io.Serializable;" in code
+    assert "private int plus" in code
+    assert "int half" in code
+    assert "println" not in code
+    assert "public class" not in code
+    [unit] = [u for u in found if u.entry == "Called.Money_get" and len(u.signature.parameters) == 1]
+    assert unit.trivial
+    assert "impure" in reasons("java", {"a/Money.java": text})["Called.Money_times"]
+
+
+def test_csharp_makes_the_object_that_a_method_needs():
+    text = (
+        "using System;\nnamespace N {\n  public struct Money : IEquatable<Money> {\n    readonly int amount;\n"
+        "    public int Twice { get { return amount * 2; } }\n"
+        "    public Money(int amount) { this.amount = amount; }\n"
+        "    public bool Equals(Money m) { return m.amount == amount; }\n"
+        "    public int Times(int n) { return this.Plus(n) * Twice; }\n    int Plus(int n) { return n + amount; }\n"
+        "    public void Save() { Console.WriteLine(amount); }\n  }\n}\n"
+    )
+    code = cut("csharp", {"a.cs": text})["Called.Money_Times"]
+    assert "return new Money(amount).Times(n);" in code
+    assert "public int Twice" in code
+    assert "bool Equals" in code
+    assert "Console" not in code
+    assert reasons("csharp", {"a.cs": text})["Money.Times"] == "unresolved: Twice"
+    assert reasons("csharp", {"a.cs": text})["Money.Plus"] == "method: uses the state of its object"
