@@ -186,7 +186,12 @@ class MemberReader:
         result = node.child_by_field_name(self.grammar.result)
         returns = self.source.text(result) if result is not None else "void"
         body = node.child_by_field_name("body")
-        if reason or body is None or returns == "void" or not 0 < len(made) + len(given) <= MAX_PARAMETERS:
+        if (
+            reason
+            or body is None
+            or self.grammar.canonical(returns) is None
+            or not 0 < len(made) + len(given) <= MAX_PARAMETERS
+        ):
             return
         if "type_parameter" in " ".join(c.type for c in node.named_children) or "async" in self.modifiers(node):
             return
@@ -337,8 +342,15 @@ class MemberReader:
                     )
             if any(child.type in grammar.heritage for child in node.named_children):
                 members |= _EXPECTED
+        if apart is None and node.type == grammar.method:
+            # Without its class there is nothing that it could override.
+            for child in node.children:
+                if child.type == "modifier" and text(child) in ("override", "virtual", "sealed", "new"):
+                    rewrites.append((at(child.start_byte), at(child.end_byte), ""))
         for item, parent, field in trees.walk(node, without=left_out):
             kind = item.type
+            if not taken_whole and item.child_count > item.named_child_count and _names_object(item):
+                refusal = refusal or "method: uses the state of its object"
             if kind == grammar.method and item.id != node.id:
                 members.add(self.name(item))
             if any(a <= item.start_byte < b for a, b in skipped):
@@ -357,7 +369,7 @@ class MemberReader:
                         stubs.add(text(child).rpartition(".")[2])
                 skipped.append((item.start_byte, item.end_byte))
             elif kind in ("marker_annotation", "annotation", "attribute_list"):
-                if text(item).startswith(("@", "[")) and parent in ("modifiers", grammar.method, *grammar.fields):
+                if not re.match(r"\[\s*(StructLayout|FieldOffset)\b", text(item)):
                     rewrites.append((at(item.start_byte), at(item.end_byte), ""))
                 skipped.append((item.start_byte, item.end_byte))
             elif kind in ("this", "this_expression", "super", "base_expression", "base") and not taken_whole:
@@ -365,9 +377,6 @@ class MemberReader:
             elif kind in ("await_expression", "yield_statement", "lock_statement", "synchronized_statement"):
                 refusal = refusal or f"impure: {kind.partition('_')[0]}"
             elif kind == grammar.invocation or kind == grammar.access:
-                if kind == grammar.access and item.child_by_field_name(grammar.access_owner) is None:
-                    # C#'s grammar does not name `this` and `base`.
-                    refusal = refusal or ("" if taken_whole else "method: uses the state of its object")
                 member = item.child_by_field_name(grammar.access_member) or item.child_by_field_name("name")
                 if member is not None and (kind == grammar.access or item.child_by_field_name("object") is not None):
                     members.add(text(member).partition("<")[0])
@@ -478,6 +487,11 @@ class MemberReader:
             used.add(f"{text(member)}/{count}")
         elif _is_type(owner, text(owner)):
             qualified.add(f"{text(owner)}.{text(member)}/{count}")
+
+
+def _names_object(node: Node) -> bool:
+    """Say whether a node has `this` or `base` as a part that the grammar gives no name."""
+    return any(child.type in ("this", "base") and not child.is_named for child in node.children)
 
 
 def _is_type(node: Node, name: str) -> bool:

@@ -26,7 +26,7 @@ _STANDARD = frozenset(
     EqualityComparer StringBuilder StringComparison StringComparer CultureInfo Enumerable Tuple ValueTuple
     Nullable Func Action Predicate Comparison BigInteger Regex Match MatchCollection Group RegexOptions
     BitConverter Encoding Buffer Lazy Enum Complex nameof string int uint long ulong short ushort byte sbyte
-    double float decimal bool char object var dynamic StringSplitOptions MidpointRounding NumberStyles
+    double float decimal bool char object var dynamic StringSplitOptions LayoutKind MidpointRounding NumberStyles
     UnicodeCategory CharUnicodeInfo _ Text""".split()  # noqa: SIM905
 ) - {"Text"}
 DENIED = {
@@ -141,7 +141,8 @@ def read(path: str, text: str) -> Module:
         line
         for line in imports
         if re.fullmatch(
-            r"using (System(\.(Collections(\.Generic)?|Linq|Text(\.RegularExpressions)?|Numerics|Globalization))?);",
+            r"using (System(\.(Collections(\.Generic)?|Linq|Text(\.RegularExpressions)?|Numerics|Globalization"
+            r"|Runtime\.InteropServices))?);",
             line,
         )
     )

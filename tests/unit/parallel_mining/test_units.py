@@ -439,5 +439,61 @@ def test_csharp_makes_the_object_that_a_method_needs():
     assert "public int Twice" in code
     assert "bool Equals" in code
     assert "Console" not in code
-    assert reasons("csharp", {"a.cs": text})["Money.Times"] == "unresolved: Twice"
+    assert reasons("csharp", {"a.cs": text})["Money.Times"] == "method: uses the state of its object"
     assert reasons("csharp", {"a.cs": text})["Money.Plus"] == "method: uses the state of its object"
+
+
+def test_csharp_methods_lose_what_ties_them_to_their_class():
+    text = (
+        "using System.Runtime.InteropServices;\nclass A : B {\n"
+        "  [Test] public override int F(int a) { U u = new U(); u.i = a; return u.j * 2; }\n"
+        "  public int G(int i) { return this[i] + 1; }\n"
+        "  [StructLayout(LayoutKind.Explicit)] struct U "
+        "{ [FieldOffset(0)] public int i; [FieldOffset(0)] public int j; }\n}\n"
+    )
+    code = cut("csharp", {"a.cs": text})["A.F"]
+    assert "override" not in code
+    assert "[Test]" not in code
+    assert "[StructLayout(LayoutKind.Explicit)] struct U" in code
+    assert "using System.Runtime.InteropServices;" in code
+    assert reasons("csharp", {"a.cs": text})["A.G"] == "method: uses the state of its object"
+
+
+def test_rust_takes_or_makes_the_object_that_a_method_needs():
+    text = (
+        "pub trait Twice { fn twice(&self, n: usize) -> String; }\n"
+        "impl Twice for str { fn twice(&self, n: usize) -> String { self.repeat(n * 2) } }\n"
+        "pub struct Money { amount: i64 }\nimpl Money {\n    pub fn new(amount: i64) -> Self { Money { amount } }\n"
+        "    pub fn times(&self, amount: i64) -> i64 { self.amount * amount + 1 }\n"
+        "    pub fn half(n: i64) -> i64 { n / 2 + 1 }\n"
+        "    fn add(&mut self, n: i64) -> i64 { self.amount += n; n }\n}\n"
+    )
+    found = extract(rows("rust", {"src/lib.rs": text}), workers=1).units
+    code = {u.entry: u.program.code for u in found}
+    assert set(code) == {"twice_string", "Money_times", "Money::half"}
+    assert (
+        "pub fn twice_string(of: &str, n: usize) -> String {\n    <str as Twice>::twice(of, n)" in code["twice_string"]
+    )
+    assert "pub trait Twice" in code["twice_string"]
+    assert "Money::new(amount).times(amount_)" in code["Money_times"]
+    assert [str(p.type) for u in found if u.entry == "twice_string" for p in u.signature.parameters] == [
+        "str",
+        "uint64",
+    ]
+
+
+def test_go_takes_or_makes_the_object_that_a_method_needs():
+    text = (
+        "package a\n\ntype Floats []float64\n\nfunc (f Floats) Sum(s float64) (float64, error) {\n"
+        "\tfor _, v := range f {\n\t\ts += v\n\t}\n\treturn s, nil\n}\n\ntype Money struct{ amount int }\n\n"
+        "func NewMoney(amount int) *Money { return &Money{amount} }\n\n"
+        "func (m *Money) Times(amount int) int { return m.amount * amount + 1 }\n\ntype Bare struct{ x int }\n\n"
+        "func (b Bare) Up(n int) int { return b.x + n * 2 }\n"
+    )
+    found = extract(rows("go", {"a/a.go": text}), workers=1).units
+    code = {u.entry: u.program.code for u in found}
+    assert set(code) == {"Floats_Sum", "Money_Times", "NewMoney"}
+    assert "func Floats_Sum(of Floats, s float64) (float64, error) {\n\treturn of.Sum(s)\n}" in code["Floats_Sum"]
+    assert "of := NewMoney(amount)\n\treturn of.Times(amount_)" in code["Money_Times"]
+    assert [str(p.type) for p in found[0].signature.parameters] == ["list[float]", "float"]
+    assert reasons("go", {"a/a.go": text})["Bare.Up"] == "method: needs an instance"
