@@ -241,7 +241,16 @@ class _Reader:
     def members(self, node: ast.ClassDef) -> None:
         """Define a class and each of its methods apart, so that a program takes those along that it may call."""
         text = self.source(node)
-        loose = [m for m in node.body if isinstance(m, ast.FunctionDef) and not _stays(m, node)]
+        body = (m for m in node.body if not isinstance(m, ast.FunctionDef))
+        mentioned = {n.id for m in body for n in ast.walk(m) if isinstance(n, ast.Name)}
+        loose = [
+            m
+            for m in node.body
+            if isinstance(m, ast.FunctionDef)
+            and not (m.name.startswith("__") and m.name.endswith("__"))
+            and m.name not in mentioned  # the class's own body needs it
+            and _first_line(m) > node.lineno
+        ]
         shell = ast.ClassDef(node.name, node.bases, node.keywords, [m for m in node.body if m not in loose], [])
         shell.decorator_list = [*node.decorator_list, *(d for m in loose for d in m.decorator_list)]
         shell.lineno, shell.end_lineno = node.lineno, node.end_lineno
@@ -379,14 +388,6 @@ def _positional(node: ast.FunctionDef) -> list[ast.arg]:
 
 def _first_line(node: ast.FunctionDef) -> int:
     return min([node.lineno, *(d.lineno for d in node.decorator_list)])
-
-
-def _stays(member: ast.FunctionDef, node: ast.ClassDef) -> bool:
-    """Say whether a method stays with its class: a special one, or one that the class's own body mentions."""
-    body = (m for m in node.body if not isinstance(m, ast.FunctionDef))
-    mentioned = {n.id for m in body for n in ast.walk(m) if isinstance(n, ast.Name)}
-    special = member.name.startswith("__") and member.name.endswith("__")
-    return special or member.name in mentioned or _first_line(member) == node.lineno
 
 
 def _constructor(node: ast.ClassDef) -> list[ast.arg] | str:

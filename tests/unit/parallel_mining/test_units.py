@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import gc
+
 import pytest
 
 from parallel_mining.units import extract, folded, infer, literals_of, name_parts, syntax
@@ -76,6 +78,12 @@ def test_a_namespace_of_the_same_package_is_written_flat():
 def test_what_python_turns_away_has_a_reason(body: str, reason: str):
     found = reasons("python", {"a.py": body})
     assert [r.partition(":")[0] for r in found.values()] == [reason]
+
+
+def test_cutting_leaves_the_collector_as_it_was():
+    assert gc.isenabled()
+    cut("python", {"a.py": "def f(x):\n    return x * 2 + 1\n"})
+    assert gc.isenabled()
 
 
 def test_code_without_a_permissive_licence_is_not_used():
