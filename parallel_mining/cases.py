@@ -109,7 +109,7 @@ def merged(left: Type | None, right: Type | None) -> Type | None:
         inner = merged(_inside(left), _inside(right))
         both = left.name == right.name == "optional"
         return Type("optional", (inner,)) if both and inner is not None else inner
-    if kind_of(left) == "number":
+    if kind_of(left) == kind_of(right) == "number":
         return min(left, right, key=_narrowness)
     if kind_of(left) == "text":
         return left if left.name == "char" else right

@@ -10,6 +10,7 @@ A definition is analysed only when a cut reaches it, so a big file costs little 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -91,10 +92,12 @@ class Link:
     Args:
         paths: Where the other file may be, best first.
         name: The name over there; `*` for the namespace itself, `default` for what the file exports as a whole.
+        whole: Where a file may be that the name stands for as a namespace, if none of `paths` defines it.
     """
 
     paths: tuple[str, ...]
     name: str
+    whole: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -107,6 +110,8 @@ class Site:
         signature: What it takes and gives back, or None where `reason` says why not.
         reason: Why it is not considered further, or "".
         trivial: Why running it would prove nothing (a one-operator wrapper), or "".
+        body: The text that says what it does, where that is not its definition's: a method's, for one that is called
+            through a function made for it.
     """
 
     entry: str
@@ -114,6 +119,12 @@ class Site:
     signature: Signature | None
     reason: str = ""
     trivial: str = ""
+    body: str = ""
+
+
+def called_name(owner: str, method: str) -> str:
+    """Return the name of the function that makes an object of a class and calls its method."""
+    return f"{owner}_{method.strip('_')}"
 
 
 @dataclass
@@ -202,11 +213,40 @@ class Files:
                 self._read[path] = None
         return self._read[path]
 
+    @cached_property
+    def _tails(self) -> dict[str, list[str]]:
+        found: dict[str, list[str]] = {}
+        for path in sorted(self.texts):
+            found.setdefault("/".join(path.split("/")[-2:]), []).append(path)
+        return found
+
+    def modules(self, paths: Sequence[str]) -> list[Module]:
+        """Return those of some files that there are, best first; where there is none, the one that stands for them.
+
+        A corpus keeps one of the builds of a package (`esm/`, `dist/`), so a file that is not there may be there below
+        another folder: the file that shares the longest end of its path, two names of it at least.
+        """
+        found = [module for path in dict.fromkeys(paths) if (module := self.module(path)) is not None]
+        if found:
+            return found
+        twins = [
+            (-_shared_tail(path, other), number, other)
+            for number, path in enumerate(paths)
+            if "/" in path
+            for other in self._tails.get("/".join(path.split("/")[-2:]), ())
+        ]
+        return [module for *_, path in sorted(twins)[:1] if (module := self.module(path)) is not None]
+
     def siblings(self, path: str) -> Iterable[Module]:
         """Yield the other files of a folder, in the order of their names."""
         for other in self._folders.get(path.rpartition("/")[0], ()):
             if other != path and (module := self.module(other)) is not None:
                 yield module
+
+
+def _shared_tail(one: str, other: str) -> int:
+    pairs = zip(reversed(one.split("/")), reversed(other.split("/")), strict=False)
+    return next((count for count, (a, b) in enumerate(pairs) if a != b), min(one.count("/"), other.count("/")) + 1)
 
 
 def cut(files: Files, module: Module, site: Site) -> str:
@@ -227,6 +267,11 @@ def cut(files: Files, module: Module, site: Site) -> str:
     if len(code.encode()) > MAX_UNIT_BYTES:
         raise Refused(f"too long: over {MAX_UNIT_BYTES} bytes with what it needs")
     return code
+
+
+def _bare(text: str) -> str:
+    """Return a definition without comments of C's kind, export marks and blanks: two builds differ in no more."""
+    return "".join(re.sub(r"/\*.*?\*/|(?m:^\s*//.*$)|\bexport\b", "", text, flags=re.DOTALL).split())
 
 
 class _Cutter:
@@ -253,7 +298,7 @@ class _Cutter:
             raise Refused(facts.refusal)
         if definition.arity is None and definition.kind not in ("import", "impl", "method"):
             home = self.homes.setdefault(definition.name, (module.path, definition.text))
-            if home[0] != module.path and home[1] != definition.text:
+            if home[0] != module.path and _bare(home[1]) != _bare(definition.text):
                 raise Refused(f"clash: {definition.name} is defined in two of the files it needs")
         # A method's owner is a receiver, not a scope; a class is both.
         scope = "" if definition.kind in ("method", "impl") else definition.owner
@@ -296,7 +341,7 @@ class _Cutter:
             self.target(Link(module.links[space].paths, inside), 0, arity)
             return
         for star in module.stars:
-            if self._through_star(star, name):
+            if self._through_star(star, name, set()):
                 return
         if name in self.syntax.DENIED:
             raise Refused(f"impure: {self.syntax.DENIED[name]} ({name})")
@@ -315,24 +360,22 @@ class _Cutter:
                         return other.definitions[key], other
         return [], module
 
-    def _through_star(self, star: Link, name: str) -> bool:
-        for path in star.paths:
-            other = self.files.module(path)
-            if other is not None:
-                if name in other.definitions or name in other.links:
-                    self.name(other, name)
-                    return True
-                return any(self._through_star(inner, name) for inner in other.stars)
+    def _through_star(self, star: Link, name: str, seen: set[str]) -> bool:
+        for other in self.files.modules(star.paths)[:1]:
+            if other.path in seen:
+                return False
+            seen.add(other.path)
+            if name in other.definitions or name in other.links:
+                self.name(other, name)
+                return True
+            return any(self._through_star(inner, name, seen) for inner in other.stars)
         return False
 
     def target(self, link: Link, depth: int = 0, arity: str = "") -> str:
         """Write down what a link points at, and return the name it has there."""
         if depth > 8:
             raise Refused("unresolved: imports go round in a circle")
-        for path in link.paths:
-            other = self.files.module(path)
-            if other is None:
-                continue
+        for other in self.files.modules(link.paths):
             inside = other.exports.get(link.name, link.name)
             if inside in other.definitions:
                 self.name(other, f"{inside}/{arity}" if arity else inside)
@@ -348,7 +391,7 @@ class _Cutter:
                     return self.target(Link(star.paths, link.name), depth + 1)
                 except Refused:
                     continue
-            raise Refused(f"unresolved: {link.name} in {path}")
+            raise Refused(f"unresolved: {link.name} in {other.path}")
         raise Refused(f"imports: {(link.paths or ('?',))[0]} is not in the corpus")
 
     def link(self, module: Module, name: str) -> None:
@@ -372,13 +415,30 @@ class _Cutter:
 
         None where the name stands for one value after all (`module.exports = value`), which is written down instead.
         """
-        link = module.links[namespace]
-        if link.name == "default":
-            other = next((m for m in map(self.files.module, link.paths) if m is not None), None)
-            if other is not None and "default" in other.exports:
-                self.link(module, namespace)
+        space = self.space(module.links[namespace])
+        if space is None:
+            self.link(module, namespace)
+            return None
+        return self.target(Link(space, member))
+
+    def space(self, link: Link, depth: int = 0) -> tuple[str, ...] | None:
+        """Return the files that a link stands for as a namespace, or None where it stands for one value."""
+        if link.name == "*" or depth > 8:
+            return link.paths
+        for other in self.files.modules(link.paths):
+            inside = other.exports.get(link.name, link.name)
+            if inside in other.definitions:
                 return None
-        return self.target(Link(link.paths, member))
+            inner = other.links.get(inside)
+            if inner is not None and inner.paths != link.paths:
+                return self.space(inner, depth + 1)
+            if link.name == "default":
+                return link.paths if inside == "default" else None
+            for star in other.stars:
+                if any(link.name in m.links for m in self.files.modules(star.paths)):
+                    return self.space(Link(star.paths, link.name), depth + 1)
+            break
+        return link.whole if any(self.files.module(path) is not None for path in link.whole) else None
 
     def close_over_methods(self, module: Module) -> None:
         """Write down the methods and implementations of the types that were reached, until nothing is added."""

@@ -1,19 +1,22 @@
 """How languages are read whose functions are members of classes: what Java and C# share.
 
 Start at `MemberReader`. A class's static methods and constants become definitions named `Class.member`; an instance
-method does too, as long as nothing it needs reaches the state of its object.
+method does too, as long as nothing it needs reaches the state of its object. One that does is offered as a function
+that makes its object first, in the class `Called`. The class itself is a definition without its methods (fields,
+constructors, properties, operators), and `Class#method` is a method that is written into it where a program may
+call it.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from tree_sitter import Node
 
 from parallel_mining import trees
-from parallel_mining.cutting import Definition, Facts, Kind, Module, Piece, Site
+from parallel_mining.cutting import Definition, Facts, Kind, Module, Piece, Site, called_name
 from parallel_mining.signatures import MAX_PARAMETERS, Parameter, Signature
 from parallel_mining.trees import Source
 from parallel_mining.types import Type
@@ -28,6 +31,9 @@ class Grammar:
         nested: Kinds of declarations that are taken whole.
         method: Kind of a method.
         fields: Kinds of a field.
+        properties: Kinds of members that are read like a field.
+        heritage: Kinds of a list of types that a class extends or implements.
+        inner: The modifier that a nested class needs for objects of it to be made elsewhere.
         invocation: Kind of a call.
         access: Kind of `a.b`.
         access_owner: Field of `a` in it.
@@ -49,6 +55,9 @@ class Grammar:
     nested: frozenset[str]
     method: str
     fields: frozenset[str]
+    properties: frozenset[str]
+    heritage: frozenset[str]
+    inner: str
     invocation: str
     access: str
     access_owner: str
@@ -66,6 +75,20 @@ class Grammar:
     standard: frozenset[str]
 
 
+CALLED = "Called"
+"""The class of the functions that make an object first."""
+
+_EXPECTED = frozenset(
+    """compareTo compare equals hashCode toString iterator hasNext next apply accept test get size intValue longValue
+    floatValue doubleValue length charAt subSequence CompareTo Compare Equals GetHashCode ToString GetEnumerator
+    Dispose Count""".split()  # noqa: SIM905
+)
+"""Methods that the standard library's own types ask of those who extend them."""
+
+_CONSTRUCTORS = 2
+"""How many constructors of a class are tried, those of the fewest parameters first."""
+
+
 class MemberReader:
     """Reads the classes of one file into a module."""
 
@@ -74,12 +97,15 @@ class MemberReader:
         self.source = source
         self.grammar = grammar
         self.imports = imports
+        self.state: dict[str, set[str]] = {}
+        self.extended: set[str] = set()
+        self.paths: dict[str, str] = {}
 
     def types(self, node: Node) -> None:
         """Read every class below a file or namespace."""
         for child in node.named_children:
             if child.type in self.grammar.classes:
-                self.klass(child)
+                self.klass(child, trees.comment_start(node.named_children, node.named_children.index(child)))
             elif child.type in self.grammar.nested:
                 self.whole(child, trees.comment_start(node.named_children, node.named_children.index(child)))
             elif child.type in ("namespace_declaration", "file_scoped_namespace_declaration", "declaration_list"):
@@ -104,23 +130,88 @@ class MemberReader:
         if name:
             self.define(name, "type", node, start, owner)
 
-    def klass(self, node: Node) -> None:
-        """Read the members of a class."""
+    def klass(self, node: Node, start: int = -1, outer: str = "") -> None:
+        """Read a class and its members."""
         owner = self.name(node)
         body = node.child_by_field_name("body")
         if body is None or not owner:
             return
+        start = node.start_byte if start < 0 else start
+        self.paths[owner] = f"{self.paths[outer]}.{owner}" if outer else owner
+        sealed = {"abstract", "static"} if not outer else {"abstract", "private", "protected"}
+        marks = self.modifiers(node)
         generic = node.child_by_field_name("type_parameters") is not None
         children = body.named_children
+        apart = [c for c in children if self.is_apart(c)]
+        shell = self.define(owner, "type", node, start, outer)
+        shell.analyse = lambda: self.facts(node, start, owner, apart)
+        state = self.state.setdefault(owner, set())
+        if any(child.type in self.grammar.heritage for child in node.named_children):
+            self.extended.add(owner)
+        makers: list[list[tuple[str, Parameter]]] = []
         for index, child in enumerate(children):
-            start = trees.comment_start(children, index)
+            start_of = trees.comment_start(children, index)
             if child.type == self.grammar.method:
-                self.method(owner, child, start, generic)
+                self.method(owner, child, start_of, generic)
             elif child.type in self.grammar.fields:
-                self.field(owner, child, start)
-            elif child.type in self.grammar.classes or child.type in self.grammar.nested:
-                self.whole(child, start, owner)
-                self.klass(child) if child.type in self.grammar.classes else None
+                self.field(owner, child, start_of)
+            elif child.type in self.grammar.properties:
+                state.add(self.name(child))
+            elif child.type == "constructor_declaration":
+                parameters, reason = self.parameters(child, set())
+                if not reason and "private" not in self.modifiers(child):
+                    makers.append(parameters)
+            elif child.type in self.grammar.classes:
+                self.klass(child, start_of, owner)
+            elif child.type in self.grammar.nested:
+                self.whole(child, start_of, owner)
+        if not any(child.type == "constructor_declaration" for child in children):
+            makers = [[]]
+        if generic or marks & sealed or (outer and self.grammar.inner not in marks):
+            return
+        for child in children:
+            if child.type == self.grammar.method and not self.modifiers(child) & {"static", "private", "protected"}:
+                for made in sorted(makers, key=len)[:_CONSTRUCTORS]:
+                    self.called(owner, child, made)
+
+    def is_apart(self, node: Node) -> bool:
+        """Say whether a member is written into its class only where it is needed."""
+        whole = node.type in self.grammar.classes | self.grammar.nested
+        return whole or (node.type == self.grammar.method and node.child_by_field_name("body") is not None)
+
+    def called(self, owner: str, node: Node, made: list[tuple[str, Parameter]]) -> None:
+        """Offer a method as a function that makes its object first, where the object's state matters to it."""
+        name = self.name(node)
+        given, reason = self.parameters(node, set())
+        result = node.child_by_field_name(self.grammar.result)
+        returns = self.source.text(result) if result is not None else "void"
+        body = node.child_by_field_name("body")
+        if (
+            reason
+            or body is None
+            or self.grammar.canonical(returns) is None
+            or not 0 < len(made) + len(given) <= MAX_PARAMETERS
+        ):
+            return
+        if "type_parameter" in " ".join(c.type for c in node.named_children) or "async" in self.modifiers(node):
+            return
+        taken = {parameter.name for _, parameter in made}
+        given = [(kind, replace(p, name=p.name + "_" * (p.name in taken))) for kind, p in given]
+        entry = called_name(owner, name)
+        listed = ", ".join(f"{kind} {parameter.name}" for kind, parameter in (*made, *given))
+        text = (
+            f"public static {returns} {entry}({listed})\n{{\n    return new {self.paths[owner]}"
+            f"({', '.join(p.name for _, p in made)}).{name}({', '.join(p.name for _, p in given)});\n}}"
+        )
+        uses = frozenset([owner, f"{owner}#{name}/{len(given)}"])
+        definition = Definition(
+            f"{CALLED}.{entry}/{len(made)}", "function", text, lambda: Facts(uses), imports=self.imports, owner=CALLED
+        )
+        signature = Signature(
+            tuple(Parameter(p.name, p.type) for _, p in (*made, *given)), self.grammar.canonical(returns)
+        )
+        trivial = trees.trivial(_only_value(body))
+        self.module.sites.append(Site(f"{CALLED}.{entry}", definition, signature, "", trivial, self.source.text(node)))
 
     def define(self, name: str, kind: Kind, node: Node, start: int, owner: str) -> Definition:
         """Define a member, analysed later."""
@@ -137,6 +228,7 @@ class MemberReader:
             if item.type == "identifier" and parent == "variable_declarator" and (field == "name" or field == ""):
                 if field == "" and item.prev_sibling is not None:
                     continue
+                self.state.setdefault(owner, set()).add(self.source.text(item))
                 definition = self.define(f"{owner}.{self.source.text(item)}", "value", node, start, owner)
                 if not constant:
                     definition.analyse = lambda: Facts(refusal="method: uses the state of its object")
@@ -146,10 +238,6 @@ class MemberReader:
     def method(self, owner: str, node: Node, start: int, generic_class: bool) -> None:
         """Define a method and offer it."""
         name = self.name(node)
-        listed = node.child_by_field_name("parameters")
-        parameters: list[Parameter] = []
-        reason = ""
-        static = "static" in self.modifiers(node)
         generic = {
             self.source.text(item)
             for child in node.named_children
@@ -157,21 +245,13 @@ class MemberReader:
             for item, _, _ in trees.walk(child)
             if item.type in ("type_identifier", "identifier")
         }
-        if listed is not None and self.grammar.many in self.source.text(listed):
-            reason = "signature: any number of parameters"
-        for item in listed.named_children if listed is not None else []:
-            if item.type not in self.grammar.parameter:
-                continue
-            kind = item.child_by_field_name("type")
-            written = self.source.text(kind) if kind is not None else ""
-            marks = self.source.text(item)[: -len(self.name(item)) or None]
-            if re.match(r"\s*(ref|out|in)\b", marks):
-                reason = reason or "signature: gives results through its parameters"
-            type_ = Type("any") if written in generic else self.grammar.canonical(written)
-            if type_ is None:
-                reason = reason or f"signature: takes {written[:40]}"
-            has_default = bool(self.grammar.default) and self.grammar.default in self.source.text(item)
-            parameters.append(Parameter(self.name(item), type_, has_default))
+        static = "static" in self.modifiers(node)
+        read, reason = self.parameters(node, generic)
+        parameters = [parameter for _, parameter in read]
+        if not static and node.child_by_field_name("body") is not None:
+            apart = self.define(f"{owner}#{name}", "method", node, start, owner)
+            apart.arity, apart.local = len(parameters), name
+            apart.analyse = lambda: self.facts(node, start, owner, ())
         definition = self.define(f"{owner}.{name}", "function", node, start, owner)
         definition.arity = len(parameters)
         definition.local = name
@@ -198,8 +278,37 @@ class MemberReader:
         signature = Signature(tuple(parameters), Type("any") if returns in generic else self.grammar.canonical(returns))
         self.module.sites.append(Site(entry, definition, signature, "", trees.trivial(_only_value(body))))
 
-    def facts(self, node: Node, start: int) -> Facts:
-        """Find what a member needs."""
+    def parameters(self, node: Node, generic: set[str]) -> tuple[list[tuple[str, Parameter]], str]:
+        """Return the parameters of a method with their types as written, and why it cannot be called, or ""."""
+        listed = node.child_by_field_name("parameters")
+        found: list[tuple[str, Parameter]] = []
+        reason = ""
+        if listed is not None and self.grammar.many in self.source.text(listed):
+            reason = "signature: any number of parameters"
+        for item in listed.named_children if listed is not None else []:
+            if item.type not in self.grammar.parameter:
+                continue
+            kind = item.child_by_field_name("type")
+            written = self.source.text(kind) if kind is not None else ""
+            marks = self.source.text(item)[: -len(self.name(item)) or None]
+            if re.match(r"\s*(ref|out|in)\b", marks):
+                reason = reason or "signature: gives results through its parameters"
+            type_ = Type("any") if written in generic else self.grammar.canonical(written)
+            if type_ is None:
+                reason = reason or f"signature: takes {written[:40]}"
+            has_default = bool(self.grammar.default) and self.grammar.default in self.source.text(item)
+            found.append((written, Parameter(self.name(item), type_, has_default)))
+        return found, reason
+
+    def facts(self, node: Node, start: int, owner: str = "", apart: Sequence[Node] | None = None) -> Facts:
+        """Find what a member needs.
+
+        Args:
+            node: The member, or a class.
+            start: Where its text begins.
+            owner: The class whose object it may use, or "".
+            apart: The members of a class that are left out of it, or None for a member that has no object.
+        """
         text, grammar = self.source.text, self.grammar
         used: set[str] = set()
         bound: set[str] = set()
@@ -213,9 +322,37 @@ class MemberReader:
         def at(byte: int) -> int:
             return len(base[: byte - start].decode(errors="replace"))
 
-        taken_whole = node.type != grammar.method and node.type not in grammar.fields
-        for item, parent, field in trees.walk(node):
+        taken_whole = apart is not None or (node.type != grammar.method and node.type not in grammar.fields)
+        members: set[str] = set()
+        left_out = frozenset(child.id for child in apart or ())
+        for child in apart or ():
+            rewrites.append((at(child.start_byte), at(child.end_byte), ""))
+        if node.type in grammar.classes:
+            nested = (
+                node.parent is not None
+                and node.parent.parent is not None
+                and node.parent.parent.type in grammar.classes
+            )
+            # Only the file's own class may be public, and a program is one file.
+            for child in node.children:
+                if child.type in ("modifiers", "modifier") and not nested:
+                    word = self.source.text(child)
+                    rewrites.append(
+                        (at(child.start_byte), at(child.end_byte), re.sub(r"\b(public|partial)\b ?", "", word))
+                    )
+            if any(child.type in grammar.heritage for child in node.named_children):
+                members |= _EXPECTED
+        if apart is None and node.type == grammar.method:
+            # Without its class there is nothing that it could override.
+            for child in node.children:
+                if child.type == "modifier" and text(child) in ("override", "virtual", "sealed", "new"):
+                    rewrites.append((at(child.start_byte), at(child.end_byte), ""))
+        for item, parent, field in trees.walk(node, without=left_out):
             kind = item.type
+            if not taken_whole and item.child_count > item.named_child_count and _names_object(item):
+                refusal = refusal or "method: uses the state of its object"
+            if kind == grammar.method and item.id != node.id:
+                members.add(self.name(item))
             if any(a <= item.start_byte < b for a, b in skipped):
                 continue
             if kind == "throw_statement" or kind == "throw_expression":
@@ -232,7 +369,7 @@ class MemberReader:
                         stubs.add(text(child).rpartition(".")[2])
                 skipped.append((item.start_byte, item.end_byte))
             elif kind in ("marker_annotation", "annotation", "attribute_list"):
-                if text(item).startswith(("@", "[")) and parent in ("modifiers", grammar.method, *grammar.fields):
+                if not re.match(r"\[\s*(StructLayout|FieldOffset)\b", text(item)):
                     rewrites.append((at(item.start_byte), at(item.end_byte), ""))
                 skipped.append((item.start_byte, item.end_byte))
             elif kind in ("this", "this_expression", "super", "base_expression", "base") and not taken_whole:
@@ -240,6 +377,9 @@ class MemberReader:
             elif kind in ("await_expression", "yield_statement", "lock_statement", "synchronized_statement"):
                 refusal = refusal or f"impure: {kind.partition('_')[0]}"
             elif kind == grammar.invocation or kind == grammar.access:
+                member = item.child_by_field_name(grammar.access_member) or item.child_by_field_name("name")
+                if member is not None and (kind == grammar.access or item.child_by_field_name("object") is not None):
+                    members.add(text(member).partition("<")[0])
                 static = self.imported(item)
                 if static:
                     called = item.child_by_field_name("name")
@@ -261,14 +401,34 @@ class MemberReader:
         owners = {q.partition(".")[0] for q in qualified}
         names = {q for q in qualified if q.partition(".")[0] not in bound | grammar.standard}
         plain = {u for u in used - bound if u not in owners}
+        if apart is not None:
+            plain = self.of_object(plain, owner, members)
         return Facts(
             frozenset(names | plain),
             frozenset(),
-            frozenset(),
+            frozenset(members),
             rewrites=tuple(rewrites),
             stubs=frozenset(stubs),
             refusal=refusal,
         )
+
+    def of_object(self, plain: set[str], owner: str, members: set[str]) -> set[str]:
+        """Return the names that a member with an object uses, without those that its class has anyway."""
+        found = {owner}
+        heirs = owner in self.extended
+        for use in plain:
+            name, slash, arity = use.partition("/")
+            if name in self.state.get(owner, ()) or name == owner:
+                continue
+            if f"{owner}#{name}" in self.module.definitions and slash:
+                found.add(f"{owner}#{name}/{arity}")
+            elif f"{owner}.{name}" in self.module.definitions:
+                found.add(f"{owner}.{use}")
+            elif heirs and (slash or name[:1].islower()):
+                members.add(name)
+            else:
+                found.add(use)
+        return found
 
     def refers(self, parent: str, field: str) -> bool:
         """Say whether an identifier stands where a name is used on its own (not after a dot, not as a label)."""
@@ -329,6 +489,11 @@ class MemberReader:
             qualified.add(f"{text(owner)}.{text(member)}/{count}")
 
 
+def _names_object(node: Node) -> bool:
+    """Say whether a node has `this` or `base` as a part that the grammar gives no name."""
+    return any(child.type in ("this", "base") and not child.is_named for child in node.children)
+
+
 def _is_type(node: Node, name: str) -> bool:
     """Say whether what stands before a dot is a type by the languages' naming (constants of Java are in capitals)."""
     return node.type == "identifier" and name[:1].isupper() and not (len(name) > 1 and name.upper() == name)
@@ -350,25 +515,47 @@ def assembled(site: Site, pieces: Sequence[Piece], grammar: Grammar, stub_base: 
     imports = sorted({line for piece in pieces for line in piece.definition.imports})
     stubs = sorted({name for piece in pieces for name in piece.definition.facts.stubs})
     defined = {p.definition.name for p in pieces if p.definition.kind == "type"}
-    owners: dict[str, list[Piece]] = {site.entry.partition(".")[0]: []}
+    entry = site.entry.partition(".")[0]
+    owners: dict[str, list[Piece]] = {} if entry in defined else {entry: []}
     loose: list[Piece] = []
-    for piece in sorted(pieces, key=lambda p: p.definition.order):
-        if piece.definition.owner:
+    inside: dict[str, list[Piece]] = {}
+    ordered = sorted(pieces, key=lambda p: p.definition.order)
+    for piece in ordered:
+        if piece.definition.owner in defined:
+            if piece.definition.kind != "value":  # its fields stand in the class
+                inside.setdefault(piece.definition.owner, []).append(piece)
+        elif piece.definition.owner:
             owners.setdefault(piece.definition.owner, []).append(piece)
         else:
             loose.append(piece)
-    entry = site.entry.partition(".")[0]
+    texts = {p.definition.name: p for p in ordered if p.definition.kind == "type"}
+
+    def filled(piece: Piece) -> str:
+        """Return a type with the members that are needed, nested types among them."""
+        name = piece.definition.name
+        if piece.definition.kind != "type" or name not in inside or texts[name] is not piece:
+            return piece.text
+        shared = "" if name == entry else grammar.shared
+        more = dict.fromkeys(
+            _indented(_opened(filled(p), shared if p.definition.kind == "function" else "")) for p in inside[name]
+        )
+        head, brace, _ = piece.text.rstrip().rpartition("}")
+        return f"{head.rstrip()}\n\n" + "\n\n".join(more) + f"\n{brace}"
+
     blocks = list[str]()
     for owner, members in owners.items():
-        if owner not in defined:
-            shared = "" if owner == entry else grammar.shared
-            body = "\n\n".join(dict.fromkeys(_indented(_opened(piece.text, shared)) for piece in members))
-            blocks.append(f"{_class_head(owner, members, grammar)}\n{{\n{body}\n}}")
-    blocks += [piece.text.strip() for piece in loose]
+        shared = "" if owner == entry else grammar.shared
+        body = "\n\n".join(dict.fromkeys(_indented(_opened(filled(piece), shared)) for piece in members))
+        blocks.append(f"{_class_head(owner, members, grammar)}\n{{\n{body}\n}}")
+    blocks += [_BLANK.sub("\n\n", filled(piece).strip()) for piece in loose]
     blocks += [grammar.stub.format(name=name, base=stub_base) for name in stubs if name not in defined]
     body = "\n\n".join(blocks)
     imports = [line for line in imports if _wanted(line, body)]
     return "\n".join(imports) + ("\n\n" if imports else "") + body + "\n"
+
+
+_BLANK = re.compile(r"\n(?:[ \t]*\n)+")
+"""Lines where a member stood that is not needed."""
 
 
 def _class_head(owner: str, members: Sequence[Piece], grammar: Grammar) -> str:

@@ -29,7 +29,9 @@ class Program:
     Args:
         language: A language id.
         code: Everything it needs: imports, helpers, types; compiles on its own (a driver adds only its harness).
-        entry: The function, qualified where it is a static method: `gcd`, `MathUtils.gcd`.
+        entry: The function, qualified where it is a static method: `gcd`, `MathUtils.gcd`. A method that needs its
+            object is called through a function in the code that makes it of plain values, given before the method's
+            own: `Money_times` is `Money(amount).times(n)`; `Called.Money_times` where functions are members.
         parameters: Canonical parameter types, or None where nothing declares them.
         returns: Canonical result type, or None where nothing declares it.
     """

@@ -62,13 +62,24 @@ def fields(node: Node) -> Iterator[tuple[Node, str]]:
             yield child, node.field_name_for_child(i) or ""
 
 
-def walk(node: Node, parent: str = "", field: str = "") -> Iterator[tuple[Node, str, str]]:
-    """Yield the named nodes below and with a node, in order, each with its parent's kind and its own field name."""
+def walk(
+    node: Node, parent: str = "", field: str = "", without: frozenset[int] = frozenset()
+) -> Iterator[tuple[Node, str, str]]:
+    """Yield the named nodes below and with a node, in order, each with its parent's kind and its own field name.
+
+    Args:
+        node: Where to start.
+        parent: The kind of what it stands in.
+        field: Its own field name there.
+        without: Ids of nodes that are left out, with all below them.
+    """
     stack: list[tuple[Node, str, str]] = [(node, parent, field)]
     while stack:
         item = stack.pop()
         yield item
-        stack += [(child, item[0].type, name) for child, name in reversed(list(fields(item[0])))]
+        stack += [
+            (child, item[0].type, name) for child, name in reversed(list(fields(item[0]))) if child.id not in without
+        ]
 
 
 def comment_start(children: Sequence[Node], index: int) -> int:

@@ -26,7 +26,7 @@ _STANDARD = frozenset(
     EqualityComparer StringBuilder StringComparison StringComparer CultureInfo Enumerable Tuple ValueTuple
     Nullable Func Action Predicate Comparison BigInteger Regex Match MatchCollection Group RegexOptions
     BitConverter Encoding Buffer Lazy Enum Complex nameof string int uint long ulong short ushort byte sbyte
-    double float decimal bool char object var dynamic StringSplitOptions MidpointRounding NumberStyles
+    double float decimal bool char object var dynamic StringSplitOptions LayoutKind MidpointRounding NumberStyles
     UnicodeCategory CharUnicodeInfo _ Text""".split()  # noqa: SIM905
 ) - {"Text"}
 DENIED = {
@@ -99,6 +99,9 @@ _GRAMMAR = Grammar(
     nested=frozenset(["enum_declaration", "interface_declaration", "record_declaration", "delegate_declaration"]),
     method="method_declaration",
     fields=frozenset(["field_declaration"]),
+    properties=frozenset(["property_declaration"]),
+    heritage=frozenset(["base_list"]),
+    inner="public",
     invocation="invocation_expression",
     access="member_access_expression",
     access_owner="expression",
@@ -138,7 +141,8 @@ def read(path: str, text: str) -> Module:
         line
         for line in imports
         if re.fullmatch(
-            r"using (System(\.(Collections(\.Generic)?|Linq|Text(\.RegularExpressions)?|Numerics|Globalization))?);",
+            r"using (System(\.(Collections(\.Generic)?|Linq|Text(\.RegularExpressions)?|Numerics|Globalization"
+            r"|Runtime\.InteropServices))?);",
             line,
         )
     )

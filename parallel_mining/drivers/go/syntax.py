@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from tree_sitter import Node
 
 from parallel_mining import trees
-from parallel_mining.cutting import Definition, Facts, Kind, Module, Piece, Site
+from parallel_mining.cutting import Definition, Facts, Kind, Module, Piece, Site, called_name
 from parallel_mining.signatures import MAX_PARAMETERS, Parameter, Signature
 from parallel_mining.trees import Source
 from parallel_mining.types import Type
@@ -64,9 +64,17 @@ def read(path: str, text: str) -> Module:
     }
     if any(name == "C" for name in imports):
         return module
+    makers: dict[str, Node] = {}
+    for child in children:
+        result = child.child_by_field_name("result") if child.type == "function_declaration" else None
+        if result is not None and source.text(child.child_by_field_name("name") or child).startswith("New"):
+            listed = child.child_by_field_name("parameters")
+            kinds = [item.child_by_field_name("type") for item in listed.named_children] if listed is not None else []
+            if all(k is not None and _canonical(source.text(k), named, frozenset()) is not None for k in kinds):
+                makers.setdefault(source.text(result).lstrip("*"), child)
     for index, child in enumerate(children):
         start = trees.comment_start(children, index)
-        _Reader(module, source, imports, named).declaration(child, start)
+        _Reader(module, source, imports, named, makers).declaration(child, start)
     return module
 
 
@@ -131,11 +139,19 @@ def _imports(source: Source) -> dict[str, str]:
 
 
 class _Reader:
-    def __init__(self, module: Module, source: Source, imports: dict[str, str], named: dict[str, str]) -> None:
+    def __init__(
+        self,
+        module: Module,
+        source: Source,
+        imports: dict[str, str],
+        named: dict[str, str],
+        makers: dict[str, Node],
+    ) -> None:
         self.module = module
         self.source = source
         self.imports = imports
         self.named = named
+        self.makers = makers
 
     def declaration(self, node: Node, start: int) -> None:
         if node.type == "function_declaration":
@@ -150,9 +166,50 @@ class _Reader:
             name = self.name(node)
             definition = self.define(f"{owner}.{name}", "method", node, self.source.span(start, node.end_byte))
             definition.owner, definition.local = owner, name
-            self.module.sites.append(Site(f"{owner}.{name}", definition, None, "method: needs an instance"))
+            self.module.sites.append(self.called(owner, name, node, definition))
         elif node.type in ("type_declaration", "const_declaration", "var_declaration"):
             self.group(node, start)
+
+    def called(self, owner: str, name: str, node: Node, method: Definition) -> Site:
+        """Offer a method as a function that takes its object as a plain value, or makes it first."""
+        entry = called_name(owner, name)
+        own = self.site(f"{owner}.{name}", node, method, bound=True)
+        if own.signature is None:
+            return own
+        given, result = self.listed(node), node.child_by_field_name("result")
+        maker = self.makers.get(owner)
+        if _canonical(owner, self.named, frozenset()) is not None:
+            made, first = [("of", owner)], ""
+        elif maker is not None:
+            made = self.listed(maker)
+            first = f"\tof := {self.name(maker)}({', '.join(n for n, _ in made)})\n"
+        else:
+            return Site(f"{owner}.{name}", method, None, "method: needs an instance")
+        before = {"of", *(n for n, _ in made)}
+        given = [(n + "_" * (n in before), written) for n, written in given]
+        if not 0 < len(made) + len(given) <= MAX_PARAMETERS:
+            return Site(f"{owner}.{name}", method, None, "signature: no parameters")
+        listed = ", ".join(f"{n} {written}" for n, written in (*made, *given))
+        returns = self.source.text(result) if result is not None else ""
+        call = f"of.{name}({', '.join(n for n, _ in given)})"
+        text = f"func {entry}({listed}) {returns} {{\n{first}\treturn {call}\n}}"
+        uses = frozenset([f"{owner}.{name}", self.name(maker) if first and maker is not None else owner])
+        definition = Definition(entry, "function", text, lambda: Facts(uses))
+        parameters = tuple(Parameter(n, _canonical(t, self.named, frozenset())) for n, t in (*made, *given))
+        return Site(
+            entry, definition, Signature(parameters, own.signature.returns), "", own.trivial, self.source.text(node)
+        )
+
+    def listed(self, node: Node) -> list[tuple[str, str]]:
+        """Return the names and types of a function's parameters."""
+        holder = node.child_by_field_name("parameters")
+        return [
+            (self.source.text(child), self.source.text(kind))
+            for item in (holder.named_children if holder is not None else [])
+            if (kind := item.child_by_field_name("type")) is not None
+            for i, child in enumerate(item.children)
+            if item.field_name_for_child(i) == "name"
+        ]
 
     def name(self, node: Node) -> str:
         name = node.child_by_field_name("name")
@@ -198,7 +255,7 @@ class _Reader:
                             self.module.definitions.setdefault(other, []).append(definition)
                     break
 
-    def site(self, name: str, node: Node, definition: Definition) -> Site:
+    def site(self, name: str, node: Node, definition: Definition, *, bound: bool = False) -> Site:
         generic: set[str] = set()
         for item, parent, field in trees.walk(node.child_by_field_name("type_parameters") or node):
             if item.type == "identifier" and parent == "type_parameter_declaration" and field == "name":
@@ -218,7 +275,7 @@ class _Reader:
             type_ = _canonical(written, self.named, frozenset(generic))
             names = [c for i, c in enumerate(item.children) if item.field_name_for_child(i) == "name"]
             parameters += [Parameter(self.source.text(c), type_) for c in names]
-        if not parameters:
+        if not parameters and not bound:
             reason = reason or "signature: no parameters"
         elif len(parameters) > MAX_PARAMETERS:
             reason = reason or f"signature: more than {MAX_PARAMETERS} parameters"

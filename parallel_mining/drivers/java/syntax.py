@@ -28,7 +28,8 @@ _STANDARD = frozenset(
     OptionalDouble BitSet Comparator Collection Collectors Stream IntStream LongStream DoubleStream BigInteger
     BigDecimal MathContext RoundingMode Pattern Matcher StringJoiner Locale Function BiFunction Predicate
     Supplier Consumer UnaryOperator BinaryOperator IntFunction IntPredicate IntUnaryOperator IntBinaryOperator
-    Entry NumberFormat Normalizer SafeVarargs Deprecated SuppressWarnings EnumMap Pair var""".split()  # noqa: SIM905
+    Entry NumberFormat Normalizer SafeVarargs Deprecated SuppressWarnings EnumMap Serializable Cloneable
+    Charset StandardCharsets ByteBuffer CharBuffer Pair var""".split()  # noqa: SIM905
 ) - {"Pair"}
 DENIED = {
     **dict.fromkeys(("Thread", "Runnable", "ExecutorService", "CompletableFuture", "ThreadLocal"), "threads"),
@@ -40,6 +41,11 @@ DENIED = {
     **dict.fromkeys(("Class", "Method", "Field", "Runtime", "Process", "ClassLoader"), "reflection"),
 }
 BUILTINS = _STANDARD | _EXCEPTIONS
+_PURE_PACKAGES = (
+    *("java.util", "java.math", "java.text", "java.lang", "static java.", "java.io.Serializable"),
+    *("java.nio.charset", "java.nio.ByteBuffer", "java.nio.CharBuffer"),
+)
+"""How the names of imports begin that may stand in a unit; what they bring is refused by name where it must not run."""
 
 _PRIMITIVES = {
     **dict.fromkeys(("int", "Integer"), "int32"),
@@ -87,6 +93,9 @@ _GRAMMAR = Grammar(
     nested=frozenset(["enum_declaration", "interface_declaration", "record_declaration"]),
     method="method_declaration",
     fields=frozenset(["field_declaration"]),
+    properties=frozenset(),
+    heritage=frozenset(["superclass", "super_interfaces"]),
+    inner="static",
     invocation="method_invocation",
     access="field_access",
     access_owner="object",
@@ -131,7 +140,7 @@ def read(path: str, text: str) -> Module:
             package = re.sub(r"package\s+|;|\s", "", line)
         elif node.type == "import_declaration":
             name = re.sub(r"^import\s+|;|\s+$", "", line).strip()
-            if name.startswith(("java.util", "java.math", "java.text", "java.lang", "static java.")):
+            if name.startswith(_PURE_PACKAGES):
                 imports.append(f"import {name};")
             elif name.startswith("static ") and not name.endswith("*"):
                 owner, _, member = name.removeprefix("static ").strip().rpartition(".")

@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import posixpath
 import re
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from tree_sitter import Node
 
 from parallel_mining import trees
-from parallel_mining.cutting import Definition, Facts, Link, Module, Piece, Site
+from parallel_mining.cutting import Definition, Facts, Link, Module, Piece, Site, called_name
 from parallel_mining.signatures import MAX_PARAMETERS, Parameter, Signature
 from parallel_mining.trees import Source
 from parallel_mining.types import Type
@@ -22,7 +23,7 @@ SHARES_DIRECTORY = False
 TYPED = False
 
 DENIED = {
-    **dict.fromkeys(("Date", "performance", "Intl"), "depends on time or place"),
+    **dict.fromkeys(("performance", "Intl"), "depends on time or place"),
     **dict.fromkeys(("setTimeout", "setInterval", "setImmediate", "Promise", "queueMicrotask"), "asynchronous"),
     **dict.fromkeys(("process", "require", "document", "window", "navigator", "location"), "reaches the host"),
     **dict.fromkeys(("fetch", "XMLHttpRequest", "WebSocket", "localStorage", "alert"), "input and output"),
@@ -30,15 +31,23 @@ DENIED = {
     **dict.fromkeys(("crypto", "console"), "reaches the host"),
 }
 BUILTINS = frozenset(
-    """Array ArrayBuffer BigInt Boolean DataView Error EvalError Float32Array Float64Array Function Infinity
-    Int16Array Int32Array Int8Array JSON Map Math NaN Number Object RangeError ReferenceError RegExp Set String
-    Symbol SyntaxError TypeError URIError Uint16Array Uint32Array Uint8Array Uint8ClampedArray BigInt64Array
-    BigUint64Array WeakMap WeakSet arguments decodeURI decodeURIComponent encodeURI encodeURIComponent escape
-    globalThis global self isFinite isNaN parseFloat parseInt undefined unescape Buffer TextEncoder TextDecoder
-    structuredClone""".split()  # noqa: SIM905
+    """AggregateError Array ArrayBuffer BigInt Boolean DataView Date Error EvalError Float32Array Float64Array
+    Function Infinity Int16Array Int32Array Int8Array JSON Map Math NaN Number Object RangeError ReferenceError
+    RegExp Set String Symbol SyntaxError TypeError URIError Uint16Array Uint32Array Uint8Array Uint8ClampedArray
+    BigInt64Array BigUint64Array WeakMap WeakSet arguments decodeURI decodeURIComponent encodeURI encodeURIComponent
+    escape globalThis global self isFinite isNaN parseFloat parseInt undefined unescape Buffer TextEncoder TextDecoder
+    URL URLSearchParams atob btoa structuredClone""".split()  # noqa: SIM905
 )
 
-_FUNCTIONS = frozenset(["function_declaration", "function_expression", "arrow_function", "function"])
+_FUNCTIONS = frozenset(
+    """function_declaration function_expression arrow_function function generator_function_declaration
+    generator_function""".split()  # noqa: SIM905
+)
+_IMPURE_MEMBERS = {("Math", "random"): "random", ("Date", "now"): "depends on time or place"}
+_TYPES = frozenset(
+    """class_declaration abstract_class_declaration enum_declaration interface_declaration
+    type_alias_declaration""".split()  # noqa: SIM905
+)
 _DECLARATIONS = frozenset(["lexical_declaration", "variable_declaration"])
 _ENDINGS = ("", ".ts", ".mts", ".js", ".mjs", ".cjs", "/index.ts", "/index.js", "/index.mjs", "/index.cjs")
 _MAX_WRAPPERS = 4
@@ -62,7 +71,9 @@ def alias(name: str, target: str) -> str:
 def assemble(site: Site, pieces: Sequence[Piece]) -> str:
     """Return the program text of a unit: definitions, helpers first."""
     del site
-    out = ""
+    defined = {piece.definition.name for piece in pieces}
+    stubs = sorted({name for piece in pieces for name in piece.definition.facts.stubs} - defined - BUILTINS)
+    out = "\n".join(f"class {name} extends Error {{}}" for name in stubs)
     for piece in pieces:
         blank = "\n\n" if piece.definition.kind != "value" or "\n" in piece.text else "\n"
         out += (blank if out else "") + piece.text.strip()
@@ -95,6 +106,7 @@ class _Reader:
         self.source = source
         self.canonical = canonical_type
         self.here = posixpath.dirname(module.path)
+        self.functions: dict[str, Node] = {}
 
     def scope(self, node: Node, depth: int) -> None:
         children = node.named_children
@@ -110,18 +122,93 @@ class _Reader:
             self.export(node, start, depth)
         elif node.type == "import_statement":
             self.imported(node)
-        elif node.type == "class_declaration" or node.type in (
-            "enum_declaration",
-            "interface_declaration",
-            "type_alias_declaration",
-        ):
+        elif node.type in _TYPES:
             self.define(self.name_of(node), "type", node, start)
+            self.members(node)
         elif node.type == "expression_statement" and node.named_children:
             inner = node.named_children[0]
             if inner.type == "assignment_expression":
                 self.assignment(inner, node, start, depth)
             else:
                 self.wrappers(inner, depth)
+
+    def members(self, node: Node) -> None:
+        """Offer the methods of a class: static ones as they are, others as functions that make their object first."""
+        owner, body = self.name_of(node), node.child_by_field_name("body")
+        if node.type != "class_declaration" or body is None or not owner:
+            return
+        methods = [child for child in body.named_children if child.type == "method_definition"]
+        made = next((m for m in methods if self.name_of(m) == "constructor"), None)
+        whole = self.module.definitions[owner][-1]
+        extends = any(child.type == "class_heritage" for child in node.named_children)
+        taken = self.taken(made) if made is not None else "method: inherits its constructor" if extends else []
+        for method in methods:
+            name, marks = self.name_of(method), {c.type for c in method.children}
+            if method.id == (made.id if made is not None else 0) or "set" in marks or not name.isidentifier():
+                continue
+            if "static" in marks:
+                self.module.sites.append(replace(self.site(name, method, whole), entry=f"{owner}.{name}"))
+            else:
+                self.module.sites.append(self.called(owner, method, whole, taken, name, "get" in marks))
+
+    def prototype(self, maker: Definition, name: str, function: Node, statement: Node, start: int) -> None:
+        """Define a method that a constructor function is given, and offer it."""
+        owner = maker.name
+        if owner not in self.functions:
+            return
+        maker.kind = "type"
+        definition = self.define(f"{owner}.prototype.{name}", "value", statement, start)
+        definition.kind, definition.owner, definition.local = "method", owner, name
+        taken = self.taken(self.functions[owner])
+        self.module.sites.append(self.called(owner, function, maker, taken, name))
+
+    def taken(self, function: Node) -> list[tuple[str, Parameter]] | str:
+        """Return the parameters that a call must give, as they are written and read, or why it cannot."""
+        listed = function.child_by_field_name("parameters")
+        found: list[tuple[str, Parameter]] = []
+        for node in listed.named_children if listed is not None else []:
+            parameter = self.parameter(node)
+            if isinstance(parameter, str):
+                return parameter
+            if parameter is not None and parameter.optional:
+                break
+            if parameter is not None:
+                kind = node.child_by_field_name("type")
+                found.append((self.source.text(kind) if kind is not None else "", parameter))
+        return found
+
+    def called(
+        self,
+        owner: str,
+        method: Node,
+        whole: Definition,
+        made: list[tuple[str, Parameter]] | str,
+        name: str,
+        is_property: bool = False,
+    ) -> Site:
+        """Offer a method as a function that makes its object first."""
+        entry = called_name(owner, name)
+        given = self.taken(method)
+        own = self.site(name, method, whole, bound=True)
+        if isinstance(made, str) or isinstance(given, str) or own.reason:
+            return Site(entry, whole, None, own.reason or (made if isinstance(made, str) else str(given)))
+        if not 0 < len(made) + len(given) <= MAX_PARAMETERS:
+            reason = "no parameters" if not made else f"more than {MAX_PARAMETERS} parameters"
+            return Site(entry, whole, None, f"signature: {reason}")
+        before = {parameter.name for _, parameter in made}
+        given = [(kind, replace(p, name=p.name + "_" * (p.name in before))) for kind, p in given]
+        listed = ", ".join(parameter.name + kind for kind, parameter in (*made, *given))
+        thing = f"new {owner}({', '.join(parameter.name for _, parameter in made)}).{name}"
+        call = "" if is_property else f"({', '.join(parameter.name for _, parameter in given)})"
+        text = f"function {entry}({listed}) {{\n  return {thing}{call};\n}}"
+        apart = f"{owner}.prototype.{name}"
+        uses = frozenset({owner, apart} if apart in self.module.definitions else {owner})
+        definition = Definition(entry, "function", text, lambda: Facts(uses))
+        self.module.add(definition)
+        signature = Signature(
+            tuple(parameter for _, parameter in (*made, *given)), own.signature.returns if own.signature else None
+        )
+        return Site(entry, definition, signature, "", own.trivial, self.source.text(method))
 
     def name_of(self, node: Node) -> str:
         name = node.child_by_field_name("name")
@@ -134,7 +221,7 @@ class _Reader:
             name,
             "function" if kind == "function" else "type" if kind == "type" else "value",
             body,
-            lambda: _facts(self.source, node, name, self.module, offset),
+            lambda: _facts(self.source, node, name, self.module, offset, definition.kind in ("type", "method")),
         )
         self.module.add(definition)
         return definition
@@ -143,6 +230,7 @@ class _Reader:
         if not name:
             return
         definition = self.define(name, "function", node, start, text, prefix)
+        self.functions[name] = function
         self.module.sites.append(self.site(name, function, definition))
 
     def declaration(self, node: Node, start: int, depth: int) -> None:
@@ -176,7 +264,8 @@ class _Reader:
                     and self.source.text(value).endswith(f".{name}")
                 ):
                     continue
-                if self.wrappers(value, depth):
+                self.wrappers(value, depth)
+                if name in self.module.definitions:
                     continue
             self.define(name, "value", declarator, declarator.start_byte, text, len(head))
 
@@ -268,9 +357,21 @@ class _Reader:
                 self.expression(self.name_of(value) or _stem(self.module.path), value, node, start)
             else:
                 self.wrappers(value, depth)
+                name = _stem(self.module.path)
+                if name.isidentifier() and name not in self.module.definitions:
+                    comment = self.source.span(start, node.start_byte)
+                    head = f"{comment}const {name} = "
+                    text = f"{head}{self.source.text(value)};"
+                    self.define(name, "value", value, value.start_byte, text, len(head))
+                    self.module.exports["default"] = name
             return
         paths = self.paths(self.source.text(where)[1:-1]) if where is not None else ()
         clause = next((c for c in node.named_children if c.type == "export_clause"), None)
+        space = next((c for c in node.named_children if c.type == "namespace_export"), None)
+        if space is not None:
+            if paths:
+                self.module.links[self.source.text(space.named_children[0])] = Link(paths, "*")
+            return
         if clause is None and where is not None and paths:
             self.module.stars.append(Link(paths, "*"))
         for item in clause.named_children if clause is not None else []:
@@ -298,6 +399,7 @@ class _Reader:
             self.function(name, declaration, declaration, declaration.start_byte, text, len(comment))
         elif name:
             self.define(name, "type", declaration, declaration.start_byte, text, len(comment))
+            self.members(declaration)
 
     def _lead(self, definition: Definition, comment: str) -> None:
         analyse, shift = definition.analyse, len(comment)
@@ -306,7 +408,8 @@ class _Reader:
         def shifted() -> Facts:
             facts = analyse()
             through = tuple((a + shift, b + shift, n, m) for a, b, n, m in facts.through)
-            return replace(facts, through=through)
+            rewrites = tuple((a + shift, b + shift, new) for a, b, new in facts.rewrites)
+            return replace(facts, through=through, rewrites=rewrites)
 
         definition.analyse = shifted
 
@@ -323,18 +426,19 @@ class _Reader:
                 self.module.exports["default"] = name
             return
         whole = target in ("module.exports", "exports.default")
-        name = target.rpartition(".")[2]
+        owner, _, name = target.rpartition(".")
+        if owner.endswith(".prototype"):
+            maker = self.module.definitions.get(owner.removesuffix(".prototype"))
+            if right.type in _FUNCTIONS and maker and name.isidentifier():
+                self.prototype(maker[-1], name, right, statement, start)
+            return
         if right.type == "identifier":
             if whole:
                 self.module.exports["default"] = self.source.text(right)
             elif target.startswith(("exports.", "module.exports.")):
                 self.module.exports[name] = self.source.text(right)
             return
-        if (
-            right.type in _FUNCTIONS
-            and ("." in target or target in self.module.definitions)
-            and "prototype" not in target
-        ):
+        if right.type in _FUNCTIONS and ("." in target or target in self.module.definitions):
             named = self.name_of(right) if whole else name
             if right.type != "arrow_function" and right.child_by_field_name("name") is None and not whole:
                 named = name
@@ -405,12 +509,13 @@ class _Reader:
                 stack += item.named_children
         return found
 
-    def site(self, name: str, function: Node, definition: Definition) -> Site:
+    def site(self, name: str, function: Node, definition: Definition, *, bound: bool = False) -> Site:
         parameters_node = function.child_by_field_name("parameters") or function.child_by_field_name("parameter")
         body = function.child_by_field_name("body")
         reason, parameters = "", []
-        if function.type.startswith("generator") or any(c.type == "async" for c in function.children):
-            reason = "signature: a generator" if function.type.startswith("generator") else "impure: asynchronous"
+        generator = function.type.startswith("generator")
+        if any(c.type == "async" for c in function.children):
+            reason = "impure: asynchronous"
         elif parameters_node is None or body is None:
             reason = "signature: no parameters"
         else:
@@ -422,11 +527,11 @@ class _Reader:
                 elif parameter is not None:
                     parameters.append(parameter)
             required = sum(not p.optional for p in parameters)
-            if not parameters and not reason:
+            if not parameters and not bound and not reason:
                 reason = "signature: no parameters"
             elif required > MAX_PARAMETERS and not reason:
                 reason = f"signature: more than {MAX_PARAMETERS} parameters"
-            elif body.type == "statement_block" and not _gives_back(body) and not reason:
+            elif body.type == "statement_block" and not (generator or _gives_back(body)) and not reason:
                 reason = "signature: returns nothing"
         if reason:
             return Site(name, definition, None, reason)
@@ -498,16 +603,28 @@ def _only_value(body: Node | None) -> Node | None:
     return None
 
 
-def _facts(source: Source, node: Node, name: str, module: Module, offset: tuple[int, int]) -> Facts:
+def _facts(source: Source, node: Node, name: str, module: Module, offset: tuple[int, int], has_object: bool) -> Facts:
     start, prefix = offset
     used: set[str] = set()
+    bare: Counter[str] = Counter()
     bound: set[str] = set()
     soft: set[str] = set()
     members: set[str] = set()
     refusal = ""
     chains: list[tuple[Node, str, str]] = []
+    stubs: set[str] = set()
+    rewrites: list[tuple[int, int, str]] = []
+    skipped = 0
+    data = source.data
+
+    def place(item: Node) -> tuple[int, int]:
+        begin = len(data[start : item.start_byte].decode(errors="replace")) + prefix
+        return begin, begin + len(source.text(item))
+
     for item, parent, field in trees.walk(node):
         kind = item.type
+        if item.start_byte < skipped:
+            continue
         if kind == "identifier":
             text = source.text(item)
             declares = (
@@ -519,9 +636,10 @@ def _facts(source: Source, node: Node, name: str, module: Module, offset: tuple[
                 or (parent == "arrow_function" and field == "parameter")
                 or (parent == "for_in_statement" and field == "left")
                 or (parent in _FUNCTIONS and field == "name")
-                or (parent == "class_declaration" and field == "name")
+                or (parent in (*_TYPES, "index_signature") and field == "name")
             )
             (bound if declares else used).add(text)
+            bare[text] += 1
         elif kind == "shorthand_property_identifier_pattern":
             bound.add(source.text(item))
         elif kind == "shorthand_property_identifier":
@@ -534,37 +652,52 @@ def _facts(source: Source, node: Node, name: str, module: Module, offset: tuple[
                 members.add(source.text(member))
                 if owner.type == "identifier":
                     first, second = source.text(owner), source.text(member)
-                    if (first, second) == ("Math", "random"):
-                        refusal = refusal or "impure: random (Math.random)"
+                    if (first, second) in _IMPURE_MEMBERS:
+                        refusal = refusal or f"impure: {_IMPURE_MEMBERS[first, second]} ({first}.{second})"
                     chains.append((item, first, second))
-        elif kind == "this" and node.type not in ("class_declaration",):
+        elif kind == "this" and not has_object:
             refusal = refusal or "impure: uses this"
-        elif kind in ("await_expression", "yield_expression"):
+        elif kind == "await_expression":
             refusal = refusal or "impure: asynchronous"
+        elif kind == "throw_statement":
+            made = item.named_children[0] if item.named_children else None
+            thrown = made.child_by_field_name("constructor") if made is not None else None
+            outside = source.text(thrown).partition(".")[0] if thrown is not None else ""
+            if made is not None and (outside in module.links or outside in module.denied):
+                # An error is compared as one, whatever its class; its own module need not come along.
+                stub = source.text(thrown).rpartition(".")[2] if thrown is not None else ""
+                stubs.add(stub)
+                rewrites.append((*place(made), f"new {stub}()"))
+                skipped = made.end_byte
+        elif kind == "new_expression" or kind == "call_expression":
+            called = item.child_by_field_name("constructor") or item.child_by_field_name("function")
+            given = item.child_by_field_name("arguments")
+            asks = kind == "call_expression" or given is None or not given.named_children
+            if asks and called is not None and source.text(called) == "Date":
+                refusal = refusal or "impure: depends on time or place (Date)"
         elif kind in ("jsx_element", "jsx_self_closing_element"):
             refusal = refusal or "impure: builds a page"
     bound.add(name)
     through: list[tuple[int, int, str, str]] = []
     covered: set[str] = set()
-    data = source.data
     for item, first, second in chains:
-        link = module.links.get(first)
-        if link is None or first in bound or link.name not in ("*", "default"):
+        if first in bound or item.start_byte < start:
             continue
-        begin, end = item.start_byte, item.end_byte
-        if begin < start:
-            continue
-        head = len(data[start:begin].decode(errors="replace")) + prefix
-        member = f"{second}" if link.name == "*" else f"default.{second}"
-        if link.name == "*" or _is_namespace(link):
-            through.append((head, head + len(data[begin:end].decode(errors="replace")), first, second))
+        if first in module.links:
+            through.append((*place(item), first, second))
+            bare[first] -= 1
+            if not bare[first]:
+                covered.add(first)
+        elif first == "exports" and (inside := module.exports.get(second, second)) in module.definitions:
+            rewrites.append((*place(item), inside))
+            used.add(inside)
             covered.add(first)
-        del member
     return Facts(
-        frozenset(used - bound - covered), frozenset(soft - bound), frozenset(members), tuple(through), refusal=refusal
+        frozenset(used - bound - covered),
+        frozenset(soft - bound),
+        frozenset(members),
+        tuple(through),
+        tuple(rewrites),
+        frozenset(stubs),
+        refusal,
     )
-
-
-def _is_namespace(link: Link) -> bool:
-    """Say whether members of a `require` are other files' exports; the cut refuses those that are not."""
-    return link.name == "default"

@@ -7,11 +7,15 @@ from __future__ import annotations
 
 import ast
 import builtins
+import itertools
 import posixpath
+import typing
 import warnings
+from collections import Counter
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
-from parallel_mining.cutting import Definition, Facts, Link, Module, Piece, Site
+from parallel_mining.cutting import Definition, Facts, Link, Module, Piece, Site, called_name
 from parallel_mining.signatures import MAX_PARAMETERS, Parameter, Signature
 from parallel_mining.types import Type
 
@@ -27,8 +31,8 @@ DENIED = {
 BUILTINS = frozenset(name for name in dir(builtins) if name not in DENIED) | {"__name__"}
 
 PURE_MODULES = frozenset(
-    """__future__ abc array base64 binascii bisect calendar cmath collections colorsys contextlib copy dataclasses
-    datetime decimal difflib enum fractions functools hashlib heapq html inspect itertools json keyword math
+    """__future__ abc array base64 binascii bisect builtins calendar cmath collections colorsys contextlib copy
+    dataclasses datetime decimal difflib enum fractions functools hashlib heapq html inspect itertools json keyword math
     numbers operator re statistics string struct sys textwrap types typing unicodedata urllib.parse warnings
     zlib""".split()  # noqa: SIM905
 )
@@ -71,7 +75,17 @@ def assemble(site: Site, pieces: Sequence[Piece]) -> str:
     """Return the program text of a unit: imports, then definitions, helpers first."""
     del site
     imports = sorted({line for piece in pieces if piece.definition.kind == "import" for line in [piece.text]})
-    body = [piece for piece in pieces if piece.definition.kind != "import"]
+    methods: dict[str, list[Piece]] = {}
+    for piece in sorted(pieces, key=lambda p: p.definition.order):
+        if piece.definition.kind == "method":
+            methods.setdefault(piece.definition.owner, []).append(piece)
+    body = [
+        Piece(piece.definition, _class(piece.text, methods.get(piece.definition.name, ())))
+        if piece.definition.kind == "type"
+        else piece
+        for piece in pieces
+        if piece.definition.kind not in ("import", "method")
+    ]
     # Annotations may name types that the unit does not carry; this keeps them unevaluated.
     head = ["from __future__ import annotations"] if any("->" in p.text or ":" in p.text for p in body) else []
     imports = [line for line in imports if line != head[0]] if head else imports
@@ -80,6 +94,16 @@ def assemble(site: Site, pieces: Sequence[Piece]) -> str:
         blank = "\n\n\n" if piece.definition.kind in ("function", "type") or "\n" in piece.text else "\n"
         joined += (blank if joined else "") + piece.text.rstrip()
     return "\n\n".join(part for part in ("\n".join(head), "\n".join(imports), joined) if part) + "\n"
+
+
+def _class(text: str, methods: Sequence[Piece]) -> str:
+    """Return a class with the methods that are needed."""
+    text = "\n\n".join([text.rstrip(), *(piece.text.rstrip() for piece in methods)])
+    try:
+        ast.parse(text)
+    except SyntaxError:
+        return text + "\n    pass"  # nothing but the methods that are not needed stood in it
+    return text
 
 
 def canonical(annotation: str) -> Type | None:
@@ -189,9 +213,10 @@ class _Reader:
             self.module.denied[node.name] = "impure: asynchronous"
             self.module.sites.append(Site(node.name, definition, None, "impure: asynchronous"))
         elif isinstance(node, ast.ClassDef):
-            definition = self.define(node.name, "type", whole or node)
             if whole is None:
-                self.statics(node, definition)
+                self.members(node)
+            else:
+                self.define(node.name, "type", whole)
         elif isinstance(node, ast.Assign | ast.AnnAssign | ast.AugAssign):
             targets = node.targets if isinstance(node, ast.Assign) else [node.target]
             for target in targets:
@@ -213,19 +238,87 @@ class _Reader:
                 if isinstance(inner, ast.Name) and isinstance(inner.ctx, ast.Store):
                     self.define(inner.id, "value", whole or node)
 
-    def statics(self, node: ast.ClassDef, definition: Definition) -> None:
+    def members(self, node: ast.ClassDef) -> None:
+        """Define a class and each of its methods apart, so that a program takes those along that it may call."""
+        text = self.source(node)
+        body = (m for m in node.body if not isinstance(m, ast.FunctionDef))
+        mentioned = {n.id for m in body for n in ast.walk(m) if isinstance(n, ast.Name)}
+        loose = [
+            m
+            for m in node.body
+            if isinstance(m, ast.FunctionDef)
+            and not (m.name.startswith("__") and m.name.endswith("__"))
+            and m.name not in mentioned  # the class's own body needs it
+            and _first_line(m) > node.lineno
+        ]
+        shell = ast.ClassDef(node.name, node.bases, node.keywords, [m for m in node.body if m not in loose], [])
+        shell.decorator_list = [*node.decorator_list, *(d for m in loose for d in m.decorator_list)]
+        shell.lineno, shell.end_lineno = node.lineno, node.end_lineno
+        first = (node.end_lineno or node.lineno) - len(text.splitlines()) + 1
+        starts = [0, *itertools.accumulate(map(len, text.splitlines(keepends=True)))]
+        spans = tuple((starts[_first_line(m) - first], starts[(m.end_lineno or m.lineno) - first + 1]) for m in loose)
+
+        def without() -> Facts:
+            facts = _facts(shell, self.module, text)
+            return replace(facts, rewrites=tuple((*span, "") for span in spans))
+
+        self.module.add(Definition(node.name, "type", text, without))
+        methods: dict[str, Definition] = {}
+        for member in loose:
+            methods[member.name] = self.method(node.name, member)
+        made = _constructor(node)
         for member in node.body:
-            if isinstance(member, ast.FunctionDef):
-                static = any(ast.unparse(d) == "staticmethod" for d in member.decorator_list)
-                if static:
-                    site = _site(member, definition)
-                    self.module.sites.append(
-                        Site(f"{node.name}.{member.name}", definition, site.signature, site.reason, site.trivial)
-                    )
-                elif not member.name.startswith("__"):
-                    self.module.sites.append(
-                        Site(f"{node.name}.{member.name}", definition, None, "method: needs an instance")
-                    )
+            if not isinstance(member, ast.FunctionDef) or (member.name.startswith("__") and member.name != "__call__"):
+                continue
+            marks = [ast.unparse(d) for d in member.decorator_list]
+            if any(mark.endswith((".setter", ".deleter", "abstractmethod", "overload")) for mark in marks):
+                continue
+            if "staticmethod" in marks:
+                definition = methods.get(member.name) or self.module.definitions[node.name][-1]
+                site = _site(member, definition)
+                self.module.sites.append(replace(site, entry=f"{node.name}.{member.name}"))
+            elif "classmethod" not in marks:
+                self.module.sites.append(self.called(node.name, member, made, "property" in " ".join(marks)))
+
+    def method(self, owner: str, member: ast.FunctionDef) -> Definition:
+        """Define a method that only stands where it is needed."""
+        text = "".join(self.lines[_first_line(member) - 1 : member.end_lineno])
+
+        def analyse() -> Facts:
+            facts = _facts(member, self.module, text)
+            return replace(facts, uses=facts.uses | {owner})
+
+        definition = Definition(f"{owner}.{member.name}", "method", text, analyse, owner=owner, local=member.name)
+        self.module.add(definition)
+        return definition
+
+    def called(self, owner: str, member: ast.FunctionDef, made: list[ast.arg] | str, is_property: bool) -> Site:
+        """Offer a method as a function that makes its object first."""
+        entry = called_name(owner, member.name)
+        known = self.module.definitions[owner][-1]
+        own = _site(member, known, bound=True)
+        if isinstance(made, str) or own.signature is None:
+            return Site(entry, known, None, own.reason or f"method: {made}")
+        taken = {argument.arg for argument in made}
+        given = list[ast.arg]()
+        for argument, parameter in zip(_positional(member)[1:], own.signature.parameters, strict=False):
+            if not parameter.optional:
+                given.append(ast.arg(argument.arg + "_" * (argument.arg in taken), argument.annotation))
+        if not 0 < len(made) + len(given) <= MAX_PARAMETERS:
+            return Site(
+                entry, known, None, "signature: no parameters" if not made else "signature: too many parameters"
+            )
+        listed = ", ".join(ast.unparse(argument) for argument in (*made, *given))
+        thing = f"{owner}({', '.join(argument.arg for argument in made)})"
+        reach = f".{member.name}" if member.name != "__call__" else ""
+        call = "" if is_property else f"({', '.join(argument.arg for argument in given)})"
+        text = f"def {entry}({listed}):\n    return {thing}{reach}{call}\n"
+        definition = Definition(entry, "function", text, lambda: Facts(frozenset([owner, *reached])))
+        reached = [f"{owner}.{member.name}"] if f"{owner}.{member.name}" in self.module.definitions else []
+        self.module.add(definition)
+        parameters = tuple(Parameter(argument.arg, _type(argument.annotation)) for argument in (*made, *given))
+        body = "".join(self.lines[_first_line(member) - 1 : member.end_lineno])
+        return Site(entry, definition, Signature(parameters, own.signature.returns), "", own.trivial, body)
 
     def imported(self, node: ast.Import | ast.ImportFrom) -> None:
         here = posixpath.dirname(self.module.path)
@@ -243,7 +336,10 @@ class _Reader:
                     base = posixpath.dirname(base)
                 folder = posixpath.join(base, *source.split(".")) if source else base
                 self.linked(bound, (folder,), name.name)
-            elif _pure(source):
+            elif source == "builtins" and name.name in DENIED:
+                self.module.denied[bound] = f"impure: {DENIED[name.name]} ({name.name})"
+            elif _pure(source) or (source == "typing_extensions" and hasattr(typing, name.name)):
+                source = source.removesuffix("_extensions")
                 if name.name == "*":
                     continue
                 text = f"from {source} import {name.name}" + (f" as {name.asname}" if name.asname else "")
@@ -259,7 +355,7 @@ class _Reader:
         inner = tuple(
             p.lstrip("/") for folder in folders for p in (f"{folder}/{name}.py", f"{folder}/{name}/__init__.py")
         )
-        self.module.links[bound] = Link((*files, *inner), name)
+        self.module.links[bound] = Link(files, name, inner)
 
     def bind(self, bound: str, source: str, text: str) -> None:
         if _pure(source):
@@ -286,26 +382,46 @@ def _ancestors(here: str, dotted: str) -> Iterator[str]:
     yield below
 
 
-def _site(node: ast.FunctionDef, definition: Definition) -> Site:
+def _positional(node: ast.FunctionDef) -> list[ast.arg]:
+    return [*node.args.posonlyargs, *node.args.args]
+
+
+def _first_line(node: ast.FunctionDef) -> int:
+    return min([node.lineno, *(d.lineno for d in node.decorator_list)])
+
+
+def _constructor(node: ast.ClassDef) -> list[ast.arg] | str:
+    """Return the arguments that a class must be given, or why it cannot be made of plain values."""
+    made = next((m for m in node.body if isinstance(m, ast.FunctionDef) and m.name == "__init__"), None)
+    if made is not None:
+        arguments = made.args
+        if any(default is None for default in arguments.kw_defaults):
+            return "its constructor needs a keyword"
+        positional = _positional(made)[1:]
+        return positional[: max(0, len(positional) - len(arguments.defaults))]
+    if any("dataclass" in ast.unparse(d) for d in node.decorator_list):
+        plain = [m for m in node.body if isinstance(m, ast.AnnAssign) and m.value is None]
+        return [ast.arg(m.target.id, m.annotation) for m in plain if isinstance(m.target, ast.Name)]
+    if node.keywords or any(ast.unparse(base) not in ("object", "ABC", "abc.ABC") for base in node.bases):
+        return "inherits its constructor"
+    return []
+
+
+def _site(node: ast.FunctionDef, definition: Definition, *, bound: bool = False) -> Site:
+    """Offer a function; a `bound` one is a method, whose first parameter is its object."""
     arguments = node.args
-    positional = [*arguments.posonlyargs, *arguments.args]
+    positional = _positional(node)[bound:]
     optional_from = len(positional) - len(arguments.defaults)
-    decorators = [ast.unparse(d) for d in node.decorator_list]
-    plain = {"staticmethod", "lru_cache", "functools.lru_cache", "cache", "functools.cache"}
     reason = ""
-    if any(d.split("(")[0] not in plain for d in decorators):
-        reason = f"decorated: {decorators[0].split('(')[0]}"
-    elif any(d is None for d in arguments.kw_defaults):
+    if any(d is None for d in arguments.kw_defaults):
         reason = "signature: a keyword must be given"
-    elif not positional:
+    elif not positional and not bound:
         reason = "signature: no parameters"
     elif optional_from > MAX_PARAMETERS:
         reason = f"signature: more than {MAX_PARAMETERS} parameters"
-    elif positional[0].arg in ("self", "cls"):
+    elif positional and positional[0].arg in ("self", "cls"):
         reason = "method: needs an instance"
-    elif any(isinstance(n, ast.Yield | ast.YieldFrom) for n in _own(node)):
-        reason = "signature: a generator"
-    elif not any(isinstance(n, ast.Return) and n.value is not None for n in _own(node)):
+    elif not any(_gives(n) for n in _own(node)):
         reason = "signature: returns nothing"
     if reason:
         return Site(node.name, definition, None, reason)
@@ -313,6 +429,11 @@ def _site(node: ast.FunctionDef, definition: Definition) -> Site:
         Parameter(a.arg, _type(a.annotation), i >= optional_from) for i, a in enumerate(positional[:MAX_PARAMETERS])
     )
     return Site(node.name, definition, Signature(parameters, _type(node.returns)), "", _trivial(node))
+
+
+def _gives(node: ast.AST) -> bool:
+    """Say whether a statement or expression gives something back; what a generator yields comes back as a list."""
+    return isinstance(node, ast.Yield | ast.YieldFrom) or (isinstance(node, ast.Return) and node.value is not None)
 
 
 def _own(node: ast.AST) -> Iterator[ast.AST]:
@@ -370,6 +491,7 @@ def _calls_own(call: ast.Call) -> bool:
 def _facts(node: ast.stmt, module: Module, text: str) -> Facts:
     bound: set[str] = set()
     loaded: set[str] = set()
+    bare: Counter[str] = Counter()
     members: set[str] = set()
     refusal = ""
     chains: list[ast.Attribute] = []
@@ -379,6 +501,7 @@ def _facts(node: ast.stmt, module: Module, text: str) -> Facts:
         nonlocal refusal
         if isinstance(item, ast.Name):
             (loaded if isinstance(item.ctx, ast.Load) else bound).add(item.id)
+            bare[item.id] += 1
         elif isinstance(item, ast.arg):
             bound.add(item.arg)
             return
@@ -410,7 +533,9 @@ def _facts(node: ast.stmt, module: Module, text: str) -> Facts:
             members.add(item.attr)
             if isinstance(item.value, ast.Name):
                 chains.append(item)
-                if item.attr in _IMPURE_MEMBERS:
+                if item.attr in DENIED and _is_builtins(module, item.value.id):
+                    refusal = refusal or f"impure: {DENIED[item.attr]} ({item.attr})"
+                elif item.attr in _IMPURE_MEMBERS:
                     refusal = refusal or f"impure: {_IMPURE_MEMBERS[item.attr]} ({item.value.id}.{item.attr})"
         for child in ast.iter_child_nodes(item):
             visit(child)
@@ -418,18 +543,22 @@ def _facts(node: ast.stmt, module: Module, text: str) -> Facts:
     visit(node)
     own = {node.name} if isinstance(node, ast.FunctionDef | ast.ClassDef) else bound if whole_is_value else set[str]()
     through: list[tuple[int, int, str, str]] = []
-    spaces = {name for name, link in module.links.items() if link.name == "*"}
+    spaces = module.links.keys()
     offsets = _offsets(node, text)
     for chain in chains:
         name = chain.value.id if isinstance(chain.value, ast.Name) else ""
         if name in spaces and name not in bound:
             start, end = offsets(chain)
             if text[start:end].replace(" ", "") == f"{name}.{chain.attr}":
+                bare[name] -= 1
                 through.append((start, end, name, chain.attr))
-    used_bare = loaded - bound - own
-    covered = {t[2] for t in through}
-    uses = frozenset(name for name in used_bare if name not in covered)
+    covered = {name for name, count in bare.items() if not count}
+    uses = frozenset(loaded - bound - own - covered)
     return Facts(uses, frozenset(), frozenset(members), tuple(through), refusal=refusal)
+
+
+def _is_builtins(module: Module, name: str) -> bool:
+    return any(d.kind == "import" and d.text.startswith("import builtins") for d in module.definitions.get(name, ()))
 
 
 def _offsets(node: ast.stmt, text: str):

@@ -5,11 +5,12 @@ from __future__ import annotations
 import posixpath
 import re
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 from tree_sitter import Node
 
 from parallel_mining import trees
-from parallel_mining.cutting import Definition, Facts, Kind, Link, Module, Piece, Site
+from parallel_mining.cutting import Definition, Facts, Kind, Link, Module, Piece, Site, called_name
 from parallel_mining.signatures import MAX_PARAMETERS, Parameter, Signature
 from parallel_mining.trees import Source
 from parallel_mining.types import Type, split_outside
@@ -47,6 +48,7 @@ _SCALARS = {
     **{f"u{n}": f"uint{n}" for n in (8, 16, 32, 64)},
 }
 _WRAPPERS = {"Vec": "list", "VecDeque": "list", "Option": "optional", "HashSet": "set", "BTreeSet": "set"}
+_NOTHING = "signature: no parameters"
 _MAPS = ("HashMap", "BTreeMap")
 
 
@@ -238,10 +240,70 @@ class _Reader:
             definition = self.define(f"impl {node.start_byte}", "impl", node, text)
             definition.owner = owner
             body = node.child_by_field_name("body")
-            for member in body.named_children if body is not None else []:
-                if member.type == "function_item" and (inner := member.child_by_field_name("name")) is not None:
-                    entry = f"{owner}::{self.source.text(inner)}"
-                    self.module.sites.append(Site(entry, definition, None, "method: needs an instance"))
+            members = [m for m in body.named_children if m.type == "function_item"] if body is not None else []
+            for member in members:
+                self.module.sites.append(self.member(node, owner, definition, member, members))
+
+    def name_of(self, node: Node) -> str:
+        name = node.child_by_field_name("name")
+        return self.source.text(name) if name is not None else ""
+
+    def member(self, impl: Node, owner: str, whole: Definition, node: Node, others: Sequence[Node]) -> Site:
+        """Offer a function of an `impl`: a method as a function that takes or makes its object first."""
+        name, kind = self.name_of(node), impl.child_by_field_name("type")
+        of_trait = impl.child_by_field_name("trait")
+        own = self.site(f"{owner}::{name}", node, whole, bound=True)
+        on = self.source.text(kind) if kind is not None else ""
+        generic = impl.child_by_field_name("type_parameters") is not None or node.child_by_field_name("type_parameters")
+        taken, receiver = self.listed(node)
+        result = node.child_by_field_name("return_type")
+        returns = self.source.text(result) if result is not None else ""
+        if own.signature is None or generic or re.search(r"\bSelf\b", returns):
+            return replace(own, signature=None, reason=own.reason or "method: needs an instance")
+        if not receiver:
+            reason = own.reason or ("method: of a trait" if of_trait is not None else "" if taken else _NOTHING)
+            return replace(own, signature=None if reason else own.signature, reason=reason)
+        if "mut" in receiver:
+            return replace(own, signature=None, reason="method: changes its object")
+        if of_trait is not None and canonical(on) is not None:
+            made = [("of", f"&{on}" if receiver.startswith("&") else on)]
+            kind_name = "string" if on in ("str", "String") else re.sub(r"\W+", "", on).lower()
+            entry = f"{name}_{kind_name}"
+            thing = f"<{on} as {self.source.text(of_trait)}>::{name}(of"
+        else:
+            maker = next((m for m in others if self.name_of(m) == "new" and not self.listed(m)[1]), None)
+            if maker is None or of_trait is not None or self.site("new", maker, whole, bound=True).signature is None:
+                return replace(own, signature=None, reason="method: needs an instance")
+            made, entry = self.listed(maker)[0], called_name(owner, name)
+            thing = f"{owner}::new({', '.join(n for n, _ in made)}).{name}("
+        before = {n for n, _ in made}
+        given = [(n + "_" * (n in before), written) for n, written in taken]
+        if not 0 < len(made) + len(given) <= MAX_PARAMETERS:
+            return replace(own, signature=None, reason=_NOTHING)
+        comma = ", " if given and thing.endswith("of") else ""
+        text = (
+            f"pub fn {entry}({', '.join(f'{n}: {written}' for n, written in (*made, *given))}) -> {returns} {{\n"
+            f"    {thing}{comma}{', '.join(n for n, _ in given)})\n}}"
+        )
+        uses = frozenset([whole.name])
+        definition = Definition(f"fn {entry} {node.start_byte}", "function", text, lambda: Facts(uses))
+        parameters = tuple(Parameter(n, canonical(written)) for n, written in (*made, *given))
+        return Site(
+            entry, definition, Signature(parameters, own.signature.returns), "", own.trivial, self.source.text(node)
+        )
+
+    def listed(self, node: Node) -> tuple[list[tuple[str, str]], str]:
+        """Return the names and types of a function's parameters, and how it takes its object, or ""."""
+        holder = node.child_by_field_name("parameters")
+        found: list[tuple[str, str]] = []
+        receiver = ""
+        for item in holder.named_children if holder is not None else []:
+            kind, pattern = item.child_by_field_name("type"), item.child_by_field_name("pattern")
+            if item.type == "self_parameter":
+                receiver = self.source.text(item)
+            elif kind is not None and pattern is not None:
+                found.append((self.source.text(pattern).removeprefix("mut "), self.source.text(kind)))
+        return found, receiver
 
     def define(self, name: str, kind: Kind, node: Node, text: str) -> Definition:
         definition = Definition(
@@ -250,7 +312,7 @@ class _Reader:
         self.module.add(definition)
         return definition
 
-    def site(self, name: str, node: Node, definition: Definition) -> Site:
+    def site(self, name: str, node: Node, definition: Definition, *, bound: bool = False) -> Site:
         generic: set[str] = set()
         listed = node.child_by_field_name("type_parameters")
         for item in listed.named_children if listed is not None else []:
@@ -274,8 +336,8 @@ class _Reader:
             if type_ is None:
                 reason = reason or f"signature: takes {written[:40]}"
             parameters.append(Parameter(self.source.text(pattern) if pattern is not None else "", type_))
-        if not parameters:
-            reason = reason or "signature: no parameters"
+        if not parameters and not bound:
+            reason = reason or _NOTHING
         elif len(parameters) > MAX_PARAMETERS:
             reason = reason or f"signature: more than {MAX_PARAMETERS} parameters"
         result = node.child_by_field_name("return_type")
@@ -320,7 +382,7 @@ def _facts(source: Source, node: Node, name: str, module: Module) -> Facts:
                 or parent.endswith("_pattern")
                 or parent in ("closure_parameters", "lifetime")
                 or parent in ("parameters", "attribute")
-                or (parent == "function_item" and field == "name")
+                or (parent in ("function_item", "function_signature_item", "const_item") and field == "name")
             ):
                 bound.add(text)
             elif parent in ("enum_variant", "token_tree") and text not in module.definitions:

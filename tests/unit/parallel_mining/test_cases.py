@@ -27,6 +27,7 @@ def test_the_narrower_type_is_used():
     assert str(merged(parse_type("float"), parse_type("int32"))) == "int32"
     assert str(merged(parse_type("list[number]"), parse_type("list[float]"))) == "list[float]"
     assert str(merged(None, parse_type("str"))) == "str"
+    assert merged(parse_type("number"), parse_type("str")) is not None  # asked of slots that do not suit both, too
 
 
 def test_undeclared_arguments_are_tried_as_several_types():

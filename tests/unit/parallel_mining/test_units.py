@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import gc
+
 import pytest
 
 from parallel_mining.units import extract, folded, infer, literals_of, name_parts, syntax
@@ -65,16 +67,23 @@ def test_a_namespace_of_the_same_package_is_written_flat():
         ("import os\ndef f(x):\n    return os.getcwd() + x\n", "imports"),
         ("def f(x):\n    return unknown(x) + 1\n", "unresolved"),
         ("def f():\n    return 1\n", "signature"),
-        ("def f(x):\n    yield x\n", "signature"),
         ("def f(x):\n    global y\n    y = x\n    return y\n", "impure"),
         ("async def f(x):\n    return x\n", "impure"),
-        ("@cached\ndef f(x):\n    return x + 1\n", "decorated"),
-        ("class A:\n    def f(self, x):\n        return x\n", "method"),
+        ("@cached\ndef f(x):\n    return x + 1\n", "unresolved"),
+        ("import builtins\ndef f(x):\n    return builtins.open(x).read()\n", "impure"),
+        ("from builtins import open as o\ndef f(x):\n    return o(x).read()\n", "impure"),
+        ("class A(B):\n    def f(self, x):\n        return x\n", "method"),
     ],
 )
 def test_what_python_turns_away_has_a_reason(body: str, reason: str):
     found = reasons("python", {"a.py": body})
     assert [r.partition(":")[0] for r in found.values()] == [reason]
+
+
+def test_cutting_leaves_the_collector_as_it_was():
+    assert gc.isenabled()
+    cut("python", {"a.py": "def f(x):\n    return x * 2 + 1\n"})
+    assert gc.isenabled()
 
 
 def test_code_without_a_permissive_licence_is_not_used():
@@ -278,3 +287,221 @@ namespace N {
 def test_rust_takes_what_lies_in_alloc_from_std():
     text = 'use alloc::string::String;\n\npub fn twice(s: &str) -> String {\n    format!("{}{}", s, s)\n}\n'
     assert "use std::string::String;" in cut("rust", {"src/lib.rs": text})["twice"]
+
+
+def test_python_follows_modules_of_its_package_as_namespaces():
+    files = {
+        "p/__init__.py": "from . import a\n",
+        "p/a.py": "BASE = 3\n\ndef up(x):\n    return x + BASE\n",
+        "p/c.py": "from . import a\nfrom p import a as other\n\ndef g(x):\n    return a.up(x) * other.BASE\n",
+    }
+    space: dict = {}
+    exec(compile(cut("python", files)["g"], "unit", "exec"), space)
+    assert space["g"](2) == 15
+
+
+def test_python_takes_builtins_decorators_and_generators():
+    text = (
+        "import builtins\nimport functools\n\ndef twice(f):\n    @functools.wraps(f)\n"
+        "    def inner(*a):\n        return f(*a) * 2\n    return inner\n\n"
+        "@twice\ndef max(a, b):\n    return builtins.max(a, b)\n\n"
+        "def pairs(xs):\n    for x in xs:\n        yield (x, max(x, 3))\n"
+    )
+    space: dict = {}
+    exec(compile(cut("python", {"a.py": text})["pairs"], "unit", "exec"), space)
+    assert list(space["pairs"]([1])) == [(1, 6)]
+
+
+@pytest.mark.parametrize(
+    ("files", "entry", "wanted"),
+    [
+        ({"a.js": "var t = memo(function (s) { return s + 1; });\nfunction memo(f) { return f; }\n"
+          "function g(s) { return t(s) * 2; }\n"}, "g", "var t = memo("),
+        ({"m/a.js": "export default isNaN || ((x) => x);\n",
+          "m/b.js": "import a from './a.js';\nexport const g = (x) => a(x) || x === 1;\n"}, "g", "const a = isNaN"),
+        ({"a.js": "exports.f = f;\nfunction f(x) { return x * x; }\nfunction g(x) { return (0, exports.f)(x) + 1; }\n"},
+         "g", "(0, f)(x)"),
+        ({"a.js": "function* g(x) { for (const y of x) yield y + 1; }\n"}, "g", "yield y"),
+        ({"a.js": "function g(y, m) { return new Date(Date.UTC(y, m, 1)).getUTCDay() + 1; }\n"}, "g", "Date.UTC"),
+        ({"esm/h/_u.js": "export const up = (x) => x + 1;\n",
+          "a/a.js": "import { up } from './h/_u.js';\nexport function g(x) { return up(x) * 2; }\n"}, "g", "const up"),
+        ({"a.js": "import { Bad } from 'e';\nexport function g(x) { if (!x) throw new Bad({ x }); return x + 1; }\n"},
+         "g", "class Bad extends Error {}\n\nfunction g(x) { if (!x) throw new Bad();"),
+        ({"i.js": "export * as N from './n.js';\n", "n.js": "export const up = (x) => x + 1;\n",
+          "a.js": "import { N } from './i.js';\nexport const g = (x) => N.up(x) * 2;\n"}, "g", "=> up(x) * 2"),
+    ],
+)  # fmt: skip
+def test_javascript_reaches(files: dict[str, str], entry: str, wanted: str):
+    assert wanted in cut("javascript", files)[entry]
+
+
+@pytest.mark.parametrize("body", ["new Date().getTime() + x", "Date.now() + x", "Date() + x", "new Date + x"])
+def test_javascript_turns_the_time_of_day_away(body: str):
+    assert reasons("javascript", {"a.js": f"function f(x) {{ return {body}; }}\n"})["f"].startswith(
+        "impure: depends on"
+    )
+
+
+def test_typescript_reads_past_names_in_types():
+    text = "export function f(a: { [key: string]: number }, b: string): number { return (a[b] ?? 0) * 2 + 1; }\n"
+    assert "f" in cut("typescript", {"a.ts": text})
+
+
+def test_python_makes_the_object_that_a_method_needs():
+    text = (
+        'import os\n\ndef check(x):\n    return x * 1.0\n\n\nclass Money:\n    """An amount."""\n\n'
+        "    rate = 2\n\n    def __init__(self, amount: int, unit=None):\n        self.amount = check(amount)\n\n"
+        "    @property\n    def twice(self):\n        return self.times(self.rate)\n\n"
+        "    # Multiplies.\n    def times(self, amount: int):\n        return self.amount * amount\n\n"
+        "    def save(self, path):\n        return os.open(path)\n"
+    )
+    found = cut("python", {"a.py": text})
+    space: dict = {}
+    exec(compile(found["Money_times"], "unit", "exec"), space)
+    assert space["Money_times"](3, 4) == 12.0
+    assert "twice" not in found["Money_times"]
+    exec(compile(found["Money_twice"], "unit", "exec"), space)
+    assert space["Money_twice"](3) == 6.0
+    assert reasons("python", {"a.py": text})["Money_save"] == "imports: os.py is not in the corpus"
+    assert infer("python", text, "Money_times")[1].types is not None
+
+
+def test_javascript_makes_the_object_that_a_method_needs():
+    text = (
+        "const rate = 2;\nexport class Money {\n  constructor(amount, unit = 'x') { this.amount = amount; }\n"
+        "  get twice() { return this.times(rate) + 1; }\n  times(amount) { return this.amount * amount + 1; }\n"
+        "  static of(text) { return new Money(Number(text)).times(2) + 1; }\n  set x(y) { return y; }\n}\n"
+        "class Euro extends Money { times(n) { return super.times(n) + 1; } }\n"
+    )
+    found = cut("javascript", {"a.js": text})
+    wanted = "function Money_times(amount, amount_) {\n  return new Money(amount).times(amount_);\n}"
+    assert wanted in found["Money_times"]
+    assert "return new Money(amount).twice;" in found["Money_twice"]
+    assert "const rate = 2" in found["Money.of"]
+    assert reasons("javascript", {"a.js": text}) == {"Euro_times": "method: inherits its constructor"}
+
+
+def test_typescript_makes_the_object_that_a_method_needs():
+    text = (
+        "export class Money {\n  constructor(private readonly amount: number) {}\n"
+        "  times(n: number[], m?: string): string { return String(this.amount * n[0]) + 'x'; }\n}\n"
+    )
+    [unit] = extract(rows("typescript", {"a.ts": text}), workers=1).units
+    assert "function Money_times(amount: number, n: number[]) {" in unit.program.code
+    assert [str(p.type) for p in unit.signature.parameters] == ["number", "list[number]"]
+    assert str(unit.signature.returns) == "str"
+    assert "call:money" not in unit.words
+
+
+def test_javascript_makes_the_object_of_a_constructor_function():
+    text = (
+        "function Money(amount) { this.amount = amount; }\n"
+        "Money.prototype.half = function () { return this.times(1) / 2; };\n"
+        "Money.prototype.times = function (n) { return this.amount * n + 1; };\n"
+        "Money.prototype.save = function (n) { return console.log(n) + 1; };\nmodule.exports = Money;\n"
+    )
+    found = cut("javascript", {"a.js": text})
+    assert set(found) == {"Money_half", "Money_times"}
+    assert "prototype.half" not in found["Money_times"]
+    assert "prototype.times" in found["Money_half"]
+    assert found["Money_half"].index("function Money(") < found["Money_half"].index("Money.prototype.half")
+
+
+def test_java_makes_the_object_that_a_method_needs():
+    text = (
+        "package a;\nimport java.io.Serializable;\n/** An amount. */\npublic class Money implements Serializable {\n"
+        "  private static final int K = 2;\n  private final int amount;\n"
+        "  public Money(int amount) { this.amount = amount; }\n"
+        "  public Money(File from) { this.amount = 1; }\n"
+        "  public int times(int amount) { Money other = new Money(amount); return other.plus(K) * this.amount; }\n"
+        "  private int plus(int n) { return half(n) + amount; }\n"
+        "  static int half(int n) { return n / 2 + 0; }\n  int get() { return amount; }\n"
+        "  void save() { System.out.println(amount); }\n}\n"
+    )
+    found = extract(rows("java", {"a/Money.java": text.replace("File from", "long from, String b")}), workers=1).units
+    ways = [u.program.code for u in found if u.entry == "Called.Money_times"]
+    [code] = [c for c in ways if "return new Money(amount).times(amount_);" in c]
+    assert len(ways) == 2
+    assert "class Money implements Serializable" in code
+    assert "import java.io.Serializable;" in code
+    assert "private int plus" in code
+    assert "int half" in code
+    assert "println" not in code
+    assert "public class" not in code
+    [unit] = [u for u in found if u.entry == "Called.Money_get" and len(u.signature.parameters) == 1]
+    assert unit.trivial
+    assert "impure" in reasons("java", {"a/Money.java": text})["Called.Money_times"]
+
+
+def test_csharp_makes_the_object_that_a_method_needs():
+    text = (
+        "using System;\nnamespace N {\n  public struct Money : IEquatable<Money> {\n    readonly int amount;\n"
+        "    public int Twice { get { return amount * 2; } }\n"
+        "    public Money(int amount) { this.amount = amount; }\n"
+        "    public bool Equals(Money m) { return m.amount == amount; }\n"
+        "    public int Times(int n) { return this.Plus(n) * Twice; }\n    int Plus(int n) { return n + amount; }\n"
+        "    public void Save() { Console.WriteLine(amount); }\n  }\n}\n"
+    )
+    code = cut("csharp", {"a.cs": text})["Called.Money_Times"]
+    assert "return new Money(amount).Times(n);" in code
+    assert "public int Twice" in code
+    assert "bool Equals" in code
+    assert "Console" not in code
+    assert reasons("csharp", {"a.cs": text})["Money.Times"] == "method: uses the state of its object"
+    assert reasons("csharp", {"a.cs": text})["Money.Plus"] == "method: uses the state of its object"
+
+
+def test_csharp_methods_lose_what_ties_them_to_their_class():
+    text = (
+        "using System.Runtime.InteropServices;\nclass A : B {\n"
+        "  [Test] public override int F(int a) { U u = new U(); u.i = a; return u.j * 2; }\n"
+        "  public int G(int i) { return this[i] + 1; }\n"
+        "  [StructLayout(LayoutKind.Explicit)] struct U "
+        "{ [FieldOffset(0)] public int i; [FieldOffset(0)] public int j; }\n}\n"
+    )
+    code = cut("csharp", {"a.cs": text})["A.F"]
+    assert "override" not in code
+    assert "[Test]" not in code
+    assert "[StructLayout(LayoutKind.Explicit)] struct U" in code
+    assert "using System.Runtime.InteropServices;" in code
+    assert reasons("csharp", {"a.cs": text})["A.G"] == "method: uses the state of its object"
+
+
+def test_rust_takes_or_makes_the_object_that_a_method_needs():
+    text = (
+        "pub trait Twice { fn twice(&self, n: usize) -> String; }\n"
+        "impl Twice for str { fn twice(&self, n: usize) -> String { self.repeat(n * 2) } }\n"
+        "pub struct Money { amount: i64 }\nimpl Money {\n    pub fn new(amount: i64) -> Self { Money { amount } }\n"
+        "    pub fn times(&self, amount: i64) -> i64 { self.amount * amount + 1 }\n"
+        "    pub fn half(n: i64) -> i64 { n / 2 + 1 }\n"
+        "    fn add(&mut self, n: i64) -> i64 { self.amount += n; n }\n}\n"
+    )
+    found = extract(rows("rust", {"src/lib.rs": text}), workers=1).units
+    code = {u.entry: u.program.code for u in found}
+    assert set(code) == {"twice_string", "Money_times", "Money::half"}
+    assert (
+        "pub fn twice_string(of: &str, n: usize) -> String {\n    <str as Twice>::twice(of, n)" in code["twice_string"]
+    )
+    assert "pub trait Twice" in code["twice_string"]
+    assert "Money::new(amount).times(amount_)" in code["Money_times"]
+    assert [str(p.type) for u in found if u.entry == "twice_string" for p in u.signature.parameters] == [
+        "str",
+        "uint64",
+    ]
+
+
+def test_go_takes_or_makes_the_object_that_a_method_needs():
+    text = (
+        "package a\n\ntype Floats []float64\n\nfunc (f Floats) Sum(s float64) (float64, error) {\n"
+        "\tfor _, v := range f {\n\t\ts += v\n\t}\n\treturn s, nil\n}\n\ntype Money struct{ amount int }\n\n"
+        "func NewMoney(amount int) *Money { return &Money{amount} }\n\n"
+        "func (m *Money) Times(amount int) int { return m.amount * amount + 1 }\n\ntype Bare struct{ x int }\n\n"
+        "func (b Bare) Up(n int) int { return b.x + n * 2 }\n"
+    )
+    found = extract(rows("go", {"a/a.go": text}), workers=1).units
+    code = {u.entry: u.program.code for u in found}
+    assert set(code) == {"Floats_Sum", "Money_Times", "NewMoney"}
+    assert "func Floats_Sum(of Floats, s float64) (float64, error) {\n\treturn of.Sum(s)\n}" in code["Floats_Sum"]
+    assert "of := NewMoney(amount)\n\treturn of.Times(amount_)" in code["Money_Times"]
+    assert [str(p.type) for p in found[0].signature.parameters] == ["list[float]", "float"]
+    assert reasons("go", {"a/a.go": text})["Bare.Up"] == "method: needs an instance"
