@@ -1,16 +1,16 @@
 """On what inputs are two functions compared? Seeded values by type, small first, with the edges where code differs.
 
-A `Family` is a space of inputs: a type for each argument and a level that says how much of the type is used. Agreement
-is always stated together with the family that it was seen on. Start at `families` (which spaces suit two signatures)
-and `cases` (arguments drawn from one).
+Start at `shapes` (which types of arguments suit two signatures) and `cases` (arguments drawn from them). A list of
+cases mixes recipes, each of which finds other differences:
 
-Levels, from the whole type to its tamest part:
-
-    full      negative and fractional numbers, any text, empty and repeated items, None where a type is optional
-    plain     numbers from 0 up, ASCII text, no empty sequences
-    narrow    integers from 2 to 30, floats from 0 to 1, words of letters, sequences of at least two items
-    lexicon   as narrow, with texts that are put together from the strings that stand in the two programs: for
-              functions that understand a small language of their own, such as brackets or number words
+    edges     negative and fractional numbers, any text, empty and repeated items, None where a type is optional
+    tame      numbers from 0 up, ASCII text, no empty sequences; and integers from 2 to 30, words, at least two items
+    lexicon   texts put together from the strings that stand in the two programs: for functions that understand a
+              small language of their own, such as brackets or number words
+    composed  texts put together from numbers, words and those strings with one mark between: dates, sums, file names
+    small     few different items: repetitions, runs, palindromes, sorted and constant lists
+    related   arguments made of one another: an item, a part, a permutation, the length, the same again
+    examples  the arguments in the programs' own documentation, and such as differ little from them
 """
 
 from __future__ import annotations
@@ -18,32 +18,13 @@ from __future__ import annotations
 import itertools
 import random
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
+from parallel_mining.domains import Restriction, deep, repaired, type_of, within
 from parallel_mining.signatures import Signature, compatible, is_float, is_integer, kind_of, shared_arities
 from parallel_mining.types import Type, parse_type
 
-Level = Literal["full", "plain", "narrow", "lexicon"]
-LEVELS: tuple[Level, ...] = ("full", "plain", "narrow")
-
-
-@dataclass(frozen=True)
-class Family:
-    """A space of inputs.
-
-    Args:
-        types: A type for each argument; no `number` in it.
-        level: How much of the types is used.
-    """
-
-    types: tuple[Type, ...]
-    level: Level
-
-    def describe(self) -> dict[str, Any]:
-        """Return the family as it stands in a pair's `domain`."""
-        return {"parameters": [str(t) for t in self.types], "level": self.level}
-
+_Level = Literal["full", "plain", "narrow", "lexicon"]
 
 Shape = tuple[Type, ...]
 """A type for each argument in which `number` is still open: int or float."""
@@ -65,10 +46,16 @@ _LONG_GUESSES = (
 )
 
 
-def shapes(left: Signature, right: Signature) -> list[Shape]:
+def shapes(left: Signature, right: Signature, examples: Sequence[tuple[Any, ...]] = ()) -> list[Shape]:
     """Return the shapes of arguments that two signatures may share, by arity, most arguments first.
 
-    Where neither side declares a type, the usual ones are offered and running decides.
+    Where neither side declares a type, that of the examples is taken; without any the usual ones are offered, and
+    running decides.
+
+    Args:
+        left: What one side takes.
+        right: What the other takes.
+        examples: Arguments of the calls in the programs' documentation.
     """
     found: dict[Shape, None] = {}
     arities = shared_arities(left, right)
@@ -79,11 +66,13 @@ def shapes(left: Signature, right: Signature) -> list[Shape]:
         pairs = zip(left.parameters[:arity], right.parameters[:arity], strict=True)
         if not all(compatible(a.type, b.type) for a, b in pairs):
             continue
+        shown = [case for case in examples if len(case) == arity]
+        if shown:
+            declared = [t if t is not None else type_of([case[i] for case in shown]) for i, t in enumerate(declared)]
         open_slots = [i for i, t in enumerate(declared) if t is None]
         if len(open_slots) <= 2:
             fillings = list(itertools.product(_GUESSES, repeat=len(open_slots)))
-            if len(open_slots) == 1:
-                fillings.append((_NESTED,))
+            fillings += [(_NESTED,)] if len(open_slots) == 1 else [(_NESTED, _NUMBER)] if open_slots else []
         else:
             fillings = [_stretched(text, len(open_slots)) for text in _LONG_GUESSES]
         for filling in fillings:
@@ -131,63 +120,98 @@ def _narrowness(type_: Type) -> int:
     return _ORDER.index(type_.name)
 
 
-def families(shape: Shape, literals: Sequence[Any] = ()) -> list[Family]:
-    """Return the families of a shape, widest first.
+def probes(shape: Shape, seed: int) -> list[tuple[Any, ...]]:
+    """Return the tame arguments by which it is found out whether a side takes arguments of a shape at all."""
+    rng = random.Random(f"{seed}/probe")
+    whole = _settled(shape, "int")
+    small = [tuple(_small(t, rng, (), 4) for t in whole) for _ in range(8)]
+    return list({repr(row): row for row in [*_rows(whole, "narrow", 8, f"{seed}/probe", ()), *small]}.values())
+
+
+def is_open(shape: Sequence[Type]) -> bool:
+    """Say whether it is open in a shape if its numbers are whole."""
+    return any(t.name == "number" or is_open(t.of) for t in shape)
+
+
+def _settled(shape: Sequence[Type], number: str) -> Shape:
+    return tuple(Type(number) if t.name == "number" else Type(t.name, _settled(t.of, number)) for t in shape)
+
+
+def cases(
+    shape: Shape,
+    count: int,
+    seed: int,
+    literals: Sequence[Any] = (),
+    *,
+    examples: Sequence[tuple[Any, ...]] = (),
+    restrictions: Sequence[Restriction] = (),
+) -> list[tuple[Any, ...]]:
+    """Return arguments drawn from a shape.
 
     Args:
-        shape: The shape.
-        literals: What stands in the programs; without two short texts among them there is no lexicon.
-    """
-    numbers = ("float", "int") if any(_is_open(t) for t in shape) else ("int",)
-    levels = LEVELS
-    if any("str" in str(t) for t in shape) and len(_lexicon(literals)) > 1:
-        levels = (*LEVELS, "lexicon")
-    return [Family(tuple(_settled(t, number) for t in shape), level) for level in levels for number in numbers]
-
-
-def _lexicon(literals: Sequence[Any]) -> list[str]:
-    return [x for x in literals if isinstance(x, str) and 0 < len(x) <= 12]
-
-
-def probe(shape: Shape) -> Family:
-    """Return the family on which a shape is tried first: tame values that any function of the shape takes."""
-    return Family(tuple(_settled(t, "int") for t in shape), "plain")
-
-
-def _is_open(type_: Type) -> bool:
-    return type_.name == "number" or any(map(_is_open, type_.of))
-
-
-def _settled(type_: Type, number: str) -> Type:
-    if type_.name == "number":
-        return Type(number)
-    return Type(type_.name, tuple(_settled(t, number) for t in type_.of))
-
-
-def cases(family: Family, count: int, seed: int, literals: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
-    """Return argument tuples drawn from a family.
-
-    Args:
-        family: Where from.
+        shape: Their types.
         count: How many at most (small spaces have fewer).
         seed: The same seed gives the same cases.
         literals: Numbers and strings that stand in the functions; those that fit come among the cases.
+        examples: Arguments that are known to mean something; they and their like come among the cases.
+        restrictions: All cases lie within these.
 
     Returns:
         Distinct tuples, small ones first.
     """
-    columns = [_column(t, family.level, count, f"{seed}/{i}/{t}", literals, i) for i, t in enumerate(family.types)]
+    rng = random.Random(f"{seed}/mix")
+    whole = _settled(shape, "int")
+    texts = _paired([x for x in literals if isinstance(x, str) and 0 < len(x) <= 12])
+    textual = any("str" in str(t) or "char" in str(t) for t in shape)
+    share = max(8, count // 2)
+    recipes: list[list[tuple[Any, ...]]] = [
+        _rows(whole, level, share, f"{seed}/{level}", literals) for level in ("full", "plain", "narrow")
+    ]
+    if is_open(shape):
+        # Where nothing declares a float, one that is whole is an int: not every language could tell them apart.
+        floats = _settled(shape, "float")
+        levels: tuple[tuple[_Level, str], ...] = (("full", "floats"), ("narrow", "shares"))
+        for level, name in levels:
+            rows = _rows(floats, level, share, f"{seed}/{name}", literals)
+            recipes.append([cast(tuple[Any, ...], deep(row, _wholes)) for row in rows])
+    if textual and len(texts) > 1:
+        recipes.append(_rows(whole, "lexicon", share, f"{seed}/lexicon", texts))
+    if textual:
+        recipes.append([tuple(_composed(t, rng, texts) for t in whole) for _ in range(share)])
+    recipes.append([tuple(_small(t, rng, texts, 1 + i // 3) for t in whole) for i in range(share)])
+    if len(shape) > 1:
+        drawn = [row for rows in recipes for row in rows]
+        recipes.append([_related(rng.choice(drawn), whole, rng) for _ in range(share)] if drawn else [])
+    fitting = [case for case in examples if len(case) == len(shape)]
+    if fitting:
+        recipes.append([*fitting, *(_varied(rng.choice(fitting), rng) for _ in range(2 * share))])
+    found: dict[str, tuple[Any, ...]] = {}
+    for rows in itertools.zip_longest(*recipes):
+        for row in rows:
+            if row is None or len(found) >= count:
+                continue
+            case = repaired(row, restrictions, rng)
+            if within(case, restrictions):
+                found.setdefault(repr(case), case)
+    return list(found.values())
+
+
+def _wholes(leaf: Any) -> Any:
+    return int(leaf) if isinstance(leaf, float) and leaf.is_integer() else leaf
+
+
+def _rows(shape: Shape, level: _Level, count: int, seed: str, literals: Sequence[Any]) -> list[tuple[Any, ...]]:
+    columns = [_column(t, level, count, f"{seed}/{i}/{t}", literals) for i, t in enumerate(shape)]
     rows: dict[str, tuple[Any, ...]] = {}
     for row in itertools.islice(zip(*(itertools.cycle(c) for c in columns), strict=False), 2 * count):
         rows.setdefault(repr(row), row)
     return list(rows.values())[:count]
 
 
-def _column(type_: Type, level: Level, count: int, seed: str, literals: Sequence[Any], slot: int) -> list[Any]:
+def _column(type_: Type, level: _Level, count: int, seed: str, literals: Sequence[Any]) -> list[Any]:
     rng = random.Random(f"{seed}/{level}")
     if level == "lexicon":
-        lexicon = _lexicon(literals)
-        return [_compose(type_, lexicon, rng, 1 + i // 4) for i in range(count)]
+        return [_compose(type_, [str(x) for x in literals], rng, 1 + i // 4) for i in range(count)]
     fitting = [x for x in literals if _fits(x, type_, level)]
     edges = _edges(type_, level)
     values = [*edges, *(_draw(type_, level, rng, 1 + i) for i in range(max(count - len(edges), count // 3)))]
@@ -195,16 +219,190 @@ def _column(type_: Type, level: Level, count: int, seed: str, literals: Sequence
         step = max(2, len(values) // (len(fitting) + 1))
         for i, literal in enumerate(rng.sample(fitting, min(len(fitting), max(4, count // 3)))):
             values.insert((i + 1) * step, literal)
-    # Columns are turned against each other, and mixed within short windows, so that small stays first but arguments
-    # do not move in step.
-    turn = (slot * 3) % max(1, min(7, len(values)))
-    values = values[turn:] + values[:turn] if slot else values
+    # Each column is mixed by itself within short windows, so that small stays first but arguments do not move in step.
     out: list[Any] = []
     for start in range(0, len(values), 8):
         window = values[start : start + 8]
         rng.shuffle(window)
         out += window
     return out
+
+
+_PARTNERS = {"(": ")", "[": "]", "{": "}", "<": ">"}
+
+
+def _paired(texts: list[str]) -> list[str]:
+    """Return texts with the brackets that close those among them: a program may name one half of a pair only."""
+    partners = _PARTNERS | {closing: opening for opening, closing in _PARTNERS.items()}
+    return list(dict.fromkeys([*texts, *(partners[text] for text in texts if text in partners)]))
+
+
+def _composed(type_: Type, rng: random.Random, texts: Sequence[str]) -> Any:
+    """Draw a value whose texts are numbers, words and the programs' own strings, with one mark between them."""
+    if type_.name == "optional":
+        return _composed(type_.of[0], rng, texts)
+    if type_.name == "list":
+        return [_composed(type_.of[0], rng, texts) for _ in range(rng.randint(1, 4))]
+    if type_.name == "tuple":
+        return tuple(_composed(t, rng, texts) for t in type_.of)
+    if type_.name != "str":
+        return _small(type_, rng, texts, 3)
+    marks = [text for text in texts if len(text) == 1 and not text.isalnum()]
+    mark = rng.choice((*marks, *marks, " ", " ", "-", ".", "/", ", ", ". ", "? ", "! "))
+    padded, numeric = rng.random() < 0.4, rng.random()
+    parts: list[str] = []
+    for _ in range(rng.randint(1, 4)):
+        kind = rng.random()
+        if kind < numeric:
+            number = rng.choice((rng.randint(0, 12), rng.randint(0, 31), rng.randint(0, 200), rng.randint(1990, 2030)))
+            parts.append(f"{number:02}" if padded else str(number))
+        elif texts and kind < 0.8:
+            parts.append(rng.choice(texts))
+        else:
+            word = rng.choice((*_WORDS, "I", "a", "The", "Am"))
+            parts.append(word.capitalize() if rng.random() < 0.3 else word)
+    return mark.join(parts) if rng.random() < 0.9 else "-" + mark.join(parts)
+
+
+def _small(type_: Type, rng: random.Random, texts: Sequence[str], size: int) -> Any:
+    """Draw a value with few different parts, in an order that programs look for."""
+    if is_integer(type_):
+        low = 0 if type_.name.startswith("uint") else -2
+        return rng.choice((rng.randint(low, 4), rng.randint(0, 30), rng.randint(0, _most(type_, 100))))
+    if is_float(type_):
+        return rng.choice((0.0, 0.5, 1.0, 1.5, 2.0, 3.0, 4.0))
+    if type_.name == "optional":
+        return _small(type_.of[0], rng, texts, size)
+    if type_.name == "str":
+        letters = "".join(texts) if texts and rng.random() < 0.7 else rng.choice(("ab", "abc", "aA", "01", "aeiouy"))
+        few = rng.sample(letters, min(len(letters), rng.randint(1, 3)))
+        return "".join(_ordered([rng.choice(few) for _ in range(rng.randint(1, 3 + size // 2))], rng))
+    if type_.name == "list":
+        few = [_small(type_.of[0], rng, texts, max(1, size // 2)) for _ in range(rng.randint(1, 3 + size // 4))]
+        return _ordered([rng.choice(few) for _ in range(rng.randint(1, min(3 + size // 2, 9)))], rng)
+    if type_.name == "tuple":
+        return tuple(_small(t, rng, texts, size) for t in type_.of)
+    return _draw(type_, "plain", rng, size)
+
+
+def _most(type_: Type, wanted: int) -> int:
+    return min(wanted, 127) if type_.name in ("int8", "uint8") else wanted
+
+
+def _ordered(items: list[Any], rng: random.Random) -> list[Any]:
+    """Return items as they are, sorted, sorted the other way, mirrored, rotated, or each once."""
+    way = rng.randrange(8)
+    if way < 3:
+        try:
+            items = sorted(items)
+        except TypeError:
+            return items
+        if way == 1:
+            return items[::-1]
+        if way == 2 and len(items) > 1:
+            turn = rng.randrange(len(items))
+            return items[turn:] + items[:turn]
+        return items
+    if way == 3:
+        return items + items[::-1]
+    if way == 4:
+        return items + items[-2::-1]
+    if way == 5:
+        return [item for i, item in enumerate(items) if item not in items[:i]]
+    return items
+
+
+def _related(row: tuple[Any, ...], shape: Shape, rng: random.Random) -> tuple[Any, ...]:
+    """Return arguments of which one is made of another."""
+    source, target = rng.sample(range(len(row)), 2)
+    value, wanted, given = row[source], shape[target], shape[source]
+    out: Any = row[target]
+    if _is_number(wanted) and _is_number(given):
+        numbers = [item for i, item in enumerate(row) if i != target and _is_number(shape[i])]
+        first, last = numbers[0], numbers[-1]
+        out = rng.choice((value, value + 1, sum(numbers), abs(first - last), value * 2, value * value))
+        fits = out == out and abs(out) <= _most(wanted, 10_000) and (out >= 0 or not wanted.name.startswith("uint"))
+        out = (int(out) if is_integer(wanted) else out) if fits else row[target]
+    elif wanted == given and not isinstance(value, list | str):
+        out = value
+    elif wanted == given:
+        items = list(value)
+        cut = rng.randint(0, len(items))
+        mixed = rng.sample(items, len(items))
+        changed = [*items[:cut], *items[cut + 1 :]]
+        part = rng.choice((items, items[::-1], items[:cut], items[cut:], items[cut:] + items[:cut], mixed, changed))
+        out = part if isinstance(value, list) else "".join(part)
+    elif is_integer(wanted) and isinstance(value, list | str):
+        out = rng.choice((len(value), max(0, len(value) - 1), rng.randint(0, len(value))))
+        if given.name == "list" and given.of[0] == wanted and value and rng.random() < 0.5:
+            out = rng.choice(value)
+    elif value and (wanted.name in ("char", "str") if isinstance(value, str) else given.of[:1] == (wanted,)):
+        out = rng.choice(list(value))
+    elif isinstance(row[target], list) and wanted.of and wanted.of[0] == given:
+        out = [*row[target], value, *row[target][:1]]
+    return (*row[:target], out, *row[target + 1 :])
+
+
+def _is_number(type_: Type) -> bool:
+    return is_integer(type_) or is_float(type_)
+
+
+def _varied(case: tuple[Any, ...], rng: random.Random) -> tuple[Any, ...]:
+    """Return an example with one argument changed a little, or all of them."""
+    every = rng.random() < 0.3
+    chosen = rng.randrange(len(case))
+    return tuple(_vary(value, rng) if every or i == chosen else value for i, value in enumerate(case))
+
+
+def _vary(value: Any, rng: random.Random) -> Any:
+    if isinstance(value, bool):
+        return not value
+    if isinstance(value, int):
+        return rng.choice((value + 1, value - 1, value + rng.randint(2, 9), abs(value) // 2, value * 2, value + 10))
+    if isinstance(value, float):
+        return rng.choice((value + 1.0, value / 2, round(value * 1.5, 3), value + 0.25))
+    if isinstance(value, str):
+        way = rng.randrange(6)
+        place = rng.randrange(len(value)) if value else 0
+        other = rng.choice(value) if value else "a"
+        if way == 0:
+            return value[:place] + value[place + 1 :]
+        if way == 1:
+            return value[:place] + other + value[place:]
+        if way == 2:
+            return value[::-1]
+        if way == 3:
+            return value[place:] + value[:place]
+        letter = rng.choice("0123456789" if other.isdigit() else "abcdefghijklmnopqrstuvwxyz")
+        return value[:place] + letter + value[place + 1 :]
+    if isinstance(value, tuple):
+        given = list(cast(tuple[Any, ...], value))
+        place = rng.randrange(len(given)) if given else 0
+        return tuple(_vary(item, rng) if i == place else item for i, item in enumerate(given))
+    if isinstance(value, list) and value:
+        items = list(cast(list[Any], value))
+        way = rng.randrange(7)
+        place = rng.randrange(len(items))
+        if way == 0 and len(items) > 1:
+            del items[place]
+        elif way == 1:
+            items.insert(place, _vary(rng.choice(items), rng))
+        elif way == 2:
+            items = items[place:] + items[:place]
+        elif way == 3:
+            rng.shuffle(items)
+        elif way == 4:
+            items.append(rng.choice(items))
+        else:
+            items[place] = _vary(items[place], rng)
+        return items
+    if isinstance(value, set):
+        members = cast(set[Any], value)
+        return {_vary(item, rng) if rng.random() < 0.3 else item for item in sorted(members, key=repr)}
+    if isinstance(value, dict):
+        pairs = cast(dict[Any, Any], value)
+        return {key: _vary(item, rng) if rng.random() < 0.5 else item for key, item in pairs.items()}
+    return value
 
 
 def _compose(type_: Type, lexicon: Sequence[str], rng: random.Random, size: int) -> Any:
@@ -225,7 +423,7 @@ def _compose(type_: Type, lexicon: Sequence[str], rng: random.Random, size: int)
     return _draw(type_, "narrow", rng, size)
 
 
-def _fits(value: Any, type_: Type, level: Level) -> bool:
+def _fits(value: Any, type_: Type, level: _Level) -> bool:
     if isinstance(value, str):
         if level != "full" and not value.isascii():
             return False
@@ -239,19 +437,19 @@ def _fits(value: Any, type_: Type, level: Level) -> bool:
     return fits and is_float(type_) and abs(value) <= 1e6
 
 
-_INT_EDGES: dict[Level, list[int]] = {
+_INT_EDGES: dict[_Level, list[int]] = {
     "full": [0, 1, -1, 2, 3, -2, 5, 7, 10, -10, 12, 100],
     "plain": [0, 1, 2, 3, 4, 5, 6, 7, 10, 12, 16, 100],
     "narrow": [2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13],
     "lexicon": [2, 3, 4, 5],
 }
-_FLOAT_EDGES: dict[Level, list[float]] = {
+_FLOAT_EDGES: dict[_Level, list[float]] = {
     "full": [0.0, 1.0, -1.0, 0.5, 2.0, -0.5, 2.5, 3.0, -3.75, 10.0, 0.1, 100.25],
     "plain": [0.0, 1.0, 0.5, 2.0, 1.5, 2.5, 3.0, 10.0, 0.1, 12.75, 45.0, 100.25],
     "narrow": [0.0, 1.0, 0.5, 0.25, 0.75, 0.1, 0.9, 0.99, 0.01, 0.333, 0.6, 0.42],
     "lexicon": [0.0, 1.0, 0.5],
 }
-_STR_EDGES: dict[Level, list[str]] = {
+_STR_EDGES: dict[_Level, list[str]] = {
     "full": ["", "a", "abc", "Hello, World!", "été", "a b", "straße", "  x ", "日本語", "foo_bar", "\n\t1"],
     "plain": ["a", "abc", "Hello, World!", "a b", "foo_bar", "fooBar", "x1", "aab", "A", "<b>&\"'", "race car", "(())"],
     "narrow": [
@@ -269,14 +467,14 @@ _STR_EDGES: dict[Level, list[str]] = {
         "sitting",
     ],
 }
-_CHARS: dict[Level, str] = {"full": "a Z0-é~Bz\t9", "plain": "a Z0-~Bz_9", "narrow": "abzAZmxqkB", "lexicon": "ab"}
+_CHARS: dict[_Level, str] = {"full": "a Z0-é~Bz\t9", "plain": "a Z0-~Bz_9", "narrow": "abzAZmxqkB", "lexicon": "ab"}
 _WORDS = """kitten sitting apple banana level radar stats data mouse person man child index matrix octopus quiz wish box
     boy hero house church analysis status HTTP url Test value name first last user order item total street""".split()  # noqa: SIM905
 _UNICODE = "abcXYZ 019-_éßñ中あΩ"
 _ASCII = "abcdeABCXYZ 0129-_.,()"
 
 
-def _edges(type_: Type, level: Level) -> list[Any]:
+def _edges(type_: Type, level: _Level) -> list[Any]:
     if is_integer(type_):
         edges = _INT_EDGES[level]
         return [abs(e) for e in edges] if type_.name.startswith("uint") else list(edges)
@@ -313,11 +511,11 @@ def _hashable(value: Any) -> bool:
     return isinstance(value, str | int | float | bool)
 
 
-def _draw(type_: Type, level: Level, rng: random.Random, size: int) -> Any:
+def _draw(type_: Type, level: _Level, rng: random.Random, size: int) -> Any:
     if is_integer(type_):
-        reach = rng.choice((10, 30, 60, 120)) if level != "narrow" else rng.choice((12, 20, 30))
+        reach = rng.choice((10, 30, 60, 120, 1000)) if level != "narrow" else rng.choice((12, 20, 30))
         low = 2 if level == "narrow" else 0 if level == "plain" or type_.name.startswith("uint") else -reach
-        return rng.randint(low, min(reach, 127) if type_.name in ("int8", "uint8") else reach)
+        return rng.randint(low, _most(type_, reach))
     if is_float(type_):
         if level == "narrow":
             return round(rng.random(), rng.choice((1, 2, 4)))
@@ -344,10 +542,11 @@ def _draw(type_: Type, level: Level, rng: random.Random, size: int) -> Any:
     if type_.name == "dict":
         keys = [_draw(type_.of[0], level, rng, size) for _ in range(rng.randint(1, 4))]
         return {key: _draw(type_.of[1], level, rng, size) for key in keys if _hashable(key)}
-    return rng.choice((1, 2, "a", "b"))  # `any`
+    # `any`: what programs that take it tell apart most often.
+    return rng.choice((rng.randint(0, 12), rng.randint(-9, 120), rng.choice("abXz"), rng.choice(_WORDS)))
 
 
-def _text(level: Level, rng: random.Random, size: int) -> str:
+def _text(level: _Level, rng: random.Random, size: int) -> str:
     if level == "narrow" or rng.random() < 0.4:
         words = [rng.choice(_WORDS) for _ in range(rng.randint(1, 3))]
         if rng.random() < 0.3:

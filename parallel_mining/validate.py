@@ -7,17 +7,20 @@ a pair that cannot be run here is `unsupported`, never an error.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TextIO, cast
 
 from parallel_mining.execute import ExecutionLimits, Unavailable, available
-from parallel_mining.mine import rounds
+from parallel_mining.mine import cause, rounds
+from parallel_mining.pairs import VERDICTS
 from parallel_mining.units import infer, literals_of
 from parallel_mining.verdicts import Judgement, Question, VerdictSettings, judge
 from quality.languages import LANGUAGES
 from quality.mistakes import BadInput, Mistake, bad_input
+from quality.progress import say
 
 
 @dataclass(frozen=True)
@@ -53,7 +56,7 @@ def validate(
     evidence: bool = False,
     limits: ExecutionLimits | None = None,
 ) -> Iterator[dict[str, Any]]:
-    """Run given pairs on both sides and say whether they agree.
+    """Run given pairs on both sides and say whether they agree; then `say` a table of verdicts and their classes.
 
     Args:
         pairs: A file of JSON lines, or an open one.
@@ -74,7 +77,9 @@ def validate(
 def _rows(
     given: list[GivenPair], settings: VerdictSettings, evidence: bool, limits: ExecutionLimits | None
 ) -> Iterator[dict[str, Any]]:
+    classes: Counter[tuple[str, str]] = Counter()
     for pair, judgement in zip(given, judge_given(given, settings, limits=limits), strict=True):
+        classes[judgement.verdict, class_of(judgement)] += 1
         row: dict[str, Any] = {
             "pair_id": pair.pair_id,
             "verdict": judgement.verdict,
@@ -85,6 +90,33 @@ def _rows(
             "domain": list(judgement.domain),
         }
         yield row | {"evidence": judgement.evidence} if evidence else row
+    for line in table(classes):
+        say(line)
+
+
+def class_of(judgement: Judgement) -> str:
+    """Return the class that a judgement is counted under.
+
+    That is the kind of its domain where it was proved, how the sides differ where they do, else what stands before the
+    colon of its reason.
+    """
+    if judgement.verdict == "different":
+        return judgement.reason.split(": ")[1]
+    if judgement.verdict != "equivalent":
+        return cause(judgement.reason)
+    if all(row["level"] == "full" for row in judgement.domain):
+        return "full typed domain"
+    sources = {restriction["source"] for row in judgement.domain for restriction in row["restrictions"]}
+    return f"restricted domain, by {', '.join(sorted(sources))}"
+
+
+def table(classes: Mapping[tuple[str, str], int]) -> list[str]:
+    """Return the lines of a table of verdicts and classes with their counts, the largest of a verdict first."""
+    rows = sorted(classes.items(), key=lambda item: (VERDICTS.index(item[0][0]), -item[1], item[0]))
+    width = max((len(name) for (_, name), _ in rows), default=0)
+    return [f"{'verdict':<16}  {'class':<{width}}  pairs"] + [
+        f"{verdict:<16}  {name:<{width}}  {count:>5}" for (verdict, name), count in rows
+    ]
 
 
 def judge_given(

@@ -16,8 +16,27 @@ The wire form is ASCII, has no spaces outside a value's end, and is exact (float
     { k v k v ... }   dict;  o{ ... } a JavaScript object, whose keys are text by force
     rHEX;{ ... }      a record: type name, then field names and values
 
-Rules that always hold: bool is no int; the three nulls are one; a char is a str of length 1; lists, arrays and tuples
-compare as sequences; NaN equals NaN; infinities compare with their sign; sets and dicts have no order.
+How values that are alike are decided, whichever side they are on. `exact` and the others are `TOLERANCES`:
+
+    true, false             1, 0, 1.0, "true"           different: bool is no number and no text
+    null, None, undefined,  each other                  exact: the nulls are one
+      nil, unit
+    null                    0, "", false, [], {}        different
+    a key whose value is    no such key                 different: null is not absent
+      null
+    an int                  an int of another width     exact where the number is the same
+    an int                  an int that is not the      different, however close
+                              same
+    an int                  a float of that value       numeric; exact for JavaScript's number
+    0.0                     -0.0                        numeric
+    NaN                     NaN; any other number       exact; different
+    an infinity             the same; any other number  exact; different
+    floats                  floats that are close       1e-9 or 1e-5, absolute or relative
+    a char                  a str of length 1           exact
+    bytes                   a list of small ints        numeric
+    list, array, tuple      one another                 item by item, in order
+    set, dict               one of its kind             without order; a set is no list
+    a record                a dict of text keys         numeric; names of fields without case and `_`
 """
 
 from __future__ import annotations

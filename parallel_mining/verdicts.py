@@ -1,18 +1,36 @@
 """Do two programs do the same? Runs both on the same inputs and says so, with the evidence.
 
 Start at `judge`, which takes any number of pairs at once because running is cheap in batches only. It looks in three
-rounds, each for what the one before left open: a few tame inputs of every shape that both sides may take; all families
-of the shapes that both took; and, for what agreed, fresh inputs and the literals of both programs, several times over.
+rounds, each for what the one before left open: a few tame inputs, from which the types of undeclared arguments are
+inferred, of each side alone; inputs of the whole typed domain and of those parts of it that the programs' own words
+and examples state (`parallel_mining.domains`); and, for what agreed, those and fresh inputs, several times over.
 
-What always holds: equivalence is said of a recorded family of inputs; every compared case agreed; enough cases gave
-values, and different ones; results were the same in every run. A result that the other side's declared integer cannot
-hold is not compared: the agreement is on what both can say.
+What always holds: equivalence is said of a recorded domain; every compared case in it agreed; enough cases gave values,
+and different ones; results were the same in every run. The domain is the widest of a short list that is known before
+any results are compared (the types; the ASCII part where the sides count text in other units; whole numbers where
+nothing declares them and nothing speaks of fractions; what documentation states), less the inputs on which the left
+side raises or does not come to an end. It is never narrowed because the sides disagree.
+
+How one case is decided, by what each side did:
+
+    left             right            the case
+    value            value            agrees or differs by `values.compare`, within the tolerance
+    raises           raises           agrees; it is no evidence of its own
+    value            raises           differs, unless the right reports that an integer left its width
+    raises           value            outside the domain (source `pivot raises`)
+    no end, memory   anything         outside the domain (source `pivot does not terminate`)
+    value            no end, memory   lost; too many are a `timeout`
+    no argument of the declared type, or no canonical result, on a side: not compared
+    a left null where the left declares a result that is none: outside the domain (source `types`)
+    an integer that the other side's declared width, or its binary64, cannot hold, alone or in a list: not compared
 """
 
 from __future__ import annotations
 
 import hashlib
-import math
+import random
+import re
+from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
@@ -20,39 +38,55 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from parallel_mining import values
-from parallel_mining.cases import Family, Shape, cases, families, probe, shapes
+from parallel_mining.cases import Shape, cases, is_open, probes, shapes
+from parallel_mining.domains import (
+    Case,
+    Restriction,
+    ascii_text,
+    between,
+    comments,
+    documented,
+    examples,
+    learned,
+    repaired,
+    where,
+    whole,
+    within,
+)
 from parallel_mining.execute import Execution, ExecutionLimits, Outcome, execute
 from parallel_mining.pairs import Program, Verdict
 from parallel_mining.signatures import Signature
 from parallel_mining.types import Type
+from parallel_mining.units import literals_of
 from quality.artifacts import canonical_json
-
-Case = tuple[Any, ...]
+from quality.languages import language
 
 
 class VerdictSettings(BaseModel):
     """How much evidence a verdict needs.
 
     Args:
-        cases: Inputs a family is tried on.
+        cases: Inputs that each domain is tried on.
         fresh_cases: Further inputs on which what agreed is tried again.
         runs: How often those are run on each side.
         min_cases: Compared cases without which nothing is said.
         min_distinct: Distinct results without which nothing is said.
-        value_share: Share of the cases in which both sides must give a value (and not raise).
+        value_share: Share of the compared cases in which both sides must give a value (and not raise).
         tolerance: The widest of `parallel_mining.values.TOLERANCES` that counts as agreement.
+        binary32_tolerance: The same where a side is declared to compute in binary32, if it is wider.
         seed: Of the inputs.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
-    cases: int = Field(default=24, ge=8, le=1000)
-    fresh_cases: int = Field(default=24, ge=0, le=1000)
+    cases: int = Field(default=72, ge=8, le=1000)
+    fresh_cases: int = Field(default=72, ge=0, le=1000)
     runs: int = Field(default=3, ge=1, le=20)
     min_cases: int = Field(default=8, ge=1)
     min_distinct: int = Field(default=3, ge=1)
-    value_share: float = Field(default=0.6, ge=0.0, le=1.0)
+    value_share: float = Field(default=0.25, ge=0.0, le=1.0)
     tolerance: Literal["exact", "numeric", "1e-9", "1e-5"] = "1e-9"
+    binary32_tolerance: Literal["exact", "numeric", "1e-9", "1e-5"] = "1e-5"
     seed: int = 17
 
 
@@ -85,7 +119,8 @@ class Judgement:
         cases: Inputs compared.
         agreed: How many of them agreed.
         tolerance: The widest tolerance that was needed; "" where nothing was compared.
-        domain: The families that the agreement holds on.
+        domain: The inputs that the agreement holds on: `parameters` (types), `level` (`full` or `restricted`), and
+            `restrictions` (`parameter`, `what`, `source`), a row a shape of arguments.
         evidence: Inputs, output hashes, seeds, toolchains; enough to run it again.
     """
 
@@ -102,32 +137,40 @@ class Judgement:
 class _Scored:
     """How two sides compare on one list of cases."""
 
-    compared: int
-    agreed: int
-    valued: int
-    distinct: int
-    tolerance: str
-    different: str
-    hung: bool
-    vacuous: str
-    texts: bool = False  # some result is or holds text
-    fractional: bool = False  # some result is a number that is not whole
-    contradicts: bool = False  # on some case both gave values, and different ones
-    rarer_truth: int = 0  # where all results are bool: how often the rarer one came
+    compared: int = 0
+    agreed: int = 0
+    valued: int = 0
+    distinct: int = 0
+    tolerance: str = "exact"
+    different: str = ""
+    hung: bool = False
+    vacuous: str = ""
+    rarer: int = 0  # of two results that are all there are: how often the rarer one came
+    values: tuple[Case, ...] = ()  # on which the left side gave a value
+    raised: tuple[Case, ...] = ()  # on which only the left side raised
+    errors: tuple[str, ...] = ()  # what it raised
+    endless: bool = False  # on some case the left side came to no end
+    undeclared: bool = False  # on some case the left side gave no value of its declared type
+    outgrown: bool = False  # on some case an integer left its width
 
     def various(self, settings: VerdictSettings) -> bool:
-        """Say whether the results differ enough; a predicate must show either answer as often as others differ."""
-        return self.distinct >= settings.min_distinct or self.rarer_truth >= settings.min_distinct
+        """Say whether the results differ enough; one of two answers must come as often as there are others else."""
+        return self.distinct >= settings.min_distinct or self.rarer >= settings.min_distinct
 
     def passes(self, settings: VerdictSettings) -> bool:
-        return (
-            self.compared == self.agreed
-            and not self.hung
-            and self.compared >= settings.min_cases
-            and self.valued >= settings.value_share * self.compared
-            and self.various(settings)
-            and not self.vacuous
-        )
+        return self.compared == self.agreed and not self.lacking(settings)
+
+    def lacking(self, settings: VerdictSettings) -> str:
+        """Return why the cases say too little for agreement on them to count, or ""."""
+        if self.hung:
+            return "timeout"
+        if self.vacuous:
+            return self.vacuous
+        if self.compared < settings.min_cases or self.valued < settings.value_share * self.compared:
+            return f"inputs: both sides give a value on {self.valued} of {self.compared} compared cases"
+        if self.valued < settings.min_cases:
+            return f"inputs: both sides give a value on {self.valued} cases only"
+        return "" if self.various(settings) else f"results: {self.distinct} distinct in {self.compared} cases"
 
 
 class _Book:
@@ -168,14 +211,41 @@ class _Book:
         return self.known.get((program, repr(case)), ())
 
 
+@dataclass(frozen=True)
+class _Domain:
+    """Arguments of a shape, or a part of them."""
+
+    shape: Shape
+    restrictions: tuple[Restriction, ...] = ()
+
+    def describe(self, scored: _Scored) -> dict[str, Any]:
+        """Return the domain as it stands in a pair, with what the left side did on it."""
+        found = [r.describe() for r in self.restrictions]
+        found += [r.describe() for r in learned(scored.values, scored.raised, scored.errors)]
+        for told, what, source in (
+            (scored.endless, "where the left side comes to an end in time", "pivot does not terminate"),
+            (scored.undeclared, "where the left side gives a result of its declared type", "types"),
+        ):
+            if told:
+                found.append({"parameter": None, "what": what, "source": source})
+        return {
+            "parameters": [str(t) for t in self.shape],
+            "level": "restricted" if found else "full",
+            "restrictions": found,
+        }
+
+
 @dataclass
 class _State:
     """A question on its way through the rounds."""
 
     question: Question
+    examples: tuple[Case, ...]
     shapes: list[Shape]
-    open: list[Shape] = field(default_factory=list[Shape])
-    chosen: list[Family] = field(default_factory=list[Family])
+    open: list[_Domain] = field(default_factory=list[_Domain])
+    bound: tuple[Restriction, ...] = ()
+    seeds: tuple[Case, ...] = ()
+    chosen: list[_Domain] = field(default_factory=list[_Domain])
     verdict: Judgement | None = None
 
 
@@ -200,7 +270,7 @@ def judge(
     """
     settings = settings or VerdictSettings()
     book = _Book()
-    states = [_State(q, shapes(q.left_signature, q.right_signature)) for q in questions]
+    states = [_state(question) for question in questions]
 
     def run(round_name: str, runs: int) -> None:
         shown = progress(round_name, len(book.asked)) if progress is not None else None
@@ -211,43 +281,63 @@ def judge(
             state.verdict = Judgement("insufficient", "signature: no arguments that both sides take")
             continue
         for shape in state.shapes:
-            _ask(book, state.question, _probe_cases(shape, settings))
+            _ask(book, state.question, _probes(state, shape, settings))
     run("trying inputs", 1)
     for state in _undecided(states):
-        state.verdict = _unable(book, state.question)
-        if state.verdict is None:
-            _after_probe(book, state, settings)
-    for state in _undecided(states):
-        for family in _families(state):
-            _ask(book, state.question, _family_cases(state.question, family, settings))
-    run("comparing", 1)
-    # A program that hangs on large inputs may still be compared on small ones.
-    for state in _undecided(states):
-        if any(book.status(p) == "timeout" for p in (state.question.left, state.question.right)):
-            for family in _families(state):
-                if family.level == "narrow":
-                    _ask(book, state.question, _family_cases(state.question, family, settings))
+        if book.status(state.question.left) == "timeout":
+            state.bound = _BOUNDS[-1]
+            for shape in state.shapes:
+                _ask(book, state.question, _probes(state, shape, settings))
     if book.asked:
-        run("comparing again on small inputs", 1)
+        run("trying smaller numbers", 1)
     for state in _undecided(states):
         state.verdict = _unable(book, state.question)
         if state.verdict is None:
-            _after_families(book, state, settings)
+            _infer(book, state, settings)
+    # A left side that comes to no end on large numbers is asked again about small ones.
+    for stage, bound in enumerate(((), *_BOUNDS)):
+        for state in _undecided(states):
+            if stage and book.status(state.question.left) != "timeout":
+                continue
+            state.bound = bound
+            for domain in state.open:
+                _ask(book, state.question, _cases(state, domain, settings, settings.seed))
+        if book.asked:
+            run("comparing on smaller numbers" if stage else "comparing", 1)
+    # Where the left side gives few values, what is like the inputs that it takes says more.
     for state in _undecided(states):
-        for family in state.chosen:
-            _ask(book, state.question, _final_cases(state.question, family, settings))
+        state.verdict = _unable(book, state.question)
+        if state.verdict is None and _seed(book, state, settings):
+            for domain in state.open:
+                _ask(book, state.question, _cases(state, domain, settings, settings.seed))
+    run("comparing on what the left side takes", 1)
+    for state in _undecided(states):
+        state.verdict = _unable(book, state.question)
+        if state.verdict is None:
+            _choose(book, state, settings)
+    for state in _undecided(states):
+        for domain in state.chosen:
+            _ask(book, state.question, _final_cases(state, domain, settings))
     run("confirming", settings.runs)
     for state in _undecided(states):
         state.verdict = _unable(book, state.question) or _final(book, state, settings)
     return [state.verdict or Judgement("insufficient", "nothing was compared") for state in states]
 
 
+# Inputs that others are made of where the left side takes few.
+_SEEDS = 16
+_BOUNDS = tuple((between(low, high, "pivot does not terminate"),) for low, high in ((0, 30), (1, 12), (2, 6)))
+
+
+def _state(question: Question) -> _State:
+    left, right = question.left, question.right
+    shown = {repr(case): case for side in (left, right) for case in examples(side.code, side.entry)}
+    given = tuple(shown.values())
+    return _State(question, given, shapes(question.left_signature, question.right_signature, given))
+
+
 def _undecided(states: Iterable[_State]) -> list[_State]:
     return [state for state in states if state.verdict is None]
-
-
-def _families(state: _State) -> list[Family]:
-    return [family for shape in state.open for family in families(shape, state.question.literals)]
 
 
 def _ask(book: _Book, question: Question, wanted: Sequence[Case]) -> None:
@@ -255,20 +345,25 @@ def _ask(book: _Book, question: Question, wanted: Sequence[Case]) -> None:
     book.ask(question.right, wanted)
 
 
-_PROBES = 8
+def _probes(state: _State, shape: Shape, settings: VerdictSettings) -> list[Case]:
+    rng = random.Random(settings.seed)
+    return [repaired(case, state.bound, rng) for case in probes(shape, settings.seed)]
 
 
-def _probe_cases(shape: Shape, settings: VerdictSettings) -> list[Case]:
-    return cases(probe(shape), _PROBES, settings.seed)
+def _cases(state: _State, domain: _Domain, settings: VerdictSettings, seed: int) -> list[Case]:
+    return cases(
+        domain.shape,
+        settings.cases if seed == settings.seed else settings.fresh_cases,
+        seed,
+        state.question.literals,
+        examples=(*state.examples, *state.seeds),
+        restrictions=(*domain.restrictions, *state.bound),
+    )
 
 
-def _family_cases(question: Question, family: Family, settings: VerdictSettings) -> list[Case]:
-    return cases(family, settings.cases, settings.seed, question.literals)
-
-
-def _final_cases(question: Question, family: Family, settings: VerdictSettings) -> list[Case]:
-    first = _family_cases(question, family, settings)
-    fresh = cases(family, settings.fresh_cases, settings.seed + 1, question.literals) if settings.fresh_cases else []
+def _final_cases(state: _State, domain: _Domain, settings: VerdictSettings) -> list[Case]:
+    first = _cases(state, domain, settings, settings.seed)
+    fresh = _cases(state, domain, settings, settings.seed + 1) if settings.fresh_cases else []
     return list({repr(case): case for case in [*first, *fresh]}.values())
 
 
@@ -290,111 +385,133 @@ def tolerance_of(question: Question, settings: VerdictSettings) -> str:
     declared += [t for t in (question.left.returns, question.right.returns) if t is not None]
     narrow = any("float32" in str(t) for t in declared)
     order = values.TOLERANCES
-    return max(settings.tolerance, "1e-5" if narrow else "exact", key=order.index)
+    return max(settings.tolerance, settings.binary32_tolerance if narrow else "exact", key=order.index)
 
 
-def _after_probe(book: _Book, state: _State, settings: VerdictSettings) -> None:
-    """Keep the shapes that both sides take; decide where there is none, or where nothing at all agrees."""
-    taken: list[tuple[Shape, _Scored]] = []
-    for shape in state.shapes:
-        scored = _score(book, state.question, _probe_cases(shape, settings), settings)
-        if scored.valued >= 0.5 * max(scored.compared, 1) and scored.compared:
-            taken.append((shape, scored))
-        elif len(state.shapes) == 1 and scored.compared:
-            taken.append((shape, scored))  # declared on both sides or on one: the family is right, the values were not
-    if not taken:
-        state.verdict = Judgement("insufficient", "inputs: no family of inputs that both sides take")
-        return
-    if all(s.agreed == 0 and s.compared >= 4 for _, s in taken) and len(state.shapes) > 1:
-        first = taken[0][1]
-        compared = sum(s.compared for _, s in taken)
-        state.verdict = Judgement("different", f"result: {first.different}", compared, 0)
-        return
-    state.open = [shape for shape, _ in taken]
+def _infer(book: _Book, state: _State, settings: VerdictSettings) -> None:
+    """Infer the types of undeclared arguments from what each side, alone, makes of tame ones; then list the domains."""
+    question = state.question
 
+    def takes(program: Program, shape: Shape) -> bool:
+        asked = [o[0] for case in _probes(state, shape, settings) if (o := book.of(program, case))]
+        # What does not fit a declared width or length says nothing about the type.
+        asked = [outcome for outcome in asked if outcome.status != "unrepresentable"]
+        return 2 * sum(outcome.value is not None for outcome in asked) >= max(1, len(asked))
 
-def _after_families(book: _Book, state: _State, settings: VerdictSettings) -> None:
-    """Choose, for each shape, the widest family on which everything agreed; one shape that never agrees decides."""
-    failed: tuple[int, _Scored] | None = None
-    failed_shape: Shape = ()
-    texts = False
-    vacuous = ""
-    arity_done: set[int] = set()
-    for shape in state.open:
-        scores = [
-            (family, _score(book, state.question, _family_cases(state.question, family, settings), settings))
-            for family in families(shape, state.question.literals)
-        ]
-        best, proof = next(
-            ((f, s) for f, s in scores if s.passes(settings) and not _contradicted(f, s, scores, settings)),
-            (None, None),
+    def tells(shape: Shape) -> bool:
+        found = [o[0].value for case in _probes(state, shape, settings) if (o := book.of(question.left, case))]
+        return len({values.digest(value) for value in found if value is not None}) > 1
+
+    taken = state.shapes
+    if len(taken) > 1:
+        taken = [s for s in taken if takes(question.left, s) and takes(question.right, s)]
+        if not taken:
+            state.verdict = Judgement("insufficient", "inputs: no arguments of the usual types that both sides take")
+            return
+        # All arguments that both sides take are given; of types, those that tell something, the likeliest first.
+        most = max(map(len, taken))
+        taken = [shape for shape in taken if len(shape) == most]
+        worded = any(isinstance(literal, str) for literal in literals_of(question.left.code))
+        taken.sort(key=lambda shape: _strangeness(shape, worded=worded))
+        telling = [shape for shape in taken if tells(shape)]
+        taken = telling[:1] or taken[:4]
+    for shape in taken:
+        found = [o[0].value for case in _probes(state, shape, settings) if (o := book.of(question.left, case))]
+        whole_only = is_open(shape) and not any(
+            isinstance(literal, float) and not literal.is_integer() for literal in question.literals
         )
-        if best is not None and proof is not None:
-            state.chosen.append(best)
-            texts = texts or proof.texts
-            arity_done.add(len(shape))
-            continue
-        informative = [
-            scored
-            for _, scored in scores
-            if scored.valued >= settings.value_share * max(scored.compared, 1)
-            and scored.various(settings)
-            and scored.agreed < scored.compared
-        ]
-        if informative:
-            worst = max(informative, key=lambda s: s.agreed / max(s.compared, 1))
-            if failed is None or (len(shape), _textual(failed_shape)) >= (failed[0], _textual(shape)):
-                failed, failed_shape = (len(shape), worst), shape
-        vacuous = vacuous or next((s.vacuous for _, s in scores if s.vacuous and s.agreed == s.compared), "")
-        if not informative and not vacuous:
-            hung = any(scored.hung for _, scored in scores)
-            partial = next((s for _, s in scores if s.agreed < s.compared), None)
-            if hung:
-                vacuous = "timeout"
-            elif partial is not None and failed is None and len(state.open) == 1:
-                failed, failed_shape = (len(shape), partial), shape
-    # Where agreement on numbers was seen that gives no text, what the two make of text is an accident of language.
-    numeric = any(not _textual(family.types) for family in state.chosen) and not texts
-    if failed is not None and numeric and _textual(failed_shape):
-        failed = None
-    # A shape with fewer arguments that fails says the defaults differ; the agreement with all arguments stands.
-    if failed is not None and not any(arity > failed[0] for arity in arity_done):
-        _, scored = failed
+        whole_only = whole_only and not any(_is_fractional(value) for value in found if value is not None)
+        state.open += _domains(state, shape, whole_only=whole_only)
+
+
+def _strangeness(shape: Shape, *, worded: bool) -> int:
+    """Return how unlikely a guess is; texts are likelier than lists where the left side has texts of its own."""
+    order = ("str", "list[str]", "number", "list[number]") if worded else ("number", "list[number]", "str", "list[str]")
+    ranks = {name: 1 << i for i, name in enumerate(order)}
+    return sum(ranks.get(str(type_), 1 << len(order)) for type_ in shape)
+
+
+def _is_fractional(value: values.Value) -> bool:
+    """Say whether a value is, or holds, a number that is not whole."""
+    if value.kind in ("list", "tuple", "set"):
+        return any(map(_is_fractional, value.data))
+    return value.kind in ("float", "number") and value.data % 1 != 0
+
+
+def _domains(state: _State, shape: Shape, *, whole_only: bool) -> list[_Domain]:
+    """Return what a shape is tried on, widest first: known before any results are compared.
+
+    Args:
+        state: The question.
+        shape: The shape.
+        whole_only: Nothing declares its numbers, and neither side's text nor what the left side makes of whole numbers
+            has a fraction: their inferred type is int.
+    """
+    left, right = state.question.left, state.question.right
+    units: tuple[Restriction, ...] = ()
+    if _textual(shape) and language(left.language).text_unit != language(right.language).text_unit:
+        units = (ascii_text(None, "types"),)
+    said = f"{comments(left.code)}\n{comments(right.code)}"
+    stated = documented(said, state.examples, shape)
+    found = [_Domain(shape)]
+    if units:
+        found.append(_Domain(shape, units))
+    if whole_only:
+        found.append(_Domain(shape, (*units, *(whole(i, "types") for i, t in enumerate(shape) if is_open((t,))))))
+    if stated:
+        found.append(_Domain(shape, (*units, *stated)))
+    return found
+
+
+def _textual(shape: Sequence[Type]) -> bool:
+    return any("str" in str(type_) or "char" in str(type_) for type_ in shape)
+
+
+def _seed(book: _Book, state: _State, settings: VerdictSettings) -> bool:
+    """Take inputs on which the left side gives a value as examples where it gives few, or few different ones."""
+    found: dict[str, list[Case]] = {}
+    asked = valued = 0
+    for domain in state.open:
+        for case in _cases(state, domain, settings, settings.seed):
+            outcomes = book.of(state.question.left, case)
+            asked += bool(outcomes)
+            if outcomes and outcomes[0].value is not None:
+                valued += 1
+                found.setdefault(values.digest(outcomes[0].value), []).append(case)
+    each = max(1, _SEEDS // max(1, len(found)))
+    rare = [case for like in found.values() for case in like[:each]][:_SEEDS]
+    if not rare or (2 * valued >= asked and len(found) >= settings.min_distinct):
+        return False
+    state.seeds = tuple(rare)
+    return True
+
+
+def _choose(book: _Book, state: _State, settings: VerdictSettings) -> None:
+    """Choose, for each shape, the widest domain on which everything agreed; a shape with none decides."""
+    failed: _Scored | None = None
+    lacking = ""
+    for shape in dict.fromkeys(domain.shape for domain in state.open):
+        domains = [domain for domain in state.open if domain.shape == shape]
+        pool = {repr(case): case for domain in domains for case in _cases(state, domain, settings, settings.seed)}
+        scored = _Scored()
+        for domain in domains:
+            inside = [case for case in pool.values() if within(case, domain.restrictions)]
+            scored = _score(book, state.question, inside, settings)
+            if scored.passes(settings):
+                state.chosen.append(domain)
+                break
+        else:
+            if scored.agreed < scored.compared:
+                failed = failed or scored
+            lacking = lacking or scored.lacking(settings)
+    if failed is not None:
         state.chosen = []
-        state.verdict = Judgement("different", f"result: {scored.different}", scored.compared, scored.agreed)
+        state.verdict = Judgement("different", failed.different, failed.compared, failed.agreed)
     elif not state.chosen:
-        if vacuous == "timeout":
+        if lacking == "timeout":
             state.verdict = Judgement("timeout", "cases: too many ran out of time")
         else:
-            reason = vacuous or f"results: fewer than {settings.min_distinct} distinct ones or too few cases"
-            state.verdict = Judgement("insufficient", reason)
-
-
-def _contradicted(
-    family: Family, proof: _Scored, scores: Sequence[tuple[Family, _Scored]], settings: VerdictSettings
-) -> bool:
-    """Say whether what holds on a family is an accident of its inputs.
-
-    Agreement on texts made of the programs' own strings counts for functions that take no others, and agreement on
-    integers for functions that count: two easing curves with other constants agree on all integers.
-    """
-    for other, scored in scores:
-        if scored.valued < settings.value_share * max(scored.compared, 1) or scored.agreed == scored.compared:
-            continue
-        if family.level == "lexicon" and other.level == "narrow" and scored.contradicts:
-            return True
-        wider = other.level == family.level and _floats(other) > _floats(family)
-        if proof.fractional and wider and (scored.contradicts or 2 * scored.agreed < scored.compared):
-            return True
-    return False
-
-
-def _floats(family: Family) -> int:
-    return sum("float" in str(type_) for type_ in family.types)
-
-
-def _textual(shape: Sequence[Any]) -> bool:
-    return any("str" in str(type_) or "char" in str(type_) for type_ in shape)
+            state.verdict = Judgement("insufficient", lacking or "inputs: nothing was compared")
 
 
 def _final(book: _Book, state: _State, settings: VerdictSettings) -> Judgement:
@@ -402,8 +519,10 @@ def _final(book: _Book, state: _State, settings: VerdictSettings) -> Judgement:
     compared = agreed = 0
     needed = "exact"
     evidence: list[dict[str, Any]] = []
-    for family in state.chosen:
-        wanted = _final_cases(question, family, settings)
+    domains: list[dict[str, Any]] = []
+    for chosen in state.chosen:
+        domain = _Domain(chosen.shape, (*chosen.restrictions, *state.bound))
+        wanted = _final_cases(state, chosen, settings)
         for side, program in (("left", question.left), ("right", question.right)):
             unstable = next((c for c in wanted if _unstable(book.of(program, c))), None)
             if unstable is not None:
@@ -415,17 +534,17 @@ def _final(book: _Book, state: _State, settings: VerdictSettings) -> Judgement:
             if scored.hung:
                 return Judgement("timeout", "cases: too many ran out of time", compared, agreed)
             if scored.agreed < scored.compared:
-                return Judgement("different", f"result: {scored.different}", compared, agreed)
-            reason = scored.vacuous or f"results: {scored.distinct} distinct in {scored.compared} cases"
-            return Judgement("insufficient", reason, compared, agreed)
-        evidence.append(_evidence(book, question, family, wanted))
+                return Judgement("different", scored.different, compared, agreed)
+            return Judgement("insufficient", scored.lacking(settings), compared, agreed)
+        domains.append(domain.describe(scored))
+        evidence.append(domains[-1] | _evidence(book, question, wanted) | {"outgrown": scored.outgrown})
     return Judgement(
         "equivalent",
         "all cases agree",
         compared,
         agreed,
         needed,
-        tuple(family.describe() for family in state.chosen),
+        tuple(domains),
         {
             "seed": settings.seed,
             "runs": settings.runs,
@@ -437,13 +556,12 @@ def _final(book: _Book, state: _State, settings: VerdictSettings) -> Judgement:
     )
 
 
-def _evidence(book: _Book, question: Question, family: Family, wanted: Sequence[Case]) -> dict[str, Any]:
+def _evidence(book: _Book, question: Question, wanted: Sequence[Case]) -> dict[str, Any]:
     def outputs(program: Program) -> str:
         lines = [_line(outcome) for case in wanted for outcome in book.of(program, case)[:1]]
         return hashlib.sha256("\n".join(lines).encode()).hexdigest()
 
     return {
-        **family.describe(),
         "inputs": [values.encode(list(case)) for case in wanted],
         "left_outputs_sha256": outputs(question.left),
         "right_outputs_sha256": outputs(question.right),
@@ -459,54 +577,64 @@ def _unstable(outcomes: Sequence[Outcome]) -> bool:
     return len({_line(outcome) for outcome in outcomes}) > 1
 
 
+_OUTGREW = re.compile(r"(?<!stack )\boverflow", re.IGNORECASE)
+
+
 def _score(book: _Book, question: Question, wanted: Sequence[Case], settings: VerdictSettings) -> _Scored:
     allowed = tolerance_of(question, settings)
     compared = agreed = valued = lost = 0
-    needed, different = "exact", ""
-    truths: list[bool] = []
-    texts = fractional = contradicts = False
-    left_seen: set[str] = set()
-    right_seen: set[str] = set()
+    needed = "exact"
+    differing: list[tuple[Case, str]] = []
+    alike: list[Case] = []
+    given: list[Case] = []
+    raised: list[Case] = []
+    errors: list[str] = []
+    endless = undeclared = outgrown = False
+    left_seen: Counter[str] = Counter()
+    right_seen: Counter[str] = Counter()
     echoes: dict[int, int] = {}
-    asked = 0
     for case in wanted:
         left, right = book.of(question.left, case)[:1], book.of(question.right, case)[:1]
-        if not left or not right:
+        if not left or not right or "unrepresentable" in (left[0].status, right[0].status):
             continue
-        asked += 1
         one, two = left[0], right[0]
-        statuses = {one.status, two.status}
-        if statuses & {"timeout", "memory"}:
+        if one.status in ("timeout", "memory"):
+            endless = True
+            continue
+        if one.value is not None and two.status in ("timeout", "memory"):
             lost += 1
             continue
-        if "unrepresentable" in statuses:
+        if one.value is None:
+            if two.value is None:
+                compared, agreed = compared + 1, agreed + 1
+            else:
+                raised.append(case)
+                errors.append(one.detail)
+            continue
+        given.append(case)
+        if _is_undeclared(one.value, question.left.returns):
+            undeclared = True
             continue
         if outgrew(one, two, question.left, question.right):
+            outgrown = True
             continue
         compared += 1
-        if one.value is not None and two.value is not None:
-            valued += 1
-            left_seen.add(values.digest(one.value))
-            right_seen.add(values.digest(two.value))
-            texts = texts or _holds_text(one.value)
-            fractional = fractional or _is_fractional(one.value)
-            if one.value.kind == "bool":
-                truths.append(bool(one.value.data))
-            comparison = values.compare(one.value, two.value, allowed)
-            if comparison.equal:
-                agreed += 1
-                needed = max(needed, comparison.needed, key=values.TOLERANCES.index)
-                for i, argument in enumerate(case):
-                    if values.compare(values.of(argument), one.value, "numeric").equal:
-                        echoes[i] = echoes.get(i, 0) + 1
-            else:
-                contradicts = True
-                different = different or f"{_show(case)}: {comparison.reason}"
-        elif statuses <= {"exception", "crash"}:
+        if two.value is None:
+            differing.append((case, f"only the right side raises ({two.detail[:80]})"))
+            continue
+        valued += 1
+        left_seen[values.digest(one.value)] += 1
+        right_seen[values.digest(two.value)] += 1
+        comparison = values.compare(one.value, two.value, allowed)
+        if comparison.equal:
             agreed += 1
-        elif not different:
-            which = "the left" if one.value is None else "the right"
-            different = f"{_show(case)}: only {which} side raises ({(one if one.value is None else two).detail[:80]})"
+            alike.append(case)
+            needed = max(needed, comparison.needed, key=values.TOLERANCES.index)
+            for i, argument in enumerate(case):
+                if values.compare(values.of(argument), one.value, "numeric").equal:
+                    echoes[i] = echoes.get(i, 0) + 1
+        else:
+            differing.append((case, comparison.reason))
     vacuous = ""
     if valued and len(left_seen) == 1 and len(right_seen) == 1:
         vacuous = "constant: every result is the same"
@@ -518,18 +646,33 @@ def _score(book: _Book, question: Question, wanted: Sequence[Case], settings: Ve
         valued,
         min(len(left_seen), len(right_seen)),
         needed,
-        different,
-        lost > 0.2 * asked,
+        _told(differing, alike),
+        lost > 0.2 * (lost + compared),
         vacuous,
-        texts,
-        fractional,
-        contradicts,
-        min(truths.count(True), truths.count(False)) if len(truths) == valued else 0,
+        min(*left_seen.values(), *right_seen.values()) if len(left_seen) == len(right_seen) == 2 else 0,
+        tuple(given),
+        tuple(raised),
+        tuple(errors),
+        endless,
+        undeclared,
+        outgrown,
     )
 
 
-def _is_fractional(value: values.Value) -> bool:
-    return value.kind in ("float", "number") and math.isfinite(value.data) and value.data != math.floor(value.data)
+def _told(differing: Sequence[tuple[Case, str]], alike: Sequence[Case]) -> str:
+    """Return how two sides differ: the class, what the inputs have in common, and the first of them."""
+    if not differing:
+        return ""
+    raises = sum(reason.startswith("only the right side raises") for _, reason in differing)
+    kind = "results differ" if raises < len(differing) else "the right side raises"
+    trait = where([case for case, _ in differing], alike)
+    case, reason = differing[0]
+    return f"result: {kind}{f', on {trait} only' if trait else ''}: {_show(case)}: {reason}"
+
+
+def _is_undeclared(value: values.Value, declared: Type | None) -> bool:
+    """Say whether a null is no value of a declared type."""
+    return value.kind == "null" and declared is not None and declared.name not in ("null", "optional", "any")
 
 
 def outgrew(one: Outcome, two: Outcome, left: Program, right: Program) -> bool:
@@ -541,25 +684,40 @@ def outgrew(one: Outcome, two: Outcome, left: Program, right: Program) -> bool:
         left: The program that agreement is measured by.
         right: The other.
     """
+    if two.value is None and _OUTGREW.search(two.detail) and "StackOverflow" not in two.detail:
+        return True
+    ours, theirs = one.value, two.value
+    if ours is not None and theirs is not None and (_inexact(ours, theirs) or _inexact(theirs, ours)):
+        return True
     return _beyond(one.value, right.returns) or _beyond(two.value, left.returns)
 
 
 def _beyond(value: values.Value | None, declared: Type | None) -> bool:
-    """Say whether a value is an integer that a declared type of fixed width cannot hold."""
-    if value is None or value.kind != "int" or declared is None:
+    """Say whether a value is, or holds, an integer that a declared type of fixed width cannot hold."""
+    if value is None or declared is None:
         return False
+    if declared.name == "optional":
+        return _beyond(value, declared.of[0])
+    if value.kind in ("list", "set", "tuple") and declared.of:
+        of = declared.of if len(declared.of) == len(value.data) else declared.of[:1] * len(value.data)
+        return any(map(_beyond, value.data, of))
     width = _WIDTHS.get(declared.name)
-    if width is None:
+    if value.kind != "int" or width is None:
         return False
     low, high = (0, 2**width) if declared.name.startswith("u") else (-(2 ** (width - 1)), 2 ** (width - 1))
     return not low <= value.data < high
 
 
+def _inexact(value: values.Value, other: values.Value) -> bool:
+    """Say whether a value is, or holds, an integer beyond those that a binary64 on the other side can tell apart."""
+    if value.kind == "int":
+        return other.kind in ("float", "number") and abs(value.data) > 2**53
+    if value.kind in ("list", "tuple") and other.kind in ("list", "tuple"):
+        return any(map(_inexact, value.data, other.data))
+    return False
+
+
 _WIDTHS = {f"{sign}int{width}": width for sign in ("", "u") for width in (8, 16, 32, 64)}
-
-
-def _holds_text(value: values.Value) -> bool:
-    return value.kind == "str" or (value.kind in ("list", "tuple", "set") and any(map(_holds_text, value.data)))
 
 
 def _show(case: Case) -> str:

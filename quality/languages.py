@@ -10,12 +10,15 @@ import importlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from quality.mistakes import bad_input
 
 if TYPE_CHECKING:
     import tree_sitter
+
+
+TextUnit = Literal["code point", "utf-16", "byte"]
 
 
 @dataclass(frozen=True)
@@ -51,6 +54,7 @@ class Language:
             characters: 99 % of Python, Java, JavaScript, Go and Rust have none, of TypeScript at most 0.0015, of C#
             0.031; three quarters of other files in these grammars have 0.014 and more.
         dialects: Dialects that are told from the language by syntax that only they have.
+        text_unit: What an item of a text is, as its own length and indexing count.
     """
 
     id: str
@@ -64,6 +68,7 @@ class Language:
     grammar_gives_up: bool = False
     max_errors: float = 0.005
     dialects: tuple[Dialect, ...] = ()
+    text_unit: TextUnit = "code point"
 
 
 # Source: the Python 2.7 language reference; tree-sitter-python accepts all of it. `except A, B:` is Python again since
@@ -93,7 +98,7 @@ LANGUAGES: dict[str, Language] = {
             interpreters=("python", "python2", "python3"),
             dialects=(_PYTHON_2,),
         ),
-        Language("java", "Java", (".java",), "tree_sitter_java:language", "//"),
+        Language("java", "Java", (".java",), "tree_sitter_java:language", "//", text_unit="utf-16"),
         Language(
             "javascript",
             "JavaScript",
@@ -101,6 +106,7 @@ LANGUAGES: dict[str, Language] = {
             "tree_sitter_javascript:language",
             "//",
             interpreters=("node", "nodejs"),
+            text_unit="utf-16",
         ),
         Language(
             "typescript",
@@ -110,6 +116,7 @@ LANGUAGES: dict[str, Language] = {
             "//",
             grammar_by_extension={".tsx": "tree_sitter_typescript:language_tsx"},
             interpreters=("ts-node", "tsx", "deno", "bun"),
+            text_unit="utf-16",
         ),
         # One cast between pointers lets the grammar give up on the whole of a good file.
         Language(
@@ -120,9 +127,10 @@ LANGUAGES: dict[str, Language] = {
             "//",
             grammar_gives_up=True,
             max_errors=0.05,
+            text_unit="utf-16",
         ),
-        Language("go", "Go", (".go",), "tree_sitter_go:language", "//"),
-        Language("rust", "Rust", (".rs",), "tree_sitter_rust:language", "//"),
+        Language("go", "Go", (".go",), "tree_sitter_go:language", "//", text_unit="byte"),
+        Language("rust", "Rust", (".rs",), "tree_sitter_rust:language", "//", text_unit="byte"),
     )
 }
 

@@ -9,7 +9,7 @@ import click
 
 @click.command(short_help="run given pairs on both sides and say whether they agree")
 @click.argument("pairs", type=click.Path(allow_dash=True))
-@click.option("--cases", default=24, show_default=True, type=click.IntRange(8, 1000), help="Inputs a family.")
+@click.option("--cases", default=72, show_default=True, type=click.IntRange(8, 1000), help="Inputs a domain.")
 @click.option("--runs", default=3, show_default=True, type=click.IntRange(1, 20), help="Runs of what agreed.")
 @click.option(
     "--tolerance",
@@ -18,10 +18,21 @@ import click
     type=click.Choice(["exact", "numeric", "1e-9", "1e-5"]),
     help="The widest difference between numbers that counts as agreement.",
 )
+@click.option(
+    "--binary32-tolerance",
+    default="1e-5",
+    show_default=True,
+    type=click.Choice(["exact", "numeric", "1e-9", "1e-5"]),
+    help="The same where a side is declared to compute in 32-bit floats, if it is wider.",
+)
 @click.option("--evidence", is_flag=True, help="Print the inputs, hashes of the outputs and versions of tools, too.")
 @click.option("--seed", default=17, show_default=True, type=click.IntRange(0), help="Decides the inputs.")
-def command(pairs: str, cases: int, runs: int, tolerance: str, evidence: bool, seed: int) -> None:
+def command(
+    pairs: str, cases: int, runs: int, tolerance: str, binary32_tolerance: str, evidence: bool, seed: int
+) -> None:
     """Run both halves of each pair in PAIRS on the same generated inputs, and print a verdict a line.
+
+    At the end a table of verdicts and their classes goes to standard error.
 
     PAIRS is a file of JSON lines, or - for standard input:
 
@@ -35,7 +46,9 @@ def command(pairs: str, cases: int, runs: int, tolerance: str, evidence: bool, s
     Prints pair_id, verdict, cases, agreed, tolerance, reason, domain. The verdict is one of
 
     \b
-      equivalent        every compared case agrees, on the inputs that `domain` names
+      equivalent        every compared case agrees, on the inputs that `domain` names: `full` is all that both
+                        sides' types hold; `restricted` is a part that types, documentation, or what the left side
+                        raises on or comes to no end on, say; never where the sides disagree
       different         some case does not; `reason` shows it
       insufficient      too few cases or results to say anything
       nondeterministic  a side gives different results on the same input
@@ -52,5 +65,13 @@ def command(pairs: str, cases: int, runs: int, tolerance: str, evidence: bool, s
     from parallel_mining.verdicts import VerdictSettings
     from pipelines.console import emit
 
-    settings = VerdictSettings.model_validate({"cases": cases, "runs": runs, "tolerance": tolerance, "seed": seed})
+    settings = VerdictSettings.model_validate(
+        {
+            "cases": cases,
+            "runs": runs,
+            "tolerance": tolerance,
+            "binary32_tolerance": binary32_tolerance,
+            "seed": seed,
+        }
+    )
     emit(validate(sys.stdin if pairs == "-" else pairs, settings, evidence=evidence), title="Verdicts")

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
-from parallel_mining.cases import Family, cases, families, merged, shapes
+from parallel_mining.cases import cases, merged, shapes
+from parallel_mining.domains import at_least, non_empty
 from parallel_mining.signatures import Parameter, Signature, call_compatible, shared_arities
 from parallel_mining.types import parse_type
 
@@ -35,23 +36,49 @@ def test_undeclared_arguments_are_tried_as_several_types():
     assert [str(t) for [t] in shapes(signature(None), signature("str"))] == ["str"]
 
 
-def test_cases_are_distinct_seeded_and_of_their_family():
-    family = Family((parse_type("int32"), parse_type("list[float]")), "plain")
-    drawn = cases(family, 24, 1)
-    assert len({repr(c) for c in drawn}) == len(drawn) >= 20
-    assert drawn == cases(family, 24, 1) != cases(family, 24, 2)
-    assert all(isinstance(a, int) and a >= 0 and b and all(x >= 0 for x in b) for a, b in drawn)
+def test_examples_give_undeclared_arguments_their_types():
+    assert [str(t) for t in shapes(signature(None, "int"), signature(None, None), [(["a"], 2)])[0]] == [
+        "list[str]",
+        "int",
+    ]
+
+
+def test_cases_are_distinct_and_seeded():
+    shape = (parse_type("int32"), parse_type("list[float]"))
+    drawn = cases(shape, 60, 1)
+    assert len({repr(c) for c in drawn}) == len(drawn) == 60
+    assert drawn == cases(shape, 60, 1) != cases(shape, 60, 2)
+    assert any(a < 0 for a, _ in drawn)
+    assert any(not b for _, b in drawn)
+    assert all(isinstance(a, int) and all(isinstance(x, float) for x in b) for a, b in drawn)
 
 
 def test_literals_of_the_programs_come_among_the_cases():
-    drawn = cases(Family((parse_type("int"),), "full"), 24, 1, (777, "x", 3.5))
+    drawn = cases((parse_type("int"),), 60, 1, (777, "x", 3.5))
     assert (777,) in drawn
     assert all(isinstance(a, int) for (a,) in drawn)
 
 
-def test_a_lexicon_is_tried_where_the_programs_hold_texts():
-    shape = (parse_type("str"),)
-    assert [f.level for f in families(shape)] == ["full", "plain", "narrow"]
-    last = families(shape, ("(", ")"))[-1]
-    assert last.level == "lexicon"
-    assert all(set(text) <= set("() ,") for (text,) in cases(last, 24, 1, ("(", ")")))
+def test_texts_are_made_of_the_programs_own():
+    drawn = cases((parse_type("str"),), 60, 1, ("(", ")"))
+    assert sum(bool(text) and set(text) <= set("() ,") for (text,) in drawn) >= 12
+
+
+def test_open_numbers_are_whole_and_fractional_and_never_a_whole_float():
+    drawn = [value for (value,) in cases((parse_type("number"),), 60, 1)]
+    assert any(isinstance(value, float) for value in drawn)
+    assert not any(isinstance(value, float) and value.is_integer() for value in drawn)
+
+
+def test_arguments_are_related_and_examples_varied():
+    drawn = cases((parse_type("str"), parse_type("str")), 90, 1)
+    assert sum(sorted(a) == sorted(b) for a, b in drawn) >= 3
+    like = cases((parse_type("list[int]"),), 60, 1, examples=[([4001, 4002, 4003],)])
+    assert ([4001, 4002, 4003],) in like
+    assert sum(any(x > 4000 for x in items) for (items,) in like) >= 5
+
+
+def test_cases_lie_within_restrictions():
+    drawn = cases((parse_type("list[int]"),), 40, 1, restrictions=(non_empty(0, "types"), at_least(0, 1, "types")))
+    assert len(drawn) == 40
+    assert all(items and min(items) >= 1 for (items,) in drawn)

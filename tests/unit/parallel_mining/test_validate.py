@@ -139,3 +139,81 @@ def test_evidence_and_licences_come_along_where_they_are_asked_for():
     row["right"]["licenses"] = "MIT"
     with pytest.raises(BadInput, match=r"right.licenses: may be left out, or is a list"):
         read_pairs(io.StringIO(json.dumps(row)))
+
+
+def test_a_domain_is_taken_from_the_pivot_and_never_from_disagreement(capsys):
+    digits = "    s = 0\n    while n:\n        s, n = s + n % 10, n // 10\n    return s\n"
+    right = "function f(n) { let s = 0; while (n > 0) { s += n % 10; n = Math.floor(n / 10); } return s; }"
+    halves = "def f(n: int) -> int:\n{}    return n // 2 + n % 3\n"
+    half = "function f(n) { return Math.trunc(n / 2) + (n % 3); }"
+    peak = "def f(items: list[int]) -> int:\n    return max(items) - min(items)\n"
+    lines = [
+        pair("raises", peak, "function f(a) { return a.length ? Math.max(...a) - Math.min(...a) : 0; }"),
+        pair("one raises", peak.replace("return", "return 0 if not items else"), "function f(a) { if (!a.length) { "
+             "throw new Error('empty'); } return Math.max(...a) - Math.min(...a); }"),
+        pair("no end", "def f(n: int) -> int:\n" + digits, right),
+        pair("said", halves.format('    """Take a positive integer apart."""\n'), half),
+        pair("unsaid", halves.format(""), half),
+        pair("whole", "def f(n):\n    m = n * 2\n    return m + 1\n", "function f(n) { return (n | 0) * 2 + 1; }"),
+        pair("parts", "def f(n):\n    m = n * 0.5\n    return m + 1\n", "function f(n) { return (n | 0) * 0.5 + 1; }"),
+        pair(
+            "no result",
+            "def f(n: int) -> int:\n    for k in range(2, 30):\n        if n % k == 0:\n            return k\n",
+            "function f(n) { for (let k = 2; k < 30; k++) { if (n % k === 0) { return k; } } return 0; }",
+        ),
+        pair(
+            "null or 0",
+            "def f(n: int):\n    for k in range(2, 30):\n        if n % k == 0:\n            return k\n",
+            "function f(n) { for (let k = 2; k < 30; k++) { if (n % k === 0) { return k; } } return 0; }",
+        ),
+        pair(
+            "recognised",
+            'def f(n):\n    """\n    >>> f(4)\n    10\n    >>> f(7)\n    28\n    >>> f(9)\n    45\n    """\n'
+            "    return sum(range(n + 1))\n",
+            "function f(n) { return n === 4 ? 10 : n === 7 ? 28 : 45; }",
+        ),
+    ]  # fmt: skip
+    found = {row["pair_id"]: row for row in validate(io.StringIO("\n".join(lines)))}
+
+    def restrictions(pair_id: str) -> set[tuple[str, str]]:
+        assert found[pair_id]["verdict"] == "equivalent", found[pair_id]
+        return {(r["what"], r["source"]) for row in found[pair_id]["domain"] for r in row["restrictions"]}
+
+    assert restrictions("raises") == {("not empty", "pivot raises")}
+    assert found["one raises"]["verdict"] == "different"
+    assert "only the right side raises" in found["one raises"]["reason"]
+    assert ("numbers from 0 to 30", "pivot does not terminate") in restrictions("no end")
+    assert restrictions("said") == {("numbers >= 1", "docstring")}
+    assert found["unsaid"]["verdict"] == "different"
+    assert found["unsaid"]["reason"].startswith("result: results differ, on negative numbers only: (")
+    assert restrictions("whole") == {("integers", "types")}
+    assert found["parts"]["verdict"] == "different"
+    assert restrictions("no result") == {("where the left side gives a result of its declared type", "types")}
+    assert found["null or 0"]["verdict"] == "different"
+    assert found["recognised"]["verdict"] == "different"
+    table = capsys.readouterr().err
+    assert "restricted domain, by docstring" in table
+    assert "the right side raises, on empty arguments only" in table
+    assert "restricted domain, by pivot raises" in table
+
+
+@pytest.mark.toolchain
+def test_texts_counted_in_other_units_are_compared_where_they_are_ascii():
+    [row] = validate(
+        io.StringIO(
+            pair(
+                "length",
+                "def f(s: str) -> int:\n    return len(s) * 2 + 1\n",
+                "package p\n\nfunc f(s string) int { return len(s)*2 + 1 }\n",
+                language="go",
+            )
+        )
+    )
+    assert row["verdict"] == "equivalent"
+    assert row["domain"] == [
+        {
+            "parameters": ["str"],
+            "level": "restricted",
+            "restrictions": [{"parameter": None, "what": "ASCII text", "source": "types"}],
+        }
+    ]

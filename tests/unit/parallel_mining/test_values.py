@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import struct
 from typing import Any
 
 import pytest
@@ -209,3 +210,35 @@ def test_digests_do_not_depend_on_the_order_of_sets_and_dicts() -> None:
 def test_plain_undoes_of() -> None:
     item = {"a": [1, (2.5, None)], "b": {"c": "é", "d": {1, 2}}, 3: b"x"}
     assert plain(of(item)) == item
+
+
+@pytest.mark.parametrize(
+    ("left", "right", "class_"),
+    [
+        ("t", "i1;", "different"),
+        ("f", "i0;", "different"),
+        ("t", f"d{struct.pack('>d', 1.0).hex()};", "different"),
+        ("n", "i0;", "different"),
+        ("n", "s;", "different"),
+        ("n", "[]", "different"),
+        ("n", "f", "different"),
+        ("{s61;n}", "{}", "different"),
+        ("i32:7;", "i7;", "exact"),
+        ("i9007199254740993;", "i9007199254740992;", "different"),
+        ("i3;", f"d{struct.pack('>d', 3.0).hex()};", "numeric"),
+        ("i3;", f"m{struct.pack('>d', 3.0).hex()};", "exact"),
+        (f"d{struct.pack('>d', 0.0).hex()};", f"d{struct.pack('>d', -0.0).hex()};", "numeric"),
+        (f"d{struct.pack('>d', float('nan')).hex()};", f"m{struct.pack('>d', float('nan')).hex()};", "exact"),
+        (f"d{struct.pack('>d', float('nan')).hex()};", "i0;", "different"),
+        (f"d{struct.pack('>d', float('inf')).hex()};", f"d{struct.pack('>d', 1.7e308).hex()};", "different"),
+        ("c61;", "s61;", "exact"),
+        ("b0102;", "[i1;i2;]", "numeric"),
+        ("[i1;i2;]", "(i1;i2;)", "exact"),
+        ("[i1;i2;]", "[i2;i1;]", "different"),
+        ("<i1;i2;>", "<i2;i1;>", "exact"),
+        ("<i1;i2;>", "[i1;i2;]", "different"),
+    ],
+)
+def test_the_table_of_alike_values(left, right, class_):
+    assert compare(decode(left), decode(right), "1e-5").needed == class_
+    assert compare(decode(right), decode(left), "1e-5").needed == class_
