@@ -30,7 +30,7 @@ from quality.languages import language
 
 # How much a word of each field weighs. The name dominates: hiding function names costs a quarter of recall at rank 1
 # when functions with the same purpose are matched across languages by such words.
-FIELD_WEIGHTS = {"fold": 5.0, "name": 3.0, "id": 1.0, "call": 1.0, "lit": 1.2, "flow": 1.0}
+FIELD_WEIGHTS = {"fold": 5.0, "name": 3.0, "id": 1.0, "call": 1.0, "lit": 1.2, "flow": 1.0, "flows": 0.5}
 
 UNIT_WEIGHT = 1 << 24
 """The length of a unit's vector, in whole numbers: a product of two has 48 bits, exact in a float of 53."""

@@ -13,6 +13,7 @@ import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
+from itertools import combinations
 from typing import Any, cast
 
 import pyarrow as pa
@@ -61,7 +62,7 @@ class Unit:
         signature: What it takes and gives back.
         origin: Its document.
         words: Its words and how often they stand in it, prefixed by their field: `fold:`, `name:`, `id:`,
-            `lit:`, `call:`, `flow:` (how often it loops, decides, and so on).
+            `lit:`, `call:`, `flow:` (how often it loops, decides, and so on) and `flows:` (two such counts together).
         literals: Numbers and strings that stand in it, as Python values, in order.
         trivial: Why running it would prove nothing, or "".
     """
@@ -308,9 +309,12 @@ def _features(site: Site, code: str) -> tuple[dict[str, int], tuple[int | float 
         for part in name_parts(word):
             if part not in _NOISE and len(part) > 1:
                 count(f"id:{part}")
-    for field, pattern in _SHAPE.items():
-        if found := len(pattern.findall(own)):
-            count(f"flow:{field}{min(found, 6)}")
+    flow = [f"{name}{min(found, 6)}" for name, pattern in _SHAPE.items() if (found := len(pattern.findall(own)))]
+    for part in flow:
+        count(f"flow:{part}")
+    # One count alone is in too many units of a large corpus to be searched by; two together are rarer.
+    for one, other in combinations(flow, 2):
+        count(f"flows:{one} {other}")
     for word in _CALL.findall(own):
         if word.lower() not in _NOISE:
             count("call:" + "".join(name_parts(word)))

@@ -119,4 +119,5 @@ def test_how_often_a_function_loops_and_decides_is_counted_alike_in_all_language
     assert {u.language for u in units} == codes.keys()
     for found in units:
         flow = {word for word in found.words if word.startswith("flow:")}
+        assert "flows:loop1 if1" in found.words
         assert flow == {"flow:loop1", "flow:if1", "flow:return2", "flow:%1"}
