@@ -68,10 +68,11 @@ class MiningSettings(BaseModel):
     """Which pairs are looked for, and how much proof they need.
 
     Args:
-        pivot: The language that every pair has on its left.
+        pivot: The language that every pair that it is part of has on its left.
         languages: The languages to pair it with (the pivot among them or not).
         candidates_per_unit: How many units of a language are tried for one of the pivot, and the other way round.
         min_score: Similarity of words below which units are not tried.
+        through_pivot: Pair with the pivot only; else every two languages, the first by id on the left.
         pairs_per_unit: In how many pairs with one language a function may stand.
         evidence: What a verdict needs.
         licences: Which licences the two halves of a pair may have.
@@ -84,6 +85,7 @@ class MiningSettings(BaseModel):
     languages: tuple[str, ...] = tuple(LANGUAGES)
     candidates_per_unit: int = Field(default=20, ge=1)
     min_score: float = Field(default=0.25, ge=0.0, le=1.0)
+    through_pivot: bool = True
     pairs_per_unit: int = Field(default=3, ge=1)
     evidence: VerdictSettings = VerdictSettings()
     licences: LicencePolicy = LicencePolicy()
@@ -151,6 +153,7 @@ def mine(
             settings.pivot,
             per_unit=settings.candidates_per_unit,
             min_score=settings.min_score,
+            through_pivot=settings.through_pivot,
         )
         say(
             f"units: {len(extraction.units)} of {len(extraction.considered)} functions stand alone; "

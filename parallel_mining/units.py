@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
+from itertools import combinations
 from typing import Any, cast
 
 import pyarrow as pa
@@ -62,7 +63,8 @@ class Unit:
         program: What is run, and what a pair shows.
         signature: What it takes and gives back.
         origin: Its document.
-        words: Its words and how often they stand in it, prefixed by their field: `name:`, `id:`, `lit:`, `call:`.
+        words: Its words and how often they stand in it, prefixed by their field: `fold:`, `name:`, `id:`,
+            `lit:`, `call:`, `flow:` (how often it loops, decides, and so on) and `flows:` (two such counts together).
         literals: Numbers and strings that stand in it, as Python values, in order.
         trivial: Why running it would prove nothing, or "".
     """
@@ -260,6 +262,21 @@ _NUMBER = re.compile(r"(?<![\w.])(?:0[xX][0-9a-fA-F]+|\d+\.\d*(?:[eE][+-]?\d+)?|
 _STRING = re.compile(r"""(?<![\w])(?:"((?:[^"\\\n]|\\.){0,40})"|'((?:[^'\\\n]|\\.){0,40})')""")
 _CALL = re.compile(r"([A-Za-z_$][\w$]*)\s*\(")
 
+# What a body does, whatever language it is in: how often it loops, decides, returns, raises, and by which operators.
+_SHAPE = {
+    "loop": re.compile(r"\b(?:for|foreach|while|loop)\b"),
+    "if": re.compile(r"\b(?:if|elif|elsif|case|when)\b"),
+    "return": re.compile(r"\breturn\b"),
+    "raise": re.compile(r"\b(?:raise|throw|panic)\b"),
+    "%": re.compile(r"%"),
+    "*": re.compile(r"\*"),
+    "/": re.compile(r"(?<![/*])/(?![/*])"),
+    "&": re.compile(r"(?<!&)&(?!&)"),
+    "^": re.compile(r"\^"),
+    "<<": re.compile(r"<<|>>"),
+    "[": re.compile(r"\["),
+}
+
 # Words that every program of some language is full of; they say nothing about what it does.
 _NOISE = frozenset(
     """abstract and as async await bool boolean break case catch char class const continue def default del do
@@ -310,6 +327,12 @@ def _features(site: Site, code: str) -> tuple[dict[str, int], tuple[int | float 
         for part in name_parts(word):
             if part not in _NOISE and len(part) > 1:
                 count(f"id:{part}")
+    flow = [f"{name}{min(found, 6)}" for name, pattern in _SHAPE.items() if (found := len(pattern.findall(own)))]
+    for part in flow:
+        count(f"flow:{part}")
+    # One count alone is in too many units of a large corpus to be searched by; two together are rarer.
+    for one, other in combinations(flow, 2):
+        count(f"flows:{one} {other}")
     for word in _CALL.findall(own):
         if word.lower() not in _NOISE:
             count("call:" + "".join(name_parts(word)))

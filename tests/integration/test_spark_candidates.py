@@ -1,0 +1,67 @@
+"""Spark finds the candidates that one process finds, whatever the partitions."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+import pyarrow as pa
+import pytest
+
+from parallel_mining.candidates import SEARCH_SCHEMA, candidates, search_row
+from parallel_mining.pairs import Program
+from parallel_mining.signatures import Parameter, Signature
+from parallel_mining.types import parse_type
+from parallel_mining.units import Origin, Unit
+from pipelines.spark_candidates import FOUND_SCHEMA, spark_candidates
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
+
+pytestmark = [
+    pytest.mark.spark,
+    pytest.mark.filterwarnings("ignore::ResourceWarning"),
+    pytest.mark.filterwarnings("ignore:::pyspark"),
+]
+
+
+@pytest.fixture(scope="module")
+def spark(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SparkSession]:
+    from pipelines.spark import session
+
+    with session(tmp_path_factory.mktemp("spark"), master="local[2]", memory="1g") as spark:
+        yield spark
+
+
+def made(count: int) -> list[Unit]:
+    """Return units of three languages with words, signatures and licences at random; some have the same code."""
+    draw = random.Random(7)
+    units: list[Unit] = []
+    for number in range(count):
+        language = draw.choice(["python", "go", "java"])
+        kind = parse_type(draw.choice(["int", "str", "list[int]"])) if draw.random() < 0.7 else None
+        # The sixth is in every unit, and so too common to be searched by.
+        words = {f"{draw.choice(['name', 'id', 'call'])}:w{draw.randrange(40)}": draw.randint(1, 3) for _ in range(5)}
+        words["id:all"] = 1
+        origin = Origin(f"{number}", f"repo{number % 3}", "f" * draw.randint(1, 3), (), "permissive")
+        program = Program(language, f"code {draw.randrange(count)}", "f")
+        signature = Signature((Parameter("x", kind, draw.random() < 0.2),) * draw.randint(1, 2), kind)
+        units.append(Unit(f"{draw.getrandbits(128):032x}", program, signature, origin, words, ()))
+    return units
+
+
+@pytest.mark.parametrize(("partitions", "through_pivot"), [(1, True), (7, False)])
+def test_spark_finds_what_one_process_finds(spark: SparkSession, partitions: int, through_pivot: bool) -> None:
+    units = made(240)
+    here = candidates(units, "python", per_unit=4, through_pivot=through_pivot)
+    table = pa.Table.from_pylist([search_row(unit) for unit in units], schema=SEARCH_SCHEMA)
+    spark.conf.set("spark.sql.shuffle.partitions", str(partitions))
+    there = spark_candidates(
+        spark.createDataFrame(table).repartition(partitions), "python", per_unit=4, through_pivot=through_pivot
+    ).toArrow()
+    rows = [tuple(row[name] for name in FOUND_SCHEMA.names) for row in there.to_pylist()]
+    expected = [(c.left.unit_id, c.right.unit_id, c.left.language, c.right.language, c.score) for c in here]
+    assert sorted(rows) == sorted(expected)
+    assert len({(r[2], r[3]) for r in rows}) == (2 if through_pivot else 3)
+    assert len(rows) > 100
