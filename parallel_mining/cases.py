@@ -336,8 +336,10 @@ def _related(row: tuple[Any, ...], shape: Shape, rng: random.Random) -> tuple[An
         out = rng.choice((len(value), max(0, len(value) - 1), rng.randint(0, len(value))))
         if given.name == "list" and given.of[0] == wanted and value and rng.random() < 0.5:
             out = rng.choice(value)
-    elif value and (wanted.name in ("char", "str") if isinstance(value, str) else given.of[:1] == (wanted,)):
-        out = rng.choice(list(value))
+    elif isinstance(value, str) and value and wanted.name in ("char", "str"):
+        out = rng.choice(value)
+    elif isinstance(value, list | set | dict) and value and given.of[:1] == (wanted,):
+        out = rng.choice(sorted(value, key=repr) if isinstance(value, set) else list(value))
     elif isinstance(row[target], list) and wanted.of and wanted.of[0] == given:
         out = [*row[target], value, *row[target][:1]]
     return (*row[:target], out, *row[target + 1 :])

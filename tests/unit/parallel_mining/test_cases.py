@@ -1,5 +1,11 @@
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
+
+import pytest
+
 from parallel_mining.cases import cases, merged, shapes
 from parallel_mining.domains import at_least, non_empty
 from parallel_mining.signatures import Parameter, Signature, call_compatible, shared_arities
@@ -82,3 +88,32 @@ def test_cases_lie_within_restrictions():
     drawn = cases((parse_type("list[int]"),), 40, 1, restrictions=(non_empty(0, "types"), at_least(0, 1, "types")))
     assert len(drawn) == 40
     assert all(items and min(items) >= 1 for (items,) in drawn)
+
+
+KINDS = [
+    "int", "uint8", "float", "str", "char", "bool", "null", "any", "optional[int]", "optional[str]", "list[int]",
+    "list[optional[str]]", "set[str]", "dict[str,int]", "tuple[int,str]", "list[list[int]]", "optional[list[int]]",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("one", KINDS)
+def test_cases_are_made_of_any_two_types(one: str) -> None:
+    for other in KINDS:
+        for seed in range(4):
+            rows = cases((parse_type(one), parse_type(other)), 40, seed)
+            assert rows
+            assert all(len(row) == 2 for row in rows)
+
+
+def test_cases_made_of_a_set_are_the_same_in_every_process() -> None:
+    program = (
+        "from parallel_mining.cases import cases\nfrom parallel_mining.types import parse_type\n"
+        "print([(sorted(one), other) for one, other in cases((parse_type('set[str]'), parse_type('str')), 60, 1)])\n"
+    )
+    said = {
+        subprocess.run(
+            [sys.executable, "-c", program], env={**os.environ, "PYTHONHASHSEED": seed}, capture_output=True, check=True
+        ).stdout
+        for seed in ("1", "2", "3")
+    }
+    assert len(said) == 1
