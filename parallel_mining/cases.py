@@ -452,7 +452,21 @@ _FLOAT_EDGES: dict[_Level, list[float]] = {
     "lexicon": [0.0, 1.0, 0.5],
 }
 _STR_EDGES: dict[_Level, list[str]] = {
-    "full": ["", "a", "abc", "Hello, World!", "été", "a b", "straße", "  x ", "日本語", "foo_bar", "\n\t1"],
+    "full": [
+        "",
+        "a",
+        "abc",
+        "Hello, World!",
+        "été",
+        "a b",
+        "straße",
+        "  x ",
+        "日本語",
+        "foo_bar",
+        "\n\t1",
+        "ab\n",
+        "x\n\ny\n",
+    ],
     "plain": ["a", "abc", "Hello, World!", "a b", "foo_bar", "fooBar", "x1", "aab", "A", "<b>&\"'", "race car", "(())"],
     "narrow": [
         "a",

@@ -117,3 +117,9 @@ def test_cases_made_of_a_set_are_the_same_in_every_process() -> None:
         for seed in ("1", "2", "3")
     }
     assert len(said) == 1
+
+
+def test_texts_of_the_whole_domain_end_in_a_line_feed_too() -> None:
+    (texts,) = zip(*cases((parse_type("str"),), 72, 17), strict=True)
+    assert any(text.endswith("\n") for text in texts)
+    assert any("\n\n" in text for text in texts)
