@@ -332,6 +332,9 @@ def _related(row: tuple[Any, ...], shape: Shape, rng: random.Random) -> tuple[An
         changed = [*items[:cut], *items[cut + 1 :]]
         part = rng.choice((items, items[::-1], items[:cut], items[cut:], items[cut:] + items[:cut], mixed, changed))
         out = part if isinstance(value, list) else "".join(part)
+        # What compares texts may or may not look at their case.
+        if isinstance(out, str) and rng.random() < 0.5:
+            out = out.swapcase()
     elif is_integer(wanted) and isinstance(value, list | str):
         out = rng.choice((len(value), max(0, len(value) - 1), rng.randint(0, len(value))))
         if given.name == "list" and given.of[0] == wanted and value and rng.random() < 0.5:

@@ -123,3 +123,9 @@ def test_texts_of_the_whole_domain_end_in_a_line_feed_too() -> None:
     (texts,) = zip(*cases((parse_type("str"),), 72, 17), strict=True)
     assert any(text.endswith("\n") for text in texts)
     assert any("\n\n" in text for text in texts)
+
+
+@pytest.mark.parametrize("seed", [1, 2, 3, 17])
+def test_texts_that_are_part_of_another_but_for_their_case_are_tried(seed: int) -> None:
+    rows = cases((parse_type("str"), parse_type("str")), 72, seed)
+    assert sum(b not in a and b.lower() in a.lower() for a, b in rows if b) >= 2
