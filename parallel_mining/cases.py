@@ -181,7 +181,9 @@ def cases(
     recipes.append([tuple(_small(t, rng, texts, 1 + i // 3) for t in whole) for i in range(share)])
     if len(shape) > 1:
         drawn = [row for rows in recipes for row in rows]
-        recipes.append([_related(rng.choice(drawn), whole, rng) for _ in range(share)] if drawn else [])
+        # Of two texts one is most often looked for in the other, at its start, its end, in any case or none.
+        for _ in range(3 if sum(t.name == "str" for t in whole) > 1 else 1):
+            recipes.append([_related(rng.choice(drawn), whole, rng) for _ in range(share)] if drawn else [])
     fitting = [case for case in examples if len(case) == len(shape)]
     if fitting:
         recipes.append([*fitting, *(_varied(rng.choice(fitting), rng) for _ in range(2 * share))])
@@ -330,7 +332,8 @@ def _related(row: tuple[Any, ...], shape: Shape, rng: random.Random) -> tuple[An
         cut = rng.randint(0, len(items))
         mixed = rng.sample(items, len(items))
         changed = [*items[:cut], *items[cut + 1 :]]
-        part = rng.choice((items, items[::-1], items[:cut], items[cut:], items[cut:] + items[:cut], mixed, changed))
+        first, last = items[:cut], items[cut:]
+        part = rng.choice((items, items[::-1], first, first, last, last, last + first, mixed, changed))
         out = part if isinstance(value, list) else "".join(part)
         # What compares texts may or may not look at their case.
         if isinstance(out, str) and rng.random() < 0.5:
