@@ -18,7 +18,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from parallel_mining.cases import cases, probe, shapes
+from parallel_mining.cases import cases, shapes
 from parallel_mining.drivers import Toolchain, available, driver
 from parallel_mining.execute import ExecutionLimits, trip
 from parallel_mining.pairs import Program
@@ -48,7 +48,7 @@ def programs(files: Sequence[Path], most: int) -> dict[str, list[Job]]:
                     continue
                 admitted = shapes(signature, signature)
                 if admitted:
-                    own[program] = [encode(list(case)) for case in cases(probe(admitted[0]), CASES, SEED)]
+                    own[program] = [encode(list(case)) for case in cases(admitted[0], CASES, SEED)]
     return {name: list(own.items()) for name, own in found.items() if own}
 
 
