@@ -89,7 +89,7 @@ def measured(name: str, jobs: Sequence[Job], cold: int) -> dict[str, Any]:
         "calls_ms": 1e3 * spent[2] / number,
         "cold_ms": 1e3 * cold_s,
         "cold / batched": cold_s / (spent[0] / number),
-        "same": f"{sum(found[at].runs == results[0].runs for at, (results, *_) in alone)} of {len(alone)}",
+        "same": f"{sum(repr(found[at].runs) == repr(results[0].runs) for at, (results, *_) in alone)} of {len(alone)}",
         "toolchain": tools.version,
     }
 
