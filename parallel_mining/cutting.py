@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Literal, Protocol
 
+from parallel_mining.mutants import Wording
 from parallel_mining.signatures import Signature
 from parallel_mining.types import Type
 
@@ -170,6 +171,7 @@ class Syntax(Protocol):
     TYPED: bool
     BUILTINS: frozenset[str]
     DENIED: Mapping[str, str]
+    WORDING: Wording
 
     def read(self, path: str, text: str) -> Module:
         """Read a file."""

@@ -1,12 +1,13 @@
 """Do two programs do the same? Runs both on the same inputs and says so, with the evidence.
 
-Start at `judge`, which takes any number of pairs at once because running is cheap in batches only. It looks in three
+Start at `judge`, which takes any number of pairs at once because running is cheap in batches only. It looks in four
 rounds, each for what the one before left open: a few tame inputs, from which the types of undeclared arguments are
 inferred, of each side alone; inputs of the whole typed domain and of those parts of it that the programs' own words
-and examples state (`parallel_mining.domains`); and, for what agreed, those and fresh inputs, several times over.
+and examples state (`parallel_mining.domains`); for what agreed, those and fresh inputs, several times over; and, for
+what still agrees, whether those inputs tell each side from its mutants (`parallel_mining.adequacy`), or others do.
 
 What always holds: equivalence is said of a recorded domain; every compared case in it agreed; enough cases gave values,
-and different ones; results were the same in every run. The domain is the widest of a short list that is known before
+and different ones; they kill most mutants of each side and reach most of its branches; results were the same in every run. The domain is the widest of a short list that is known before
 any results are compared (the types; the ASCII part where the sides count text in other units; whole numbers where
 nothing declares them and nothing speaks of fractions; what documentation states), less the inputs on which the left
 side raises or does not come to an end. It is never narrowed because the sides disagree.
@@ -32,12 +33,14 @@ import random
 import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from parallel_mining import values
+from parallel_mining.adequacy import Trial, line
+from parallel_mining.book import Book
 from parallel_mining.cases import Shape, cases, is_open, probes, shapes
 from parallel_mining.domains import (
     Case,
@@ -53,7 +56,7 @@ from parallel_mining.domains import (
     whole,
     within,
 )
-from parallel_mining.execute import Execution, ExecutionLimits, Outcome, execute
+from parallel_mining.execute import ExecutionLimits, Outcome
 from parallel_mining.pairs import Program, Verdict
 from parallel_mining.signatures import Signature
 from parallel_mining.types import Type
@@ -68,10 +71,14 @@ class VerdictSettings(BaseModel):
     Args:
         cases: Inputs that each domain is tried on.
         fresh_cases: Further inputs on which what agreed is tried again.
+        more_cases: Further ones where those do not tell a side from all its mutants.
         runs: How often those are run on each side.
         min_cases: Compared cases without which nothing is said.
         min_distinct: Distinct results without which nothing is said.
         value_share: Share of the compared cases in which both sides must give a value (and not raise).
+        mutants: Changes, and branches, of each side that the cases are tried on.
+        mutants_killed: Share of the changes that the cases must tell from the side.
+        branches_reached: Share of the branches of each side that the cases must reach.
         tolerance: The widest of `parallel_mining.values.TOLERANCES` that counts as agreement.
         binary32_tolerance: The same where a side is declared to compute in binary32, if it is wider.
         seed: Of the inputs.
@@ -81,10 +88,14 @@ class VerdictSettings(BaseModel):
 
     cases: int = Field(default=72, ge=8, le=1000)
     fresh_cases: int = Field(default=72, ge=0, le=1000)
+    more_cases: int = Field(default=500, ge=0, le=10_000)
     runs: int = Field(default=3, ge=1, le=20)
     min_cases: int = Field(default=8, ge=1)
     min_distinct: int = Field(default=3, ge=1)
     value_share: float = Field(default=0.25, ge=0.0, le=1.0)
+    mutants: int = Field(default=12, ge=0, le=1000)
+    mutants_killed: float = Field(default=0.7, ge=0.0, le=1.0)
+    branches_reached: float = Field(default=0.7, ge=0.0, le=1.0)
     tolerance: Literal["exact", "numeric", "1e-9", "1e-5"] = "1e-9"
     binary32_tolerance: Literal["exact", "numeric", "1e-9", "1e-5"] = "1e-5"
     seed: int = 17
@@ -146,6 +157,7 @@ class _Scored:
     hung: bool = False
     vacuous: str = ""
     rarer: int = 0  # of two results that are all there are: how often the rarer one came
+    agreeing: tuple[Case, ...] = ()  # on which both sides did the same
     values: tuple[Case, ...] = ()  # on which the left side gave a value
     raised: tuple[Case, ...] = ()  # on which only the left side raised
     errors: tuple[str, ...] = ()  # what it raised
@@ -171,44 +183,6 @@ class _Scored:
         if self.valued < settings.min_cases:
             return f"inputs: both sides give a value on {self.valued} cases only"
         return "" if self.various(settings) else f"results: {self.distinct} distinct in {self.compared} cases"
-
-
-class _Book:
-    """What every program returned on every case asked so far."""
-
-    def __init__(self) -> None:
-        self.asked: dict[Program, dict[str, Case]] = {}
-        self.known: dict[tuple[Program, str], tuple[Outcome, ...]] = {}
-        self.executions: dict[Program, Execution] = {}
-
-    def ask(self, program: Program, wanted: Iterable[Case]) -> None:
-        pending = self.asked.setdefault(program, {})
-        for case in wanted:
-            pending.setdefault(repr(case), case)
-
-    def run(self, runs: int, limits: ExecutionLimits | None, progress: Callable[[int], object] | None) -> None:
-        todo: list[tuple[Program, list[str], list[Case]]] = []
-        for program, wanted in self.asked.items():
-            new = {k: c for k, c in wanted.items() if len(self.known.get((program, k), ())) < runs}
-            if new and self.status(program) in ("", "ran", "timeout"):
-                todo.append((program, list(new), list(new.values())))
-            elif progress is not None:
-                progress(1)
-        self.asked = {}
-        found = execute([(p, c) for p, _, c in todo], runs=runs, limits=limits, progress=progress)
-        for (program, keys, _), execution in zip(todo, found, strict=True):
-            self.executions[program] = execution
-            for i, key in enumerate(keys):
-                outcomes = tuple(run[i] for run in execution.runs)
-                if outcomes:
-                    self.known[program, key] = outcomes
-
-    def status(self, program: Program) -> str:
-        execution = self.executions.get(program)
-        return execution.status if execution is not None else ""
-
-    def of(self, program: Program, case: Case) -> tuple[Outcome, ...]:
-        return self.known.get((program, repr(case)), ())
 
 
 @dataclass(frozen=True)
@@ -246,6 +220,9 @@ class _State:
     bound: tuple[Restriction, ...] = ()
     seeds: tuple[Case, ...] = ()
     chosen: list[_Domain] = field(default_factory=list[_Domain])
+    more: bool = False
+    agreed: list[Case] = field(default_factory=list[Case])
+    outside: list[Case] = field(default_factory=list[Case])
     verdict: Judgement | None = None
 
 
@@ -269,12 +246,13 @@ def judge(
         A judgement a question, in order.
     """
     settings = settings or VerdictSettings()
-    book = _Book()
+    book = Book()
     states = [_state(question) for question in questions]
 
-    def run(round_name: str, runs: int) -> None:
-        shown = progress(round_name, len(book.asked)) if progress is not None else None
-        book.run(runs, limits, shown)
+    def run(round_name: str, runs: int, within_limits: ExecutionLimits | None = limits) -> None:
+        if book.waiting:
+            shown = progress(round_name, book.waiting) if progress is not None else None
+            book.run(runs, within_limits, shown)
 
     for state in states:
         if not state.shapes:
@@ -288,8 +266,7 @@ def judge(
             state.bound = _BOUNDS[-1]
             for shape in state.shapes:
                 _ask(book, state.question, _probes(state, shape, settings))
-    if book.asked:
-        run("trying smaller numbers", 1)
+    run("trying smaller numbers", 1)
     for state in _undecided(states):
         state.verdict = _unable(book, state.question)
         if state.verdict is None:
@@ -302,8 +279,7 @@ def judge(
             state.bound = bound
             for domain in state.open:
                 _ask(book, state.question, _cases(state, domain, settings, settings.seed))
-        if book.asked:
-            run("comparing on smaller numbers" if stage else "comparing", 1)
+        run("comparing on smaller numbers" if stage else "comparing", 1)
     # Where the left side gives few values, what is like the inputs that it takes says more.
     for state in _undecided(states):
         state.verdict = _unable(book, state.question)
@@ -321,6 +297,7 @@ def judge(
     run("confirming", settings.runs)
     for state in _undecided(states):
         state.verdict = _unable(book, state.question) or _final(book, state, settings)
+    _try(book, states, settings, limits or ExecutionLimits(), run)
     return [state.verdict or Judgement("insufficient", "nothing was compared") for state in states]
 
 
@@ -340,7 +317,7 @@ def _undecided(states: Iterable[_State]) -> list[_State]:
     return [state for state in states if state.verdict is None]
 
 
-def _ask(book: _Book, question: Question, wanted: Sequence[Case]) -> None:
+def _ask(book: Book, question: Question, wanted: Sequence[Case]) -> None:
     book.ask(question.left, wanted)
     book.ask(question.right, wanted)
 
@@ -350,10 +327,12 @@ def _probes(state: _State, shape: Shape, settings: VerdictSettings) -> list[Case
     return [repaired(case, state.bound, rng) for case in probes(shape, settings.seed)]
 
 
-def _cases(state: _State, domain: _Domain, settings: VerdictSettings, seed: int) -> list[Case]:
+def _cases(
+    state: _State, domain: _Domain, settings: VerdictSettings, seed: int, count: int | None = None
+) -> list[Case]:
     return cases(
         domain.shape,
-        settings.cases if seed == settings.seed else settings.fresh_cases,
+        settings.cases if count is None else count,
         seed,
         state.question.literals,
         examples=(*state.examples, *state.seeds),
@@ -362,12 +341,71 @@ def _cases(state: _State, domain: _Domain, settings: VerdictSettings, seed: int)
 
 
 def _final_cases(state: _State, domain: _Domain, settings: VerdictSettings) -> list[Case]:
-    first = _cases(state, domain, settings, settings.seed)
-    fresh = _cases(state, domain, settings, settings.seed + 1) if settings.fresh_cases else []
-    return list({repr(case): case for case in [*first, *fresh]}.values())
+    drawn = _cases(state, domain, settings, settings.seed)
+    drawn += _cases(state, domain, settings, settings.seed + 1, settings.fresh_cases)
+    if state.more:
+        drawn += _cases(state, domain, settings, settings.seed + 2, settings.more_cases)
+    return list({repr(case): case for case in drawn}.values())
 
 
-def _unable(book: _Book, question: Question) -> Judgement | None:
+def _try(
+    book: Book,
+    states: Sequence[_State],
+    settings: VerdictSettings,
+    limits: ExecutionLimits,
+    run: Callable[[str, int, ExecutionLimits], None],
+) -> None:
+    """Ask of what was proved whether its cases would have shown small mistakes; where they would not, try others."""
+    # A change that makes a loop endless is found out by one call.
+    hasty = replace(limits, hangs=0, case_s=limits.case_s / 2)
+    trials: list[tuple[_State, tuple[Trial, Trial]]] = []
+    for state in states if settings.mutants else ():
+        if state.verdict is not None and state.verdict.verdict == "equivalent":
+            sides = (state.question.left, state.question.right)
+            cases = (state.agreed, state.outside)
+            left, right = (Trial.of(side, *cases, settings.mutants, settings.seed) for side in sides)
+            trials.append((state, (left, right)))
+
+    def each(name: str, *, first: bool = False) -> None:
+        for _, sides in trials:
+            for trial in sides:
+                trial.ask(book, first=first)
+        run(name, 1, hasty)
+        for _, sides in trials:
+            for trial in sides:
+                trial.hear(book)
+
+    each("trying mutants", first=True)
+    each("trying the mutants that are left")
+    for state, sides in trials:
+        state.more = any(trial.alive for trial in sides)
+        for domain in state.chosen if state.more else ():
+            _ask(book, state.question, _final_cases(state, domain, settings))
+    run("comparing on more", settings.runs, limits)
+    for state, sides in trials:
+        if state.more:
+            state.verdict = _unable(book, state.question) or _final(book, state, settings)
+            for trial in sides:
+                trial.cases, trial.outside = state.agreed, state.outside
+    trials = [(state, sides) for state, sides in trials if state.verdict and state.verdict.verdict == "equivalent"]
+    each("trying the last mutants")
+    for state, sides in trials:
+        for trial in sides:
+            trial.close(book)
+        state.verdict = state.verdict and _tried(state.verdict, sides, settings)
+
+
+def _tried(verdict: Judgement, sides: tuple[Trial, Trial], settings: VerdictSettings) -> Judgement:
+    named = dict(zip(("left", "right"), sides, strict=True))
+    for name, side in named.items():
+        lacking = side.lacking(settings.mutants_killed, settings.branches_reached)
+        if lacking:
+            return Judgement("insufficient", f"{lacking} ({name} side)", verdict.cases, verdict.agreed)
+    trials = {f"{name}_trial": side.describe() for name, side in named.items()}
+    return replace(verdict, evidence=verdict.evidence | trials)
+
+
+def _unable(book: Book, question: Question) -> Judgement | None:
     for side, program in (("left", question.left), ("right", question.right)):
         execution = book.executions.get(program)
         if execution is None or execution.status == "ran":
@@ -388,7 +426,7 @@ def tolerance_of(question: Question, settings: VerdictSettings) -> str:
     return max(settings.tolerance, settings.binary32_tolerance if narrow else "exact", key=order.index)
 
 
-def _infer(book: _Book, state: _State, settings: VerdictSettings) -> None:
+def _infer(book: Book, state: _State, settings: VerdictSettings) -> None:
     """Infer the types of undeclared arguments from what each side, alone, makes of tame ones; then list the domains."""
     question = state.question
 
@@ -467,7 +505,7 @@ def _textual(shape: Sequence[Type]) -> bool:
     return any("str" in str(type_) or "char" in str(type_) for type_ in shape)
 
 
-def _seed(book: _Book, state: _State, settings: VerdictSettings) -> bool:
+def _seed(book: Book, state: _State, settings: VerdictSettings) -> bool:
     """Take inputs on which the left side gives a value as examples where it gives few, or few different ones."""
     found: dict[str, list[Case]] = {}
     asked = valued = 0
@@ -486,7 +524,7 @@ def _seed(book: _Book, state: _State, settings: VerdictSettings) -> bool:
     return True
 
 
-def _choose(book: _Book, state: _State, settings: VerdictSettings) -> None:
+def _choose(book: Book, state: _State, settings: VerdictSettings) -> None:
     """Choose, for each shape, the widest domain on which everything agreed; a shape with none decides."""
     failed: _Scored | None = None
     lacking = ""
@@ -514,10 +552,11 @@ def _choose(book: _Book, state: _State, settings: VerdictSettings) -> None:
             state.verdict = Judgement("insufficient", lacking or "inputs: nothing was compared")
 
 
-def _final(book: _Book, state: _State, settings: VerdictSettings) -> Judgement:
+def _final(book: Book, state: _State, settings: VerdictSettings) -> Judgement:
     question = state.question
     compared = agreed = 0
     needed = "exact"
+    state.agreed, state.outside = [], []
     evidence: list[dict[str, Any]] = []
     domains: list[dict[str, Any]] = []
     for chosen in state.chosen:
@@ -536,6 +575,9 @@ def _final(book: _Book, state: _State, settings: VerdictSettings) -> Judgement:
             if scored.agreed < scored.compared:
                 return Judgement("different", scored.different, compared, agreed)
             return Judgement("insufficient", scored.lacking(settings), compared, agreed)
+        state.agreed += scored.agreeing
+        inside = set(map(repr, scored.agreeing))
+        state.outside += [case for case in wanted if repr(case) not in inside]
         domains.append(domain.describe(scored))
         evidence.append(domains[-1] | _evidence(book, question, wanted) | {"outgrown": scored.outgrown})
     return Judgement(
@@ -556,9 +598,9 @@ def _final(book: _Book, state: _State, settings: VerdictSettings) -> Judgement:
     )
 
 
-def _evidence(book: _Book, question: Question, wanted: Sequence[Case]) -> dict[str, Any]:
+def _evidence(book: Book, question: Question, wanted: Sequence[Case]) -> dict[str, Any]:
     def outputs(program: Program) -> str:
-        lines = [_line(outcome) for case in wanted for outcome in book.of(program, case)[:1]]
+        lines = [line(outcome) for case in wanted for outcome in book.of(program, case)[:1]]
         return hashlib.sha256("\n".join(lines).encode()).hexdigest()
 
     return {
@@ -569,23 +611,20 @@ def _evidence(book: _Book, question: Question, wanted: Sequence[Case]) -> dict[s
     }
 
 
-def _line(outcome: Outcome) -> str:
-    return f"{outcome.status} {values.digest(outcome.value)}" if outcome.value is not None else outcome.status
-
-
 def _unstable(outcomes: Sequence[Outcome]) -> bool:
-    return len({_line(outcome) for outcome in outcomes}) > 1
+    return len({line(outcome) for outcome in outcomes}) > 1
 
 
 _OUTGREW = re.compile(r"(?<!stack )\boverflow", re.IGNORECASE)
 
 
-def _score(book: _Book, question: Question, wanted: Sequence[Case], settings: VerdictSettings) -> _Scored:
+def _score(book: Book, question: Question, wanted: Sequence[Case], settings: VerdictSettings) -> _Scored:
     allowed = tolerance_of(question, settings)
     compared = agreed = valued = lost = 0
     needed = "exact"
     differing: list[tuple[Case, str]] = []
     alike: list[Case] = []
+    failing: list[Case] = []
     given: list[Case] = []
     raised: list[Case] = []
     errors: list[str] = []
@@ -607,6 +646,7 @@ def _score(book: _Book, question: Question, wanted: Sequence[Case], settings: Ve
         if one.value is None:
             if two.value is None:
                 compared, agreed = compared + 1, agreed + 1
+                failing.append(case)
             else:
                 raised.append(case)
                 errors.append(one.detail)
@@ -650,6 +690,7 @@ def _score(book: _Book, question: Question, wanted: Sequence[Case], settings: Ve
         lost > 0.2 * (lost + compared),
         vacuous,
         min(*left_seen.values(), *right_seen.values()) if len(left_seen) == len(right_seen) == 2 else 0,
+        (*alike, *failing),
         tuple(given),
         tuple(raised),
         tuple(errors),

@@ -15,7 +15,7 @@ import click
 @click.option(
     "--language", "languages", multiple=True, metavar="LANGUAGE", help="Pair only with this one; may be repeated."
 )
-@click.option("--cases", default=24, show_default=True, type=click.IntRange(8, 1000), help="Inputs a family.")
+@click.option("--cases", default=72, show_default=True, type=click.IntRange(8, 1000), help="Inputs a domain.")
 @click.option(
     "--tolerance",
     default="1e-9",
@@ -41,8 +41,9 @@ def command(
 
     CORPUS is the folder that `polymix build` made. Functions that can stand alone are cut out with what they need,
     matched across languages by their words and signatures, and run in a sandbox on the same generated inputs. A pair is
-    kept only if every compared case agrees; it carries the inputs, output hashes and tool versions as evidence, and
-    the licences of both halves: permissive ones may stand together, others only as --copyleft or a study says.
+    kept only if every compared case agrees, and if the cases would show small mistakes in either half (mutants) and
+    reach its branches. It carries inputs, output hashes, mutants, branches and tool versions as evidence, and the
+    licences of both halves: permissive ones may stand together, others only as --copyleft or a study says.
 
     The folder gets pairs.parquet, rejected.parquet (every candidate that failed, and why), units.parquet (every
     function considered, and why it was turned away) and manifest.json with the counts, which are printed too.

@@ -25,10 +25,17 @@ import click
     type=click.Choice(["exact", "numeric", "1e-9", "1e-5"]),
     help="The same where a side is declared to compute in 32-bit floats, if it is wider.",
 )
+@click.option(
+    "--mutants",
+    default=12,
+    show_default=True,
+    type=click.IntRange(0, 1000),
+    help="Small mistakes, and branches, of each side that the inputs must tell from it; 0 to ask for none.",
+)
 @click.option("--evidence", is_flag=True, help="Print the inputs, hashes of the outputs and versions of tools, too.")
 @click.option("--seed", default=17, show_default=True, type=click.IntRange(0), help="Decides the inputs.")
 def command(
-    pairs: str, cases: int, runs: int, tolerance: str, binary32_tolerance: str, evidence: bool, seed: int
+    pairs: str, cases: int, runs: int, tolerance: str, binary32_tolerance: str, mutants: int, evidence: bool, seed: int
 ) -> None:
     """Run both halves of each pair in PAIRS on the same generated inputs, and print a verdict a line.
 
@@ -50,7 +57,8 @@ def command(
                         sides' types hold; `restricted` is a part that types, documentation, or what the left side
                         raises on or comes to no end on, say; never where the sides disagree
       different         some case does not; `reason` shows it
-      insufficient      too few cases or results to say anything
+      insufficient      too few cases or results to say anything, or cases that would not show small mistakes in a
+                        side (`mutants:`) or do not reach its branches (`coverage:`)
       nondeterministic  a side gives different results on the same input
       timeout, broken   a side runs too long, or does not compile or load
       unsupported       the toolchain is missing here, or a type cannot be passed
@@ -71,6 +79,7 @@ def command(
             "runs": runs,
             "tolerance": tolerance,
             "binary32_tolerance": binary32_tolerance,
+            "mutants": mutants,
             "seed": seed,
         }
     )

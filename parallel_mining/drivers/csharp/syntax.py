@@ -8,10 +8,12 @@ from collections.abc import Sequence
 from parallel_mining import trees
 from parallel_mining.cutting import Module, Piece, Site
 from parallel_mining.members import Grammar, MemberReader, assembled
+from parallel_mining.mutants import Wording
 from parallel_mining.types import Type, split_outside
 
 SHARES_DIRECTORY = True
 TYPED = True
+WORDING = Wording("throw new System.Exception()")
 
 _EXCEPTIONS = frozenset(
     """ApplicationException ArgumentException ArgumentNullException ArgumentOutOfRangeException ArithmeticException

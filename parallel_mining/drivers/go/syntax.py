@@ -9,12 +9,14 @@ from tree_sitter import Node
 
 from parallel_mining import trees
 from parallel_mining.cutting import Definition, Facts, Kind, Module, Piece, Site, called_name
+from parallel_mining.mutants import Wording
 from parallel_mining.signatures import MAX_PARAMETERS, Parameter, Signature
 from parallel_mining.trees import Source
 from parallel_mining.types import Type
 
 SHARES_DIRECTORY = True
 TYPED = True
+WORDING = Wording("panic(0)")
 
 DENIED = dict.fromkeys(("print", "println"), "input and output")
 BUILTINS = frozenset(

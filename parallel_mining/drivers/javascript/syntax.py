@@ -15,12 +15,14 @@ from tree_sitter import Node
 
 from parallel_mining import trees
 from parallel_mining.cutting import Definition, Facts, Link, Module, Piece, Site, called_name
+from parallel_mining.mutants import Wording
 from parallel_mining.signatures import MAX_PARAMETERS, Parameter, Signature
 from parallel_mining.trees import Source
 from parallel_mining.types import Type
 
 SHARES_DIRECTORY = False
 TYPED = False
+WORDING = Wording("throw 0")
 
 DENIED = {
     **dict.fromkeys(("performance", "Intl"), "depends on time or place"),

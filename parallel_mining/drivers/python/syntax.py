@@ -16,11 +16,13 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 from parallel_mining.cutting import Definition, Facts, Link, Module, Piece, Site, called_name
+from parallel_mining.mutants import Wording
 from parallel_mining.signatures import MAX_PARAMETERS, Parameter, Signature
 from parallel_mining.types import Type
 
 SHARES_DIRECTORY = False
 TYPED = False
+WORDING = Wording("raise RuntimeError", "not ({})", "pass")
 
 DENIED = {
     **dict.fromkeys(("open", "input", "print", "breakpoint"), "input and output"),

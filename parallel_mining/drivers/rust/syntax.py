@@ -11,12 +11,14 @@ from tree_sitter import Node
 
 from parallel_mining import trees
 from parallel_mining.cutting import Definition, Facts, Kind, Link, Module, Piece, Site, called_name
+from parallel_mining.mutants import Wording
 from parallel_mining.signatures import MAX_PARAMETERS, Parameter, Signature
 from parallel_mining.trees import Source
 from parallel_mining.types import Type, split_outside
 
 SHARES_DIRECTORY = False
 TYPED = True
+WORDING = Wording("panic!()")
 
 DENIED = dict.fromkeys(("println", "eprintln", "print", "eprint", "dbg"), "input and output") | dict.fromkeys(
     ("include_str", "include_bytes", "include", "env", "option_env"), "reads files of the build"

@@ -4,10 +4,18 @@ from __future__ import annotations
 
 from parallel_mining.cutting import Module
 from parallel_mining.drivers.javascript import syntax as javascript
-from parallel_mining.drivers.javascript.syntax import BUILTINS, DENIED, SHARES_DIRECTORY, TYPED, alias, assemble
+from parallel_mining.drivers.javascript.syntax import (
+    BUILTINS,
+    DENIED,
+    SHARES_DIRECTORY,
+    TYPED,
+    WORDING,
+    alias,
+    assemble,
+)
 from parallel_mining.types import Type, split_outside
 
-__all__ = ["BUILTINS", "DENIED", "SHARES_DIRECTORY", "TYPED", "alias", "assemble", "canonical", "read"]
+__all__ = ["BUILTINS", "DENIED", "SHARES_DIRECTORY", "TYPED", "WORDING", "alias", "assemble", "canonical", "read"]
 
 _SCALARS = {"number": "number", "string": "str", "boolean": "bool", "bigint": "int", "null": "null"}
 

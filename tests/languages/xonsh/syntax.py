@@ -5,10 +5,11 @@ from parallel_mining.drivers.python.syntax import (
     DENIED,
     SHARES_DIRECTORY,
     TYPED,
+    WORDING,
     alias,
     assemble,
     canonical,
     read,
 )
 
-__all__ = ["BUILTINS", "DENIED", "SHARES_DIRECTORY", "TYPED", "alias", "assemble", "canonical", "read"]
+__all__ = ["BUILTINS", "DENIED", "SHARES_DIRECTORY", "TYPED", "WORDING", "alias", "assemble", "canonical", "read"]

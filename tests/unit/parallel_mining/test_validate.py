@@ -71,6 +71,32 @@ def test_verdicts_on_known_pairs():
 
 
 @pytest.mark.toolchain
+def test_cases_that_cannot_tell_a_side_from_its_mutants_prove_nothing():
+    """No input comes near the far branch, where the right side of `far` is another program."""
+    far = "def f(a: int) -> int:\n    if a * a == 1522435234375:\n        return {}\n    return a * 3 + 1\n"
+    masked = "def f(a: int) -> int:\n    return a * 3 + 1 + (a - a) * 7 * 9 * 11 * 13\n"
+    lines = [
+        pair("far", far.format("a - 5"), "function f(a) { return a * 3 + 1; }"),
+        pair("masked", masked, "function f(a) { return a * 3 + 1; }"),
+        pair("near", far.format("a - 5").replace("1522435234375", "16"), "function f(a) { return a * 3 + 1; }"),
+        pair("told", "def f(a: int) -> int:\n    return a * 3 + 1\n", "function f(a) { return a * 3 + 1; }"),
+    ]
+    found = {row["pair_id"]: row for row in validate(io.StringIO("\n".join(lines)), evidence=True)}
+    assert (found["far"]["verdict"], found["far"]["reason"]) == (
+        "insufficient",
+        "coverage: 0 of 1 branches reached; not line 3 (left side)",
+    )
+    assert found["masked"]["verdict"] == "insufficient"
+    assert found["masked"]["reason"].startswith("mutants: 7 of 12 killed; not line 2: ")
+    assert found["near"]["verdict"] == "different"
+    assert found["told"]["verdict"] == "equivalent"
+    for side in ("left_trial", "right_trial"):
+        trial = found["told"]["evidence"][side]
+        assert trial["mutants"] == trial["mutants_killed"] == 4
+        assert trial["branches"] == trial["branches_reached"] == 0
+
+
+@pytest.mark.toolchain
 def test_what_differs_between_runs_is_nondeterministic():
     """Its jitter is within the tolerance, so that a single run agrees on every case."""
     wobbly = "import random\n\ndef f(a: int) -> float:\n    return a * 3 + 1 + random.random() * 1e-11\n"
