@@ -7,10 +7,11 @@ and examples state (`parallel_mining.domains`); for what agreed, those and fresh
 what still agrees, whether those inputs tell each side from its mutants (`parallel_mining.adequacy`), or others do.
 
 What always holds: equivalence is said of a recorded domain; every compared case in it agreed; enough cases gave values,
-and different ones; they kill most mutants of each side and reach most of its branches; results were the same in every run. The domain is the widest of a short list that is known before
-any results are compared (the types; the ASCII part where the sides count text in other units; whole numbers where
-nothing declares them and nothing speaks of fractions; what documentation states), less the inputs on which the left
-side raises or does not come to an end. It is never narrowed because the sides disagree.
+and different ones; they kill most mutants of each side and reach most of its branches; results were the same in every
+run. The domain is the widest of a short list that is known before any results are compared (the types; the ASCII part
+where the sides count text in other units; whole numbers where nothing declares them and nothing speaks of fractions;
+what documentation states), less the inputs on which the left side raises or does not come to an end. It is never
+narrowed because the sides disagree.
 
 How one case is decided, by what each side did:
 
