@@ -11,6 +11,7 @@ cases mixes recipes, each of which finds other differences:
     small     few different items: repetitions, runs, palindromes, sorted and constant lists
     related   arguments made of one another: an item, a part, a permutation, the length, the same again
     examples  the arguments in the programs' own documentation, and such as differ little from them
+    seeds     arguments that are known to be taken, their parts exchanged, and such as differ little from them
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from __future__ import annotations
 import itertools
 import random
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any, Literal, cast
 
 from parallel_mining.domains import Restriction, deep, repaired, type_of, within
@@ -144,6 +146,7 @@ def cases(
     literals: Sequence[Any] = (),
     *,
     examples: Sequence[tuple[Any, ...]] = (),
+    seeds: Sequence[tuple[Any, ...]] = (),
     restrictions: Sequence[Restriction] = (),
 ) -> list[tuple[Any, ...]]:
     """Return arguments drawn from a shape.
@@ -154,6 +157,7 @@ def cases(
         seed: The same seed gives the same cases.
         literals: Numbers and strings that stand in the functions; those that fit come among the cases.
         examples: Arguments that are known to mean something; they and their like come among the cases.
+        seeds: The same, where few others are taken: half of the cases are they and their like.
         restrictions: All cases lie within these.
 
     Returns:
@@ -177,7 +181,8 @@ def cases(
     if textual and len(texts) > 1:
         recipes.append(_rows(whole, "lexicon", share, f"{seed}/lexicon", texts))
     if textual:
-        recipes.append([tuple(_composed(t, rng, texts) for t in whole) for _ in range(share)])
+        styles = (_style(rng, texts) for _ in range(share))
+        recipes.append([tuple(_composed(t, rng, texts, style) for t in whole) for style in styles])
     recipes.append([tuple(_small(t, rng, texts, 1 + i // 3) for t in whole) for i in range(share)])
     if len(shape) > 1:
         drawn = [row for rows in recipes for row in rows]
@@ -187,6 +192,9 @@ def cases(
     fitting = [case for case in examples if len(case) == len(shape)]
     if fitting:
         recipes.append([*fitting, *(_varied(rng.choice(fitting), rng) for _ in range(2 * share))])
+    taken = [case for case in seeds if len(case) == len(shape)]
+    lanes = len(recipes) if taken else 0
+    recipes += [[*taken[lane::lanes], *(_crossed(taken, rng) for _ in range(share))] for lane in range(lanes)]
     found: dict[str, tuple[Any, ...]] = {}
     for rows in itertools.zip_longest(*recipes):
         for row in rows:
@@ -239,31 +247,67 @@ def _paired(texts: list[str]) -> list[str]:
     return list(dict.fromkeys([*texts, *(partners[text] for text in texts if text in partners)]))
 
 
-def _composed(type_: Type, rng: random.Random, texts: Sequence[str]) -> Any:
-    """Draw a value whose texts are numbers, words and the programs' own strings, with one mark between them."""
-    if type_.name == "optional":
-        return _composed(type_.of[0], rng, texts)
-    if type_.name == "list":
-        return [_composed(type_.of[0], rng, texts) for _ in range(rng.randint(1, 4))]
-    if type_.name == "tuple":
-        return tuple(_composed(t, rng, texts) for t in type_.of)
-    if type_.name != "str":
-        return _small(type_, rng, texts, 3)
+# The most and the least of the numbers in texts that many programs read: dates both ways round, times, addresses.
+_FORMATS = (
+    ((1, 12), (1, 28), (1990, 2030)),
+    ((1990, 2030), (1, 12), (1, 28)),
+    ((0, 23), (0, 59), (0, 59)),
+    ((0, 255), (0, 255), (0, 255), (0, 255)),
+)
+_RANGES = ((0, 12), (0, 31), (0, 200), (1990, 2030))
+
+
+@dataclass(frozen=True)
+class _Style:
+    """How the texts of one case are composed.
+
+    Args:
+        mark: What stands between the parts.
+        parts: How many there are.
+        numeric: Share of numbers among them.
+        padded: Whether numbers have two digits at least.
+        ranges: Of each number, where they are known.
+    """
+
+    mark: str
+    parts: int
+    numeric: float
+    padded: bool
+    ranges: tuple[tuple[int, int], ...] = ()
+
+
+def _style(rng: random.Random, texts: Sequence[str]) -> _Style:
     marks = [text for text in texts if len(text) == 1 and not text.isalnum()]
     mark = rng.choice((*marks, *marks, " ", " ", "-", ".", "/", ", ", ". ", "? ", "! "))
-    padded, numeric = rng.random() < 0.4, rng.random()
+    padded = rng.random() < 0.4
+    if rng.random() < 0.15:
+        ranges = rng.choice(_FORMATS)
+        return _Style(rng.choice((mark, "-", "/", ":", ".")), len(ranges), 1.0, padded, ranges)
+    return _Style(mark, rng.randint(1, 4), rng.choice((0.0, rng.random(), 1.0)), padded)
+
+
+def _composed(type_: Type, rng: random.Random, texts: Sequence[str], style: _Style) -> Any:
+    """Draw a value whose texts are numbers, words and the programs' own strings, with one mark between them."""
+    if type_.name == "optional":
+        return _composed(type_.of[0], rng, texts, style)
+    if type_.name == "list":
+        return [_composed(type_.of[0], rng, texts, style) for _ in range(rng.randint(1, 4))]
+    if type_.name == "tuple":
+        return tuple(_composed(t, rng, texts, style) for t in type_.of)
+    if type_.name != "str":
+        return _small(type_, rng, texts, 3)
     parts: list[str] = []
-    for _ in range(rng.randint(1, 4)):
+    for place in range(style.parts):
         kind = rng.random()
-        if kind < numeric:
-            number = rng.choice((rng.randint(0, 12), rng.randint(0, 31), rng.randint(0, 200), rng.randint(1990, 2030)))
-            parts.append(f"{number:02}" if padded else str(number))
+        if kind < style.numeric:
+            number = rng.randint(*(style.ranges[place] if style.ranges else rng.choice(_RANGES)))
+            parts.append(f"{number:02}" if style.padded else str(number))
         elif texts and kind < 0.8:
             parts.append(rng.choice(texts))
         else:
             word = rng.choice((*_WORDS, "I", "a", "The", "Am"))
             parts.append(word.capitalize() if rng.random() < 0.3 else word)
-    return mark.join(parts) if rng.random() < 0.9 else "-" + mark.join(parts)
+    return style.mark.join(parts) if rng.random() < 0.9 else "-" + style.mark.join(parts)
 
 
 def _small(type_: Type, rng: random.Random, texts: Sequence[str], size: int) -> Any:
@@ -360,6 +404,12 @@ def _varied(case: tuple[Any, ...], rng: random.Random) -> tuple[Any, ...]:
     every = rng.random() < 0.3
     chosen = rng.randrange(len(case))
     return tuple(_vary(value, rng) if every or i == chosen else value for i, value in enumerate(case))
+
+
+def _crossed(cases_: Sequence[tuple[Any, ...]], rng: random.Random) -> tuple[Any, ...]:
+    """Return arguments taken from several of some cases, and changed a little half of the time."""
+    case = tuple(rng.choice(cases_)[i] for i in range(len(cases_[0])))
+    return _varied(case, rng) if len(case) == 1 or rng.random() < 0.5 else case
 
 
 def _vary(value: Any, rng: random.Random) -> Any:

@@ -71,6 +71,7 @@ class VerdictSettings(BaseModel):
 
     Args:
         cases: Inputs that each domain is tried on.
+        searched_cases: Inputs among which those are looked for that the left side makes something of, where few are.
         fresh_cases: Further inputs on which what agreed is tried again.
         more_cases: Further ones where those do not tell a side from all its mutants.
         runs: How often those are run on each side.
@@ -88,6 +89,7 @@ class VerdictSettings(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
     cases: int = Field(default=72, ge=8, le=1000)
+    searched_cases: int = Field(default=1000, ge=0, le=10_000)
     fresh_cases: int = Field(default=72, ge=0, le=1000)
     more_cases: int = Field(default=500, ge=0, le=10_000)
     runs: int = Field(default=3, ge=1, le=20)
@@ -281,12 +283,9 @@ def judge(
             for domain in state.open:
                 _ask(book, state.question, _cases(state, domain, settings, settings.seed))
         run("comparing on smaller numbers" if stage else "comparing", 1)
-    # Where the left side gives few values, what is like the inputs that it takes says more.
     for state in _undecided(states):
         state.verdict = _unable(book, state.question)
-        if state.verdict is None and _seed(book, state, settings):
-            for domain in state.open:
-                _ask(book, state.question, _cases(state, domain, settings, settings.seed))
+    _search(book, _undecided(states), settings, run)
     run("comparing on what the left side takes", 1)
     for state in _undecided(states):
         state.verdict = _unable(book, state.question)
@@ -336,7 +335,8 @@ def _cases(
         settings.cases if count is None else count,
         seed,
         state.question.literals,
-        examples=(*state.examples, *state.seeds),
+        examples=state.examples,
+        seeds=state.seeds,
         restrictions=(*domain.restrictions, *state.bound),
     )
 
@@ -506,23 +506,50 @@ def _textual(shape: Sequence[Type]) -> bool:
     return any("str" in str(type_) or "char" in str(type_) for type_ in shape)
 
 
-def _seed(book: Book, state: _State, settings: VerdictSettings) -> bool:
-    """Take inputs on which the left side gives a value as examples where it gives few, or few different ones."""
-    found: dict[str, list[Case]] = {}
-    asked = valued = 0
+def _search(book: Book, states: Sequence[_State], settings: VerdictSettings, run: Callable[[str, int], None]) -> None:
+    """Look for inputs that the left side makes something of, where those drawn so far agree but say too little."""
+    poor = [state for state in states if _is_poor(book, state, settings)]
+    before = {state.question.left: book.executions[state.question.left] for state in poor}
+    searched = {id(state): _searched(state, settings) for state in poor}
+    for state in poor:
+        book.ask(state.question.left, searched[id(state)])
+    run("searching for inputs that the left side takes", 1)
+    # That a side comes to no end on some of them says nothing against those before.
+    book.executions |= {program: was for program, was in before.items() if book.status(program) == "timeout"}
+    for state in poor:
+        _seed(book, state, searched[id(state)])
+        for domain in state.open if state.seeds else ():
+            _ask(book, state.question, _cases(state, domain, settings, settings.seed))
+
+
+def _is_poor(book: Book, state: _State, settings: VerdictSettings) -> bool:
     for domain in state.open:
-        for case in _cases(state, domain, settings, settings.seed):
-            outcomes = book.of(state.question.left, case)
-            asked += bool(outcomes)
-            if outcomes and outcomes[0].value is not None:
-                valued += 1
-                found.setdefault(values.digest(outcomes[0].value), []).append(case)
-    each = max(1, _SEEDS // max(1, len(found)))
-    rare = [case for like in found.values() for case in like[:each]][:_SEEDS]
-    if not rare or (2 * valued >= asked and len(found) >= settings.min_distinct):
-        return False
-    state.seeds = tuple(rare)
-    return True
+        scored = _score(book, state.question, _cases(state, domain, settings, settings.seed), settings)
+        if scored.agreed == scored.compared and scored.lacking(settings) and not scored.hung:
+            return True
+    return False
+
+
+def _searched(state: _State, settings: VerdictSettings) -> list[Case]:
+    widest = {domain.shape: domain for domain in reversed(state.open)}.values()
+    drawn = [_cases(state, domain, settings, settings.seed + 3, settings.searched_cases) for domain in widest]
+    return [case for cases_ in drawn for case in cases_]
+
+
+def _seed(book: Book, state: _State, searched: Sequence[Case]) -> None:
+    """Take inputs on which the left side gives a value as seeds, of every value some, and no argument unchanged."""
+    found: dict[str, list[Case]] = {}
+    for case in searched:
+        for outcome in book.of(state.question.left, case)[:1]:
+            if outcome.value is not None and not any(_is_echo(outcome.value, argument) for argument in case):
+                found.setdefault(values.digest(outcome.value), []).append(case)
+    rarest = sorted(found.values(), key=len)
+    each = max(1, _SEEDS // max(1, len(rarest)))
+    state.seeds = tuple([case for like in rarest for case in like[:each]][:_SEEDS])
+
+
+def _is_echo(value: values.Value, argument: Any) -> bool:
+    return values.compare(values.of(argument), value, "numeric").equal
 
 
 def _choose(book: Book, state: _State, settings: VerdictSettings) -> None:
@@ -672,7 +699,7 @@ def _score(book: Book, question: Question, wanted: Sequence[Case], settings: Ver
             alike.append(case)
             needed = max(needed, comparison.needed, key=values.TOLERANCES.index)
             for i, argument in enumerate(case):
-                if values.compare(values.of(argument), one.value, "numeric").equal:
+                if _is_echo(one.value, argument):
                     echoes[i] = echoes.get(i, 0) + 1
         else:
             differing.append((case, comparison.reason))
