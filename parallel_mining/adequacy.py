@@ -2,8 +2,11 @@
 
 Start at `Trial`: one side, its mutants (`parallel_mining.mutants`) and the cases on which it agreed with the other. A
 mutant is killed where some case shows it; the cases are adequate where they kill most changes and reach most branches.
-A mutant that does not compile counts for nothing, nor does one that only inputs outside the pair's domain show. One
-that is the same program in other words cannot be killed by any case; that is why not all must be.
+A mutant counts for nothing that does not compile; that only inputs outside the pair's domain show (which the sides do
+differently on, or which are strange: other types, more or fewer arguments); or that changes what no case reaches: of
+the function itself that is the branches' business, and helpers serve others too. Nor does one that turns `<` into `<=`
+and the like and that even the further cases do not show, since most such are the same program in other words (a largest
+item, a clamp). Others of the kind are why not all must be killed.
 """
 
 from __future__ import annotations
@@ -16,7 +19,7 @@ from parallel_mining import values
 from parallel_mining.book import Book
 from parallel_mining.domains import Case
 from parallel_mining.execute import Outcome
-from parallel_mining.mutants import Mutant, mutants
+from parallel_mining.mutants import REACHED, Mutant, mutants
 from parallel_mining.pairs import Program
 from parallel_mining.units import syntax
 
@@ -36,9 +39,10 @@ class Trial:
     Args:
         program: It.
         cases: On which it agreed with the other.
-        outside: Other cases that it was run on: they lie outside the domain.
+        outside: Cases outside the domain.
         alive: Its mutants that no case has shown so far.
         killed: Those that one has.
+        same: Those taken for the same program in other words.
     """
 
     program: Program
@@ -46,6 +50,7 @@ class Trial:
     outside: Sequence[Case]
     alive: list[Mutant]
     killed: list[Mutant] = field(default_factory=list[Mutant])
+    same: list[Mutant] = field(default_factory=list[Mutant])
 
     @classmethod
     def of(cls, program: Program, cases: Sequence[Case], outside: Sequence[Case], most: int, seed: int) -> Trial:
@@ -55,7 +60,7 @@ class Trial:
 
     def ask(self, book: Book, *, first: bool = False) -> None:
         """Ask what the living mutants make of all cases, or of a few that gave different results first."""
-        wanted = self._telling(book) if first else [*self.cases, *self.outside]
+        wanted = self._telling(book) if first else self.cases
         for mutant in self.alive:
             book.ask(mutant.program, wanted)
 
@@ -73,20 +78,39 @@ class Trial:
         left: list[Mutant] = []
         for mutant in self.alive:
             status = book.status(mutant.program)
-            if status == "timeout" or (status == "ran" and self._shows(book, mutant.program, self.cases)):
+            if self._kills(book, mutant.program):
                 self.killed.append(mutant)
             elif status in ("", "ran"):
                 left.append(mutant)
         self.alive = left
 
-    def close(self, book: Book) -> None:
-        """Forget the living mutants that only cases outside the domain show."""
-        self.alive = [mutant for mutant in self.alive if not self._shows(book, mutant.program, self.outside)]
+    def ask_why(self, book: Book, outside: Sequence[Case]) -> None:
+        """Ask why the living mutants live: whether cases reach them, and whether anything outside the domain does."""
+        self.outside = [*self.outside, *outside]
+        for mutant in self.alive:
+            book.ask(mutant.program, self.outside)
+            if mutant.reach is not None:
+                book.ask(mutant.reach, self.cases)
+        if self.alive:
+            book.ask(self.program, self.outside)
+
+    def forget(self, book: Book) -> None:
+        """Forget the living mutants that say nothing about the cases."""
+        self.alive = [
+            mutant
+            for mutant in self.alive
+            if not self._shows(book, mutant.program, self.outside)
+            and (mutant.reach is None or self._kills(book, mutant.reach))
+        ]
+
+    def _kills(self, book: Book, mutant: Program) -> bool:
+        status = book.status(mutant)
+        return status == "timeout" or (status == "ran" and self._shows(book, mutant, self.cases))
 
     def _shows(self, book: Book, mutant: Program, cases: Sequence[Case]) -> bool:
         for case in cases:
             was, now = book.of(self.program, case)[:1], book.of(mutant, case)[:1]
-            if was and now and line(was[0]) != line(now[0]):
+            if was and now and (line(was[0]) != line(now[0]) or REACHED in now[0].detail):
                 return True
         return False
 
@@ -97,12 +121,19 @@ class Trial:
         every = len(self.killed) + len(self.alive)
         return (killed, changes), (len(self.killed) - killed, every - changes)
 
+    def settle(self) -> None:
+        """Take boundaries that are left for the same program in other words; they stay in `describe`."""
+        self.same = [mutant for mutant in self.alive if mutant.kind == "boundary"]
+        self.alive = [mutant for mutant in self.alive if mutant.kind != "boundary"]
+
     def lacking(self, least_killed: float, least_reached: float) -> str:
         """Return why the cases are not adequate, or ""."""
         (killed, changes), (reached, blocks) = self.shares()
         if _too_few(reached, blocks, least_reached):
             return f"coverage: {reached} of {blocks} branches reached{self._told(block=True)}"
-        if _too_few(killed, changes, least_killed):
+        # A mutant or two of helpers, which mostly turn one type into another, tell nothing.
+        telling = changes > 2 or any(m.own for m in (*self.alive, *self.killed) if m.kind != "block")
+        if telling and _too_few(killed, changes, least_killed):
             return f"mutants: {killed} of {changes} killed{self._told(block=False)}"
         return ""
 
@@ -119,6 +150,7 @@ class Trial:
             "mutants": changes,
             "mutants_killed": killed,
             "mutants_alive": [str(mutant) for mutant in self.alive if mutant.kind != "block"],
+            "boundaries_alive": [str(mutant) for mutant in self.same],
             "branches": blocks,
             "branches_reached": reached,
             "branches_missed": sorted({mutant.line for mutant in self.alive if mutant.kind == "block"}),

@@ -29,7 +29,12 @@ class Book:
             pending.setdefault(repr(case), case)
 
     def run(
-        self, runs: int, limits: ExecutionLimits | None = None, progress: Callable[[int], object] | None = None
+        self,
+        runs: int,
+        limits: ExecutionLimits | None = None,
+        progress: Callable[[int], object] | None = None,
+        *,
+        aside: bool = False,
     ) -> None:
         """Run what was asked and is not known yet, except of programs that do not run at all.
 
@@ -37,6 +42,7 @@ class Book:
             runs: How often.
             limits: How much a program may use.
             progress: Called with the number of programs done since the last call.
+            aside: That a program comes to no end on these cases says nothing against what it came to before.
         """
         todo: list[tuple[Program, list[str], list[Case]]] = []
         for program, wanted in self._asked.items():
@@ -48,7 +54,8 @@ class Book:
         self._asked = {}
         found = execute([(p, c) for p, _, c in todo], runs=runs, limits=limits, progress=progress)
         for (program, keys, _), execution in zip(todo, found, strict=True):
-            self.executions[program] = execution
+            if not (aside and execution.status == "timeout" and program in self.executions):
+                self.executions[program] = execution
             for i, key in enumerate(keys):
                 outcomes = tuple(run[i] for run in execution.runs)
                 if outcomes:

@@ -83,6 +83,69 @@ def shapes(left: Signature, right: Signature, examples: Sequence[tuple[Any, ...]
     return list(found)
 
 
+_STRANGE = (
+    None,
+    True,
+    0,
+    7,
+    2.5,
+    "",
+    "ab",
+    "7",
+    b"ab",
+    [],
+    [1, 2],
+    ["a", "b"],
+    [[1, 2], [3, 4]],
+    {},
+    {"a": 1},
+    (1, "a"),
+)
+
+
+# Numbers far from all that are compared: where integers have a width, what is done to them there differs.
+_EXTREMES = {
+    int: (2**31 - 1, -(2**31), 2**53 + 1, 2**63 - 1, -(2**63)),
+    float: (float("nan"), float("inf"), float("-inf"), -0.0, 1e300, 1e-310, 1e17, 5e-324),
+}
+
+
+def strange(cases_: Sequence[tuple[Any, ...]], arities: Sequence[int], count: int, seed: int) -> list[tuple[Any, ...]]:
+    """Return arguments that no case is like: one is of another kind, or a number far off, or there are more or fewer.
+
+    Args:
+        cases_: The cases.
+        arities: How many arguments there may be.
+        count: How many cases at most.
+        seed: The same seed gives the same cases.
+    """
+    rng = random.Random(f"{seed}/strange")
+    lengths = {len(case) for case in cases_}
+    found: dict[str, tuple[Any, ...]] = {}
+    for _ in range(2 * count if cases_ and arities else 0):
+        case = list(rng.choice(cases_))
+        arity = rng.choice(arities)
+        if arity in lengths and case:
+            place = rng.randrange(len(case))
+            kinds = {_kind(other[place]) for other in cases_ if len(other) > place}
+            extremes = [value for kind, far in _EXTREMES.items() if type(case[place]) is kind for value in far]
+            others = [value for value in _STRANGE if _kind(value) not in kinds]
+            case[place] = rng.choice(extremes if extremes and rng.random() < 0.5 else others)
+        else:
+            case = [*case[:arity], *(rng.choice(_STRANGE) for _ in range(arity - len(case)))]
+        found.setdefault(repr(case), tuple(case))
+    return list(found.values())[:count]
+
+
+def _kind(value: Any) -> str:
+    """Return what kind of value it is; numbers are of one kind, and lists of the kind of their first item."""
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        return "number"
+    if isinstance(value, list):
+        return f"list of {_kind(value[0])}" if value else "list of nothing"
+    return type(cast(Any, value)).__name__
+
+
 def _stretched(text: str, length: int) -> tuple[Type, ...]:
     parts = [parse_type(part) for part in text.split()]
     return tuple(parts[min(i, len(parts) - 1)] for i in range(length))
@@ -228,7 +291,7 @@ def _column(type_: Type, level: _Level, count: int, seed: str, literals: Sequenc
     if fitting:
         step = max(2, len(values) // (len(fitting) + 1))
         for i, literal in enumerate(rng.sample(fitting, min(len(fitting), max(4, count // 3)))):
-            values.insert((i + 1) * step, literal)
+            values.insert((i + 1) * step, _beside(literal, type_, rng))
     # Each column is mixed by itself within short windows, so that small stays first but arguments do not move in step.
     out: list[Any] = []
     for start in range(0, len(values), 8):
@@ -236,6 +299,11 @@ def _column(type_: Type, level: _Level, count: int, seed: str, literals: Sequenc
         rng.shuffle(window)
         out += window
     return out
+
+
+def _beside(literal: Any, type_: Type, rng: random.Random) -> Any:
+    """Return a literal, or half of the time an integer next to it: comparisons turn there."""
+    return literal + rng.choice((0, 0, -1, 1)) if is_integer(type_) and literal > 1 else literal
 
 
 _PARTNERS = {"(": ")", "[": "]", "{": "}", "<": ">"}
@@ -591,7 +659,7 @@ def _draw(type_: Type, level: _Level, rng: random.Random, size: int) -> Any:
     if is_float(type_):
         if level == "narrow":
             return round(rng.random(), rng.choice((1, 2, 4)))
-        reach = rng.choice((1.0, 10.0, 90.0, 500.0))
+        reach = rng.choice((1.0, 10.0, 90.0, 500.0, *((20_000.0, 1e6) if level == "full" else ())))
         return round(rng.uniform(0.0 if level == "plain" else -reach, reach), rng.choice((1, 2, 4)))
     if type_.name == "str":
         return _text(level, rng, size)

@@ -3,8 +3,8 @@
 Start at `mutants`. A mutant is the program with one change in what its entry runs; two kinds are made:
 
     a change   one operator, number, truth value, text, condition or statement is another one or gone
-    a block    the body of a branch, loop, case or helper begins by failing: where no result changes, no input reached
-               it, which is how coverage is measured alike in every language
+    a block    the body of a branch, loop or case of the entry itself begins by failing: where no result changes, no
+               input reached it, which is how coverage is measured alike in every language
 
 What must be changed is found in tree-sitter trees by words and kinds of nodes that grammars share; how a language says
 "fail", "not" and "nothing" stands in its `syntax` module (`Wording`). The operators are those of the field (relational,
@@ -16,9 +16,9 @@ from __future__ import annotations
 
 import random
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, replace
-from itertools import islice, zip_longest
+from itertools import zip_longest
 from typing import Literal
 
 from tree_sitter import Node
@@ -32,12 +32,16 @@ Kind = Literal[
 ]
 
 
+REACHED = "branch reached"
+
+
 @dataclass(frozen=True)
 class Wording:
     """How a language says what mutants are made of.
 
     Args:
-        fails: A statement that raises, without its end; the compiler must take statements after it.
+        fails: A statement that raises an error that says `REACHED`, without its end; the compiler must take statements
+            after it.
         negated: An expression's opposite, with `{}` for the expression.
         nothing: What stands for a deleted statement that no semicolon ends.
     """
@@ -57,6 +61,9 @@ class Mutant:
         line: Where, from 1.
         was: What stood there, shortened.
         becomes: What stands there now, shortened.
+        own: Whether it is of the entry itself, not of what it calls.
+        reach: The program with the innermost block around the change failing, by which is found out if inputs reach it;
+            None where all do.
     """
 
     program: Program
@@ -64,6 +71,8 @@ class Mutant:
     line: int
     was: str
     becomes: str
+    own: bool = True
+    reach: Program | None = None
 
     def __str__(self) -> str:
         return f"line {self.line}: {self.was or 'nothing'} becomes {self.becomes or 'nothing'}"
@@ -112,6 +121,13 @@ _CASES = frozenset(
         "default_case",
     ]
 )
+_FEW_CELLS = 6
+_HARDLY_ANY = 4
+# Helpers ask for names and types that a pair's domain has not.
+_NOT_OF_HELPERS = frozenset(["block", "text", "truth"])
+_TYPE_QUESTIONS = re.compile(r"(typeof|hasattr|getattr)\b")
+_GUARDS = re.compile(r"(\w+(\.|::))*_?(debug_)?(assert|check|require|ensure|verify|validate)\w*\W")
+_CLASSES = re.compile(r"class|interface|struct|enum|record|trait|impl|namespace|module|internal_module")
 _FUNCTIONS = frozenset(["arrow_function", "function_expression", "func_literal", "lambda_expression", "lambda"])
 # What stands in these is no part of what is computed, or cannot differ but by the words of an error.
 _LEFT_OUT = re.compile(
@@ -126,39 +142,51 @@ def mutants(program: Program, wording: Wording, *, most: int, seed: int) -> tupl
     Args:
         program: It.
         wording: How its language says what they are made of.
-        most: How many changes at most, and how many blocks; of more, a sample of every kind.
+        most: How many changes at most, and how many blocks; of more, a sample of every kind. Changes of the entry
+            itself go before those of what it calls, which are made only where it has hardly any.
         seed: Of the sample.
 
     Returns:
         Mutants, all different; not all may compile.
     """
     source = trees.parse(program.language, program.code)
-    changes: dict[tuple[int, int, str], _Edit] = {}
-    blocks: dict[tuple[int, int, str], _Edit] = {}
-    for region in _reached(source, program.entry):
-        for edit in _edits(source, region, wording):
-            (blocks if edit.kind == "block" else changes).setdefault((edit.start, edit.end, edit.becomes), edit)
+    bodies = _bodies(source)
+    own, helpers = _reached(source, program.entry, bodies)
     rng = random.Random(f"{seed}/{program.code}")
-    chosen = [*_sample(changes.values(), most, rng), *_sample(blocks.values(), most, rng)]
-    return tuple(_mutant(program, source, edit) for edit in chosen)
+    edits = [found for region in own for found in _edits(source, region, wording, None, bodies.keys())]
+    blocks = _sample([found for found in edits if found[0].kind == "block"], most, rng)
+    changes = _sample([found for found in edits if found[0].kind != "block"], most, rng)
+    if len(changes) < min(_HARDLY_ANY, most):
+        inner = [found for region in helpers for found in _edits(source, region, wording, region.parent, bodies.keys())]
+        changes += _sample([found for found in inner if found[0].kind not in _NOT_OF_HELPERS], most - len(changes), rng)
+    return tuple(_mutant(program, source, own, *found) for found in (*changes, *blocks))
 
 
-def _sample(edits: Iterable[_Edit], most: int, rng: random.Random) -> list[_Edit]:
-    by_kind: dict[str, list[_Edit]] = {}
-    for edit in edits:
-        by_kind.setdefault(edit.kind, []).append(edit)
+_Found = tuple[_Edit, _Edit | None]
+"""An edit, and the one that makes the innermost block around it fail."""
+
+
+def _sample(edits: Sequence[_Found], most: int, rng: random.Random) -> list[_Found]:
+    by_kind: dict[str, list[_Found]] = {}
+    for found in dict.fromkeys(edits):
+        by_kind.setdefault(found[0].kind, []).append(found)
     for same in by_kind.values():
         rng.shuffle(same)
-    turns = [edit for turn in zip_longest(*by_kind.values()) for edit in turn if edit is not None]
-    return sorted(turns[:most], key=lambda edit: (edit.start, edit.end))
+    turns = [found for turn in zip_longest(*by_kind.values()) for found in turn if found is not None]
+    return sorted(turns[:most], key=lambda found: (found[0].start, found[0].end))
 
 
-def _mutant(program: Program, source: Source, edit: _Edit) -> Mutant:
-    head, tail = source.data[: edit.start], source.data[edit.end :]
-    code = (head + edit.becomes.encode() + tail).decode(errors="replace")
-    was = source.span(edit.start, edit.end)
+def _mutant(program: Program, source: Source, own_bodies: Sequence[Node], edit: _Edit, around: _Edit | None) -> Mutant:
     line = source.data.count(b"\n", 0, edit.start) + 1
-    return Mutant(replace(program, code=code), edit.kind, line, _short(was), _short(edit.becomes))
+    was = _short(source.span(edit.start, edit.end))
+    reach = _edited(program, source, around) if around is not None else None
+    own = any(body.start_byte <= edit.start <= body.end_byte for body in own_bodies)
+    return Mutant(_edited(program, source, edit), edit.kind, line, was, _short(edit.becomes), own, reach)
+
+
+def _edited(program: Program, source: Source, edit: _Edit) -> Program:
+    changed = source.data[: edit.start] + edit.becomes.encode() + source.data[edit.end :]
+    return replace(program, code=changed.decode(errors="replace"))
 
 
 def _short(text: str) -> str:
@@ -166,48 +194,76 @@ def _short(text: str) -> str:
     return text if len(text) <= 60 else f"{text[:57]}..."
 
 
-def _reached(source: Source, entry: str) -> list[Node]:
-    """Return the bodies of the entry and of what it names, and what that names in turn."""
+def _bodies(source: Source) -> dict[str, list[Node]]:
+    """Return the bodies of functions by name, those of a class by its name too: who names it may call any of them."""
     bodies: dict[str, list[Node]] = {}
     for node, _, _ in trees.walk(source.root):
         name, body = node.child_by_field_name("name"), node.child_by_field_name("body")
         if node.type == "variable_declarator" and body is None:
             body = node.child_by_field_name("value")
             body = body if body is not None and body.type in _FUNCTIONS else None
-        if name is not None and body is not None:
-            bodies.setdefault(source.text(name), []).append(body)
-    wanted, found = [re.split(r"\.|::", entry)[-1]], dict[int, Node]()
-    asked = set(wanted)
+        if name is None or body is None:
+            continue
+        inner = [
+            part
+            for item, _, _ in (trees.walk(body) if _CLASSES.search(node.type) else ())
+            if item.child_by_field_name("name") is not None and not _CLASSES.search(item.type)
+            for part in [item.child_by_field_name("body")]
+            if part is not None
+        ]
+        bodies.setdefault(source.text(name), []).extend(inner if _CLASSES.search(node.type) else [body])
+    return bodies
+
+
+def _reached(source: Source, entry: str, bodies: Mapping[str, list[Node]]) -> tuple[list[Node], list[Node]]:
+    """Return the bodies of the entry (more than one where it is overloaded), and of what it calls, directly or not."""
+    first = re.split(r"\.|::", entry)[-1]
+    wanted, asked = [first], {first}
+    found: dict[tuple[int, int], Node] = {}
     while wanted:
         for body in bodies.get(wanted.pop(), ()):
-            found.setdefault(body.id, body)
+            found.setdefault(body.byte_range, body)
             for node, _, _ in trees.walk(body):
                 name = source.text(node) if node.type.endswith("identifier") else ""
                 if name in bodies and name not in asked:
                     asked.add(name)
                     wanted.append(name)
     # A function inside another that is reached is a part of it.
-    spans = [(body.start_byte, body.end_byte) for body in found.values()]
-    return [
+    outer = [
         body
-        for body in found.values()
-        if not any(a <= body.start_byte and body.end_byte <= b and (a, b) != body.byte_range for a, b in spans)
+        for (start, end), body in found.items()
+        if not any(a <= start and end <= b and (a, b) != (start, end) for a, b in found)
     ]
+    own = {body.byte_range for body in bodies.get(first, ())}
+    return [b for b in outer if b.byte_range in own], [b for b in outer if b.byte_range not in own]
 
 
-def _edits(source: Source, region: Node, wording: Wording) -> Iterator[_Edit]:
-    if region.type not in _BLOCKS:
-        yield from _branch(source, region, region.parent, "body", wording)
-    stack: list[tuple[Node, Node | None, str]] = [(region, region.parent, "body")]
+def _edits(source: Source, region: Node, wording: Wording, holder: Node | None, names: Set[str]) -> Iterator[_Found]:
+    """Yield what can be changed in a body.
+
+    Args:
+        source: The program.
+        region: The body.
+        wording: How the language says it.
+        holder: What the body is the body of, where it can be that no input reaches it; None for the entry.
+        names: Of functions: a text that is one is for people.
+    """
+    around = None if holder is None else _block(source, region, holder, "body", wording)
+    stack: list[tuple[Node, Node | None, str, _Edit | None]] = [(region, region.parent, "body", around)]
     while stack:
-        node, parent, field = stack.pop()
+        node, parent, field, around = stack.pop()
         if _LEFT_OUT.search(node.type) or field in ("type", "return_type", "returns", "parameters", "pattern"):
             continue
-        yield from _changes(source, node, parent, field, wording)
-        if node is not region:
-            yield from _branch(source, node, parent, field, wording)
+        for edit in _changes(source, node, parent, field, wording):
+            if edit.kind != "text" or source.text(node) not in names:
+                yield edit, around
+        block = _block(source, node, parent, field, wording) if node is not region else None
+        if block is not None:
+            yield block, None
+            around = block
         stack += [
-            (child, node, node.field_name_for_child(i) or "") for i, child in reversed(list(enumerate(node.children)))
+            (child, node, node.field_name_for_child(i) or "", around)
+            for i, child in reversed(list(enumerate(node.children)))
         ]
 
 
@@ -228,34 +284,40 @@ def _changes(source: Source, node: Node, parent: Node | None, field: str, wordin
         elif node.type in _STEPS:
             yield _Edit("arithmetic", *span, _STEPS[node.type])
         return
-    if node.type in _NUMBERS and _INTEGER.fullmatch(text):
+    if node.type in _NUMBERS and _INTEGER.fullmatch(text) and not _is_cell(node, parent):
         yield _Edit("number", *span, str(int(text) + 1))
     elif text in _TRUTHS and not node.named_child_count:
         yield _Edit("truth", *span, _TRUTHS[text])
-    elif node.type in _TEXT_CONTENTS and not _is_prose(text) and not _is_documentation(parent):
+    elif node.type in _TEXT_CONTENTS and not _is_said(source, text, parent):
         # One letter less, if it surely is one: texts are often lists of letters that mean something.
         yield _Edit("text", *span, "~" if len(text) == 1 else f"{text}~" if "\\" in text else text[:-1])
     elif node.type in _CHARACTERS and len(text) == 3 and text[1] != "~" and text[1].isascii():
         yield _Edit("text", *span, f"'{_next(text[1])}'")
-    elif node.type in _DELETED and _is_one_step(node):
+    elif node.type in _DELETED and _is_one_step(node) and not _GUARDS.match(text):
         yield _Edit("statement", *span, ";" if text.endswith(";") else wording.nothing)
     if field == "condition" and parent is not None and "switch" not in parent.type and _is_plain(node):
         yield _Edit("condition", *_inside(node), wording.negated.format(source.span(*_inside(node))))
+
+
+def _is_cell(node: Node, parent: Node | None) -> bool:
+    """Say whether a number stands in a table, and is not the one in the middle: a few inputs read few cells."""
+    beside = parent.named_children if parent is not None else []
+    return len(beside) > _FEW_CELLS and beside[len(beside) // 2].byte_range != node.byte_range
 
 
 def _next(character: str) -> str:
     return chr(ord(character) + 1) if chr(ord(character) + 1) not in "'\\" else "~"
 
 
-def _is_prose(text: str) -> bool:
-    """Say whether a text is a message to people: nothing is computed from it."""
-    return len(text.split()) > 2
-
-
-def _is_documentation(node: Node | None) -> bool:
-    while node is not None and node.type in ("string", "concatenated_string"):
-        node = node.parent
-    return node is not None and node.type == "expression_statement"
+def _is_said(source: Source, text: str, holder: Node | None) -> bool:
+    """Say whether a text is for people, or asks for a type: nothing is computed from it."""
+    if len(text.split()) > 2:
+        return True
+    while holder is not None and holder.type in ("string", "concatenated_string", "argument_list"):
+        holder = holder.parent
+    if holder is None or holder.type == "expression_statement":
+        return True
+    return holder.type in ("call", "binary_expression") and bool(_TYPE_QUESTIONS.match(source.text(holder)))
 
 
 def _is_one_step(statement: Node) -> bool:
@@ -282,16 +344,19 @@ def _inside(node: Node) -> tuple[int, int]:
     return node.start_byte, node.end_byte
 
 
-def _branch(source: Source, node: Node, parent: Node | None, field: str, wording: Wording) -> Iterator[_Edit]:
-    """Let a body fail at its start."""
+def _block(source: Source, node: Node, parent: Node | None, field: str, wording: Wording) -> _Edit | None:
+    """Return what makes a body fail at its start, if a node is one."""
     kind = parent.type if parent is not None else ""
     alone = (field in _BRANCHES and kind not in _CASES) or kind == "else_clause"
     if node.type in _BLOCKS or node.type in _CASES:
         opened = next((i for i, child in enumerate(node.children) if child.type in ("{", ":")), -1)
         inside = (c for c in node.children[opened + 1 :] if c.is_named and "comment" not in c.type)
-        for first in islice(inside, 1):
-            line = source.data[source.data.rfind(b"\n", 0, first.start_byte) + 1 : first.start_byte]
-            apart = f"\n{line.decode()}" if not line.strip() else " "
-            yield _Edit("block", first.start_byte, first.start_byte, f"{wording.fails};{apart}")
-    elif (kind == "match_arm" and field == "value") or (alone and re.search(r"(?<!if)_statement$", node.type)):
-        yield _Edit("block", *node.byte_range, f"{{ {wording.fails}; {source.text(node)} }}")
+        first = next(inside, None)
+        if first is None:
+            return None
+        line = source.data[source.data.rfind(b"\n", 0, first.start_byte) + 1 : first.start_byte]
+        apart = f"\n{line.decode()}" if not line.strip() else " "
+        return _Edit("block", first.start_byte, first.start_byte, f"{wording.fails};{apart}")
+    if (kind == "match_arm" and field == "value") or (alone and re.search(r"(?<!if)_statement$", node.type)):
+        return _Edit("block", *node.byte_range, f"{{ {wording.fails}; {source.text(node)} }}")
+    return None

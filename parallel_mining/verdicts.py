@@ -35,14 +35,14 @@ import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, Literal
+from typing import Any, Literal, Protocol
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from parallel_mining import values
 from parallel_mining.adequacy import Trial, line
 from parallel_mining.book import Book
-from parallel_mining.cases import Shape, cases, is_open, probes, shapes
+from parallel_mining.cases import Shape, cases, is_open, probes, shapes, strange
 from parallel_mining.domains import (
     Case,
     Restriction,
@@ -212,6 +212,14 @@ class _Domain:
         }
 
 
+class _Run(Protocol):
+    """Runs what was asked, if anything was, with a progress bar."""
+
+    def __call__(
+        self, name: str, runs: int, allowed: ExecutionLimits | None = None, *, aside: bool = False
+    ) -> None: ...
+
+
 @dataclass
 class _State:
     """A question on its way through the rounds."""
@@ -252,10 +260,9 @@ def judge(
     book = Book()
     states = [_state(question) for question in questions]
 
-    def run(round_name: str, runs: int, within_limits: ExecutionLimits | None = limits) -> None:
+    def run(name: str, runs: int, allowed: ExecutionLimits | None = limits, *, aside: bool = False) -> None:
         if book.waiting:
-            shown = progress(round_name, book.waiting) if progress is not None else None
-            book.run(runs, within_limits, shown)
+            book.run(runs, allowed, progress(name, book.waiting) if progress is not None else None, aside=aside)
 
     for state in states:
         if not state.shapes:
@@ -354,11 +361,13 @@ def _try(
     states: Sequence[_State],
     settings: VerdictSettings,
     limits: ExecutionLimits,
-    run: Callable[[str, int, ExecutionLimits], None],
+    run: _Run,
 ) -> None:
     """Ask of what was proved whether its cases would have shown small mistakes; where they would not, try others."""
     # A change that makes a loop endless is found out by one call.
     hasty = replace(limits, hangs=0, case_s=limits.case_s / 2)
+    # Of strange inputs many may, which says nothing about the others.
+    patient = replace(hasty, hangs=16)
     trials: list[tuple[_State, tuple[Trial, Trial]]] = []
     for state in states if settings.mutants else ():
         if state.verdict is not None and state.verdict.verdict == "equivalent":
@@ -379,6 +388,15 @@ def _try(
     each("trying mutants", first=True)
     each("trying the mutants that are left")
     for state, sides in trials:
+        odd = strange(state.agreed, _arities(state.question), settings.cases, settings.seed)
+        for domain in state.chosen:
+            odd += _outside(state, domain, settings)
+        for trial in sides:
+            trial.ask_why(book, odd)
+    run("asking why they live", 1, patient, aside=True)
+    for state, sides in trials:
+        for trial in sides:
+            trial.forget(book)
         state.more = any(trial.alive for trial in sides)
         for domain in state.chosen if state.more else ():
             _ask(book, state.question, _final_cases(state, domain, settings))
@@ -390,10 +408,29 @@ def _try(
                 trial.cases, trial.outside = state.agreed, state.outside
     trials = [(state, sides) for state, sides in trials if state.verdict and state.verdict.verdict == "equivalent"]
     each("trying the last mutants")
+    for _, sides in trials:
+        for trial in sides:
+            trial.ask_why(book, ())
+    run("asking why the last live", 1, patient, aside=True)
     for state, sides in trials:
         for trial in sides:
-            trial.close(book)
+            trial.forget(book)
+            trial.settle()
         state.verdict = state.verdict and _tried(state.verdict, sides, settings)
+
+
+def _outside(state: _State, domain: _Domain, settings: VerdictSettings) -> list[Case]:
+    """Return arguments of a domain's types that lie outside it."""
+    inside = (*domain.restrictions, *state.bound)
+    drawn = cases(domain.shape, settings.cases, settings.seed, state.question.literals) if inside else []
+    return [case for case in drawn if not within(case, inside)]
+
+
+def _arities(question: Question) -> range:
+    """Return the numbers of arguments that a side may be given."""
+    sides = (question.left_signature.parameters, question.right_signature.parameters)
+    least = min(sum(not parameter.optional for parameter in side) for side in sides)
+    return range(least, max(map(len, sides)) + 1)
 
 
 def _tried(verdict: Judgement, sides: tuple[Trial, Trial], settings: VerdictSettings) -> Judgement:
@@ -506,16 +543,13 @@ def _textual(shape: Sequence[Type]) -> bool:
     return any("str" in str(type_) or "char" in str(type_) for type_ in shape)
 
 
-def _search(book: Book, states: Sequence[_State], settings: VerdictSettings, run: Callable[[str, int], None]) -> None:
+def _search(book: Book, states: Sequence[_State], settings: VerdictSettings, run: _Run) -> None:
     """Look for inputs that the left side makes something of, where those drawn so far agree but say too little."""
     poor = [state for state in states if _is_poor(book, state, settings)]
-    before = {state.question.left: book.executions[state.question.left] for state in poor}
     searched = {id(state): _searched(state, settings) for state in poor}
     for state in poor:
         book.ask(state.question.left, searched[id(state)])
-    run("searching for inputs that the left side takes", 1)
-    # That a side comes to no end on some of them says nothing against those before.
-    book.executions |= {program: was for program, was in before.items() if book.status(program) == "timeout"}
+    run("searching for inputs that the left side takes", 1, aside=True)
     for state in poor:
         _seed(book, state, searched[id(state)])
         for domain in state.open if state.seeds else ():
@@ -762,7 +796,7 @@ def outgrew(one: Outcome, two: Outcome, left: Program, right: Program) -> bool:
 
 
 def _beyond(value: values.Value | None, declared: Type | None) -> bool:
-    """Say whether a value is, or holds, an integer that a declared type of fixed width cannot hold."""
+    """Say whether a value is, or holds, a number that a declared integer of fixed width cannot hold."""
     if value is None or declared is None:
         return False
     if declared.name == "optional":
@@ -771,7 +805,8 @@ def _beyond(value: values.Value | None, declared: Type | None) -> bool:
         of = declared.of if len(declared.of) == len(value.data) else declared.of[:1] * len(value.data)
         return any(map(_beyond, value.data, of))
     width = _WIDTHS.get(declared.name)
-    if value.kind != "int" or width is None:
+    # A side without whole numbers of its own may give one as a float.
+    if value.kind not in ("int", "float", "number") or width is None or value.data != value.data:
         return False
     low, high = (0, 2**width) if declared.name.startswith("u") else (-(2 ** (width - 1)), 2 ** (width - 1))
     return not low <= value.data < high

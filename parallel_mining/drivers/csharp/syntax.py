@@ -13,7 +13,7 @@ from parallel_mining.types import Type, split_outside
 
 SHARES_DIRECTORY = True
 TYPED = True
-WORDING = Wording("throw new System.Exception()")
+WORDING = Wording('throw new System.Exception("branch reached")')
 
 _EXCEPTIONS = frozenset(
     """ApplicationException ArgumentException ArgumentNullException ArgumentOutOfRangeException ArithmeticException

@@ -16,7 +16,7 @@ from parallel_mining.types import Type
 
 SHARES_DIRECTORY = True
 TYPED = True
-WORDING = Wording("panic(0)")
+WORDING = Wording('panic("branch reached")')
 
 DENIED = dict.fromkeys(("print", "println"), "input and output")
 BUILTINS = frozenset(

@@ -14,7 +14,7 @@ from parallel_mining.types import Type, split_outside
 
 SHARES_DIRECTORY = True
 TYPED = True
-WORDING = Wording("if (true) throw new RuntimeException()")
+WORDING = Wording('if (true) throw new RuntimeException("branch reached")')
 
 _EXCEPTIONS = frozenset(
     """ArithmeticException ArrayIndexOutOfBoundsException AssertionError ClassCastException Error Exception

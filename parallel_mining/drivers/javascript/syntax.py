@@ -22,7 +22,7 @@ from parallel_mining.types import Type
 
 SHARES_DIRECTORY = False
 TYPED = False
-WORDING = Wording("throw 0")
+WORDING = Wording('throw new Error("branch reached")')
 
 DENIED = {
     **dict.fromkeys(("performance", "Intl"), "depends on time or place"),

@@ -22,7 +22,7 @@ from parallel_mining.types import Type
 
 SHARES_DIRECTORY = False
 TYPED = False
-WORDING = Wording("raise RuntimeError", "not ({})", "pass")
+WORDING = Wording('raise RuntimeError("branch reached")', "not ({})", "pass")
 
 DENIED = {
     **dict.fromkeys(("open", "input", "print", "breakpoint"), "input and output"),

@@ -18,7 +18,7 @@ from parallel_mining.types import Type, split_outside
 
 SHARES_DIRECTORY = False
 TYPED = True
-WORDING = Wording("panic!()")
+WORDING = Wording('panic!("branch reached")')
 
 DENIED = dict.fromkeys(("println", "eprintln", "print", "eprint", "dbg"), "input and output") | dict.fromkeys(
     ("include_str", "include_bytes", "include", "env", "option_env"), "reads files of the build"

@@ -130,7 +130,7 @@ def test_only_what_the_entry_runs_is_changed_and_no_words(language):
     lines = CODE[language].splitlines()
     changed = " ".join(lines[mutant.line - 1] for mutant in found)
     assert "nused" not in changed
-    assert "a + a" in changed
+    assert "a + a" not in changed  # of what it calls only where it has hardly anything itself
     assert "1 of 2" not in changed
     assert not any("not 5" in mutant.was and mutant.kind not in ("block", "statement") for mutant in found)
 
@@ -150,6 +150,18 @@ def test_of_more_than_are_wanted_a_sample_has_every_kind_and_is_the_same_again()
     assert len({mutant.kind for mutant in some}) >= 6
     assert some == made("python", most=6)
     assert some != made("python", most=6, seed=2)
+
+
+def test_what_a_short_entry_calls_is_changed_too_and_known_to_be_reached_or_not():
+    code = "def f(a):\n    return g(a, True)\n\n\ndef g(a, b):\n    if b:\n        return a * 2\n    return a - 1\n"
+    found = mutants(Program("python", code, "f"), syntax("python").WORDING, most=9, seed=1)
+    changes = {str(mutant): mutant for mutant in found}
+    inner, after = changes["line 7: * becomes +"], changes["line 8: - becomes +"]
+    assert inner.reach is not None
+    assert after.reach is not None
+    assert f"    if b:\n        {syntax('python').WORDING.fails};\n        return" in inner.reach.code
+    assert f"def g(a, b):\n    {syntax('python').WORDING.fails};\n    if b" in after.reach.code
+    assert not [mutant for mutant in found if mutant.kind == "block"]
 
 
 def test_a_program_without_its_entry_has_none():
