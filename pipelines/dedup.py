@@ -22,9 +22,9 @@ What always holds:
 
 from __future__ import annotations
 
+import os
 from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -39,9 +39,9 @@ from numpy.typing import NDArray
 from pipelines.dedup_index import INDEX, KEPT, Index, old_sets, read_index, write_index
 from pipelines.minhash import NearDuplicates, buckets, candidate_pairs, signatures
 from pipelines.shingles import I64, ScatteredShingles, Shingles, jaccard, jaccards, shingles
-from pipelines.spill import cores, measured_and_put, put, spill_file, spilled
-from pipelines.text_tables import TextTable, null_mistake, null_rows, open_texts, prefetched, repeated_mistakes
-from pipelines.units import Units, combined, grouped, measured_column, measured_texts, unfilled
+from pipelines.spill import Desk, cores, measured_and_put, put, spill_file, spilled
+from pipelines.text_tables import TextTable, null_mistake, null_rows, open_texts, repeated_mistakes
+from pipelines.units import Units, combined, grouped, measured_texts, text_pieces, threads, unfilled
 from quality.artifacts import check_place, creating
 from quality.contracts import Contract, Expectation
 from quality.mistakes import BadInput, Mistake, bad_input
@@ -64,8 +64,8 @@ __all__ = [
     "survivors",
 ]
 
-DEDUP_VERSION = 2
-"""Goes up with any change of the algorithm that may change a result; part of every identity."""
+DEDUP_VERSION = 3
+"""Goes up with any change that may change a result, or how it is laid down; part of every identity."""
 
 CLUSTER_SCHEMA = pa.schema(
     [
@@ -412,6 +412,7 @@ STATE_BYTES = 800
 Measured as the growth of the peak from 100,000 to 400,000 texts with ids of 36 characters, 977 bytes with 25 bands."""
 
 _KEPT_BYTES = 32 << 20
+_PART_BYTES = 32 << 20
 
 
 def dedup(
@@ -432,8 +433,8 @@ def dedup(
 
     Args:
         table: A Parquet or JSON Lines file, or a folder of either, with `id` and `text`.
-        out: The artifact's folder: gets `kept.parquet` (all columns of the rows that stay, in their order),
-            `clusters.parquet` and `index.parquet` (what a later batch is compared with).
+        out: The artifact's folder: gets `kept.parquet` (a folder of files: all columns of the rows that stay, in their
+            order), `clusters.parquet` and `index.parquet` (what a later batch is compared with).
         config: The settings; the default ones when None.
         ranks: What makes one of two duplicates preferred, the most important first; then the larger, then the one
             with the smaller content hash, then the smaller id. A repository has the best rank of its files.
@@ -520,20 +521,26 @@ def _hashed(
     held: dict[str, list[Any]] = {name: [] for name in names}
     nulls: dict[str, list[I64]] = {}
     done = filled = 0
-    working: deque[tuple[int, Iterator[tuple[Units, I64]]]] = deque()
-    work = partial(measured_and_put, config=config, spill=spill)
+    working: deque[tuple[int, int, Iterator[tuple[Units, I64]]]] = deque()
+
+    def begin(texts: Any) -> None:
+        content, pieces = text_pieces(texts)
+        file = desk.lay(content)
+        work = partial(measured_and_put, owner=os.getpid(), file=file, config=config, spill=spill)
+        working.append((len(texts), file, pool.map(work, pieces)))
 
     def finish_first() -> None:
         nonlocal filled
-        rows, parts = working.popleft()
+        rows, file, parts = working.popleft()
         for units, starts in parts:
             found.fill(filled, units)
             places[filled : filled + len(units)] = starts
             filled += len(units)
+        desk.clear(file)
         bar.update(rows)
 
-    size = sum(file.stat().st_size for file in source.files)
-    with cores(size) as pool, progress(total=source.rows, description="hashing", unit="text") as bar:
+    bar = progress(total=source.rows, description="hashing", unit="text")
+    with bar, Desk() as desk, cores(source.size) as pool:
         for batch in source.batches(["text", *names]):
             for name in {"text", "id", unit}:
                 rows = null_rows(batch[name], done)
@@ -543,7 +550,7 @@ def _hashed(
             for name in names:
                 held[name].append(batch[name].cast(pa.string()) if name in ("id", unit) else batch[name])
             if not nulls:
-                working.append((batch.num_rows, measured_column(batch["text"], pool, work)))
+                begin(batch["text"])
             # One batch is read, and one begun, while the one before is worked on.
             if len(working) > 1:
                 finish_first()
@@ -613,33 +620,33 @@ def _taken_mistakes(names: Any, earlier: Sequence[Index]) -> list[Mistake]:
     return mistakes
 
 
-def _write_kept(source: TextTable, kept: NDArray[np.bool_], path: Path) -> None:
-    """Write the rows that stay, in their order."""
-
-    def chosen() -> Iterator[tuple[int, pa.RecordBatch]]:
-        done = 0
-        for batch in source.batches():
-            yield batch.num_rows, batch.filter(pa.array(kept[done : done + batch.num_rows]))
-            done += batch.num_rows
-
-    done, held, size = 0, list[pa.RecordBatch](), 0
+def _write_kept(source: TextTable, kept: NDArray[np.bool_], folder: Path) -> None:
+    """Write the rows that stay, in their order, to files that are written beside each other."""
+    folder.mkdir()
     # Texts and ids that differ gain nothing from a dictionary, but are looked up in it.
     repeating: Any = [name for name in source.schema.names if name not in ("id", "text")]
-    with (
-        pq.ParquetWriter(
-            path, source.schema, use_dictionary=repeating, compression="zstd", compression_level=1
-        ) as writer,
-        progress(total=source.rows, description="writing", unit="text") as bar,
-        ThreadPoolExecutor(1) as reader,
-    ):
-        for rows, batch in prefetched(chosen(), reader):
-            held.append(batch)
-            size += batch.nbytes
-            done += rows
-            if size >= _KEPT_BYTES or done == len(kept):
-                writer.write_table(pa.Table.from_batches(held, source.schema))
-                held, size = [], 0
-            bar.update(rows)
+    write = partial(
+        pq.ParquetWriter, use_dictionary=repeating, compression="zstd", compression_level=1, schema=source.schema
+    )
+
+    def part(number: int, rows: TextTable, first: int) -> None:
+        held, size, done = list[pa.RecordBatch](), 0, first
+        with write(folder / f"{number:05d}.parquet") as writer:
+            for batch in rows.batches():
+                held.append(batch.filter(pa.array(kept[done : done + batch.num_rows])))
+                size += held[-1].nbytes
+                done += batch.num_rows
+                if size >= _KEPT_BYTES or done == first + rows.rows:
+                    writer.write_table(pa.Table.from_batches(held, source.schema))
+                    held, size = [], 0
+                bar.update(batch.num_rows)
+
+    # Of the table alone, so that the files are the same on any number of cores.
+    parts = source.split(-(-source.size // _PART_BYTES))
+    firsts = np.cumsum([0, *(rows.rows for rows in parts)])
+    with progress(total=source.rows, description="writing", unit="text") as bar, threads() as pool:
+        for _ in pool.map(part, range(len(parts)), parts, firsts.tolist()):
+            pass
 
 
 def _check_memory(source: TextTable, config: NearDuplicates) -> None:

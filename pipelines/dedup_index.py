@@ -136,15 +136,16 @@ def old_sets(folder: Path, column: str, wanted: Any, size: int) -> Shingles:
         Their sets, in the order asked for.
     """
     found: list[list[Any]] = [[] for _ in wanted]
-    with pq.ParquetFile(folder / KEPT) as file:
-        for group in range(file.num_row_groups):
-            names = pc.cast(file.read_row_group(group, [column])[column], pa.string())
-            unit: Any = pc.index_in(names, wanted)
-            rows = np.flatnonzero(unit.is_valid().to_numpy())
-            if not len(rows):
-                continue
-            texts: Any = file.read_row_group(group, ["text"])["text"].take(rows)
-            sets = shingles(texts.to_pylist(), size)
-            for number, owner in enumerate(unit.take(rows).to_pylist()):
-                found[owner].append(sets.of(number))
+    for path in sorted((folder / KEPT).glob("*.parquet")):
+        with pq.ParquetFile(path) as file:
+            for group in range(file.num_row_groups):
+                names = pc.cast(file.read_row_group(group, [column])[column], pa.string())
+                unit: Any = pc.index_in(names, wanted)
+                rows = np.flatnonzero(unit.is_valid().to_numpy())
+                if not len(rows):
+                    continue
+                texts: Any = file.read_row_group(group, ["text"])["text"].take(rows)
+                sets = shingles(texts.to_pylist(), size)
+                for number, owner in enumerate(unit.take(rows).to_pylist()):
+                    found[owner].append(sets.of(number))
     return joined([one_set(np.concatenate(parts)) for parts in found])

@@ -1,6 +1,7 @@
 """Where are shingle sets while there are more of them than memory? At the end of a file, put there by any process.
 
-Start at `spill_file`; `cores` gives the processes, `measured_and_put` is their work, `spilled` reads what they put.
+Start at `spill_file`; `cores` gives the processes, a `Desk` hands texts to them, `measured_and_put` is their work, and
+`spilled` reads what they put.
 
 What always holds: the file is gone when the work is, and what a set is does not depend on where in it the set lies.
 """
@@ -82,16 +83,57 @@ def put(sets: Shingles, spill: Path) -> I64:
         os.close(file)
 
 
-def measured_and_put(data: bytes, offsets: I64, config: NearDuplicates, spill: Path) -> tuple[Units, I64]:
+class Desk:
+    """Where texts lie while other processes work on them: memory that all see, since a pipe copies it several times.
+
+    What is put down lies in a file without a name, which is gone with this process; it is used again when it is free.
+    """
+
+    def __init__(self) -> None:
+        self._free: list[int] = []
+        self._all: list[int] = []
+
+    def __enter__(self) -> Desk:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for file in self._all:
+            os.close(file)
+
+    def lay(self, content: memoryview) -> int:
+        """Put bytes down; return the number of their file.
+
+        Raises:
+            OSError: There is not enough memory.
+        """
+        if not self._free:
+            self._free.append(os.memfd_create("texts"))
+            self._all.append(self._free[-1])
+        file = self._free.pop()
+        done = 0
+        while done < len(content):
+            done += os.pwrite(file, content[done:], done)
+        return file
+
+    def clear(self, file: int) -> None:
+        """Let a file be used again."""
+        self._free.append(file)
+
+
+def measured_and_put(offsets: I64, owner: int, file: int, config: NearDuplicates, spill: Path) -> tuple[Units, I64]:
     """Put the sets of texts into a file; return what else is known of them, and where each starts.
 
     Args:
-        data: The texts' UTF-8 bytes.
-        offsets: Where each text starts in `data`, and where the last one ends; the first is 0.
+        offsets: Where each text starts in what lies on the desk, and where the last one ends.
+        owner: Id of the process whose desk it is.
+        file: The number of the file there.
         config: The settings.
-        spill: The file.
+        spill: The file for the sets.
     """
-    units, sets = measured(data, offsets, config)
+    start, end = int(offsets[0]), int(offsets[-1])
+    with Path(f"/proc/{owner}/fd/{file}").open("rb", buffering=0) as desk:
+        data = os.pread(desk.fileno(), end - start, start)
+    units, sets = measured(data, offsets - start, config)
     return units, put(sets, spill)
 
 

@@ -8,10 +8,9 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar, cast
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -24,7 +23,6 @@ from quality.artifacts import file_sha256
 from quality.mistakes import BadInput, Mistake, bad_input
 
 I64 = NDArray[np.int64]
-Item = TypeVar("Item")
 
 BATCH_ROWS = 2048
 _JSON_ROW_BYTES = 64 << 20
@@ -68,9 +66,31 @@ class TextTable:
                 batch_size=BATCH_ROWS,
                 batch_readahead=2,
                 fragment_readahead=1,
+                # Others give memory back to the system between batches, and pay for it again with page faults.
+                memory_pool=pa.system_memory_pool(),
             )
         except (pa.ArrowInvalid, OSError) as error:
             bad_input(self.path, f"cannot be read: {error}")
+
+    @property
+    def size(self) -> int:
+        """Its bytes on disk."""
+        return sum(file.stat().st_size for file in self.files)
+
+    def split(self, number: int) -> list[TextTable]:
+        """Return parts of it with about as many rows each, in order; fewer where it has fewer row groups."""
+        if not isinstance(self.data, ds.FileSystemDataset):
+            return [self]
+        groups = [part for file in self.data.get_fragments() for part in file.split_by_row_group()]
+        ends = np.cumsum([part.row_groups[0].num_rows for part in groups])
+        owner = np.minimum((ends - 1) * number // max(self.rows, 1), number - 1)
+        parts: list[TextTable] = []
+        for chosen in (np.flatnonzero(owner == one) for one in range(number)):
+            if len(chosen):
+                own = [groups[at] for at in chosen]
+                data = ds.FileSystemDataset(own, self.schema, self.data.format, self.data.filesystem)
+                parts.append(TextTable(self.path, self.files, sum(p.row_groups[0].num_rows for p in own), data))
+        return parts
 
     def sha256(self) -> str:
         """Return a hash of the files' content and of their names below the folder."""
@@ -154,15 +174,6 @@ def _column_mistakes(path: Path, schema: pa.Schema, columns: Sequence[str]) -> I
             yield Mistake(f"{path}: text", f"is {kind}, not text")
         if name == "id" and not text and not pa.types.is_integer(kind):
             yield Mistake(f"{path}: id", f"is {kind}, neither text nor a whole number")
-
-
-def prefetched(items: Iterator[Item], pool: ThreadPoolExecutor) -> Iterator[Item]:
-    """Yield items, the next one being made by a thread of the pool meanwhile."""
-    end = object()
-    coming = pool.submit(next, items, end)
-    while (item := coming.result()) is not end:
-        coming = pool.submit(next, items, end)
-        yield cast(Item, item)
 
 
 def null_rows(column: Any, before: int) -> I64:

@@ -102,22 +102,35 @@ def _buckets(sets: Shingles, config: NearDuplicates) -> U64:
 Result = TypeVar("Result")
 
 
-def measured_column(column: Any, pool: Executor, work: Callable[[bytes, I64], Result]) -> Iterator[Result]:
-    """Return what is to be known of an Arrow column of texts, part by part and in order; the work starts at once.
+def text_pieces(column: Any) -> tuple[memoryview, list[I64]]:
+    """Return the bytes of an Arrow column of texts, and where the texts of every piece that is worked on start in them.
 
     Args:
         column: Strings, none null.
-        pool: Threads or processes to work in.
+
+    Returns:
+        The UTF-8 bytes of the texts, end to end; and a row for each piece: where each of its texts starts in the bytes,
+        and where the last one ends.
+    """
+    column = column.cast("large_string")
+    if not len(column):
+        return memoryview(b""), []
+    offsets = np.frombuffer(column.buffers()[1], np.int64)[column.offset : column.offset + len(column) + 1]
+    content = memoryview(column.buffers()[2] or b"")[offsets[0] : offsets[-1]]
+    offsets = offsets - offsets[0]
+    return content, [offsets[part.start : part.stop + 1] for part in batches(offsets, BATCH_BYTES)]
+
+
+def measured_column(column: Any, pool: Executor, work: Callable[[bytes, I64], Result]) -> Iterator[Result]:
+    """Return what is to be known of an Arrow column of texts, piece by piece and in order; the work starts at once.
+
+    Args:
+        column: Strings, none null.
+        pool: Threads to work in.
         work: `measured` or the like; called with the UTF-8 bytes of some texts, end to end, and their offsets.
     """
-    if not len(column):
-        return iter(())
-    column = column.cast("large_string")
-    offsets = np.frombuffer(column.buffers()[1], np.int64)[column.offset : column.offset + len(column) + 1]
-    content = memoryview(column.buffers()[2] or b"")
-    own = [offsets[part.start : part.stop + 1] for part in batches(offsets, BATCH_BYTES)]
-    pieces = (bytes(content[part[0] : part[-1]]) for part in own)
-    return pool.map(work, pieces, [part - part[0] for part in own])
+    content, pieces = text_pieces(column)
+    return pool.map(work, (bytes(content[own[0] : own[-1]]) for own in pieces), [own - own[0] for own in pieces])
 
 
 def measured_texts(texts: Sequence[str], config: NearDuplicates) -> tuple[Units, Shingles]:

@@ -20,13 +20,13 @@ Examples:
 
 \b
 Leaves in --out:
-  kept.parquet       the rows that stay, with all their columns
+  kept.parquet       a folder of files: the rows that stay, with all their columns
   clusters.parquet   id, cluster (the id that stays), kept, similarity (true Jaccard), reason:
                      unique, survivor, same_bytes, same_text (white space at line ends differs), near
   index.parquet      what a later batch is compared with
 
-With --engine spark, kept.parquet is a folder of files and there is no index.parquet, so that nothing can be compared
-with the result later. With --level repository, ids in clusters.parquet and all counts are those of repositories.
+With --engine spark there is no index.parquet, so that nothing can be compared with the result later. With --level
+repository, ids in clusters.parquet and all counts are those of repositories.
 
 Bands of rows hashes each propose a pair of Jaccard J with probability 1 - (1 - J^rows)^bands; each proposal is then
 verified, so a wrong one costs time and never a text. Of duplicates the one preferred by --rank stays, then the largest,

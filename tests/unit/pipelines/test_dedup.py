@@ -135,9 +135,33 @@ def test_processes_give_what_threads_give(tmp_path: Path, monkeypatch: pytest.Mo
     monkeypatch.setattr(spill, "_BYTES_ON_DISK", 0)
     monkeypatch.setattr(os, "sched_getaffinity", lambda _: {0, 1})
     dedup(tmp_path / "texts.parquet", tmp_path / "processes")
-    for name in ("clusters", "kept", "index"):
-        same = [(tmp_path / by / f"{name}.parquet").read_bytes() for by in ("threads", "processes")]
-        assert same[0] == same[1], name
+    assert contents(tmp_path / "threads") == contents(tmp_path / "processes")
+
+
+def test_what_stays_is_in_order_over_files_that_do_not_depend_on_cores(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("pipelines.dedup._PART_BYTES", 4000)
+    table = pa.table({"id": [f"t{n}" for n in range(300)], "text": [words(30, n % 290 * 40) for n in range(300)]})
+    for n in range(2):
+        (tmp_path / "in" / f"language=l{n}").mkdir(parents=True)
+        part = table.slice(n * 150, 150)
+        pq.write_table(part, tmp_path / "in" / f"language=l{n}" / "p.parquet", row_group_size=20)
+    dedup(tmp_path / "in", tmp_path / "out")
+    files = sorted((tmp_path / "out" / "kept.parquet").iterdir())
+    assert len(files) > 2
+    kept = pq.read_table(tmp_path / "out" / "kept.parquet", partitioning=None)
+    removed = pq.read_table(tmp_path / "out" / "clusters.parquet").to_pylist()
+    stays = {row["id"] for row in removed if row["kept"]}
+    assert kept["id"].to_pylist() == [name for name in table["id"].to_pylist() if name in stays]
+    assert kept["language"].to_pylist() == [f"l{int(name[1:]) // 150}" for name in kept["id"].to_pylist()]
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: {0})
+    dedup(tmp_path / "in", tmp_path / "again")
+    assert contents(tmp_path / "again") == contents(tmp_path / "out")
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 
 def test_the_same_files_in_other_batches_give_the_same_bytes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -149,8 +173,7 @@ def test_the_same_files_in_other_batches_give_the_same_bytes(tmp_path: Path, mon
     monkeypatch.setattr("pipelines.dedup._COMPARED_PAIRS", 2)
     monkeypatch.setattr("os.sched_getaffinity", lambda _: {0})
     dedup(source, tmp_path / "b")
-    for name in ("clusters.parquet", "index.parquet", "kept.parquet", "manifest.json"):
-        assert (tmp_path / "a" / name).read_bytes() == (tmp_path / "b" / name).read_bytes()
+    assert contents(tmp_path / "a") == contents(tmp_path / "b")
 
 
 @pytest.mark.parametrize(
