@@ -70,19 +70,22 @@ def candidates(
     *,
     per_unit: int = 20,
     min_score: float = 0.25,
+    min_mutual_score: float = 0.1,
     through_pivot: bool = True,
     progress: Callable[[int], object] | None = None,
 ) -> list[Candidate]:
     """Return the candidates between the pivot language and every other language.
 
     A left unit proposes itself to the `per_unit` most similar units of a language that could be called alike; each of
-    those keeps the `per_unit` most similar ones that did.
+    those keeps the `per_unit` most similar ones that did. Two that are each other's most similar are candidates though
+    they have little in common: 0.9 of such pairs are right where names are hidden (`bench_candidates`).
 
     Args:
         units: Units of all languages.
         pivot: The language id that every pair has on its left.
         per_unit: How many candidates a pivot unit may have in a language, and another unit in the pivot.
-        min_score: Cosine below which units are not even tried.
+        min_score: Cosine below which units are not even tried,
+        min_mutual_score: unless each is the most similar one to the other, and this similar.
         through_pivot: Compare with the pivot only; else every two languages with each other.
         progress: Called with the number of left units that were finished since the last call.
 
@@ -98,7 +101,8 @@ def candidates(
     found: list[Candidate] = []
     for one, other in language_pairs(grouped, pivot, through_pivot=through_pivot):
         left, right = grouped[one], grouped[other]
-        numbers = _between(left, right, vectors[one], vectors[other], per_unit, min_score, progress)
+        least = least_total(min_score), least_total(min(min_mutual_score, min_score))
+        numbers = _between(left, right, vectors[one], vectors[other], per_unit, least, progress)
         found += [Candidate(left[a], right[b], score_of(total)) for a, b, total in numbers]
     return found
 
@@ -141,10 +145,20 @@ def _between(
     left_vectors: _Vectors,
     right_vectors: _Vectors,
     per_unit: int,
-    min_score: float,
+    least: tuple[int, int],
     progress: Callable[[int], object] | None,
 ) -> list[tuple[int, int, int]]:
-    """Return numbers of left and right units and their sum of products; units are in the order of their ids."""
+    """Return numbers of left and right units and their sum of products; units are in the order of their ids.
+
+    Args:
+        left: Units.
+        right: Units.
+        left_vectors: Their words.
+        right_vectors: Their words.
+        per_unit: How many a unit has at most.
+        least: The smallest sum; and that of two that are each other's most similar.
+        progress: Called with 1 a left unit.
+    """
     numbers: dict[str, int] = {}
     columns = np.array([numbers.setdefault(word, len(numbers)) for word in right_vectors.words], np.int64)
     order = np.argsort(columns, kind="stable")
@@ -153,7 +167,6 @@ def _between(
     first = np.searchsorted(columns[order], np.arange(len(numbers) + 1))
     asked = np.array([numbers.get(word, -1) for word in left_vectors.words], np.int64)
     shapes = _Shapes(right)
-    least = least_total(min_score)
     kept: list[NDArray[np.int64]] = []
     for at, unit in enumerate(left):
         own = slice(left_vectors.starts[at], left_vectors.starts[at + 1])
@@ -165,19 +178,21 @@ def _between(
         places = np.arange(sizes.sum()) + np.repeat(first[word] - (ends - sizes), sizes)
         products = weights[places] * np.repeat(left_vectors.weights[own][known], sizes)
         totals = np.bincount(owners[places], products, len(right))
-        hits = np.flatnonzero(totals >= least)
+        hits = np.flatnonzero(totals >= least[1])
         hits = hits[np.argsort(-totals[hits], kind="stable")]
         hits = shapes.suiting(unit, hits)[:per_unit]
-        kept.append(np.stack((np.full(len(hits), at), hits, totals[hits].astype(np.int64)), axis=1))
+        places = np.arange(len(hits))
+        kept.append(np.stack((np.full(len(hits), at), hits, totals[hits].astype(np.int64), places), axis=1))
         if progress is not None:
             progress(1)
-    found = np.concatenate(kept) if kept else np.empty((0, 3), np.int64)
+    found = np.concatenate(kept) if kept else np.empty((0, 4), np.int64)
     found = found[np.lexsort((found[:, 0], -found[:, 2], found[:, 1]))]
     new = np.flatnonzero(np.append(True, np.diff(found[:, 1]) != 0)) if len(found) else np.empty(0, np.int64)
     rank = np.arange(len(found)) - np.repeat(new, np.diff(np.append(new, len(found))))
-    found = found[rank < per_unit]
+    mutual = (rank == 0) & (found[:, 3] == 0)
+    found = found[(rank < per_unit) & ((found[:, 2] >= least[0]) | mutual)]
     found = found[np.lexsort((found[:, 1], found[:, 0], -found[:, 2]))]
-    return [(int(a), int(b), int(total)) for a, b, total in found]
+    return [(int(a), int(b), int(total)) for a, b, total, _ in found]
 
 
 class _Shapes:

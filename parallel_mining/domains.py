@@ -551,6 +551,8 @@ _TRAITS: tuple[tuple[str, Callable[[Case], bool]], ...] = (
 
 def _offered(count: int) -> Iterable[Restriction]:
     source: Source = "pivot raises"
+    for bound in (1000, 100):
+        yield between(-bound, bound, source)
     for parameter in range(count):
         yield non_empty(parameter, source)
         yield _one(parameter, "not empty itself", source, lambda v: _size(v) != 0, lambda v, _: v)

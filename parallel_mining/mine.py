@@ -71,7 +71,8 @@ class MiningSettings(BaseModel):
         pivot: The language that every pair that it is part of has on its left.
         languages: The languages to pair it with (the pivot among them or not).
         candidates_per_unit: How many units of a language are tried for one of the pivot, and the other way round.
-        min_score: Similarity of words below which units are not tried.
+        min_score: Similarity of words below which units are not tried,
+        min_mutual_score: unless each is the most similar one to the other, and this similar.
         through_pivot: Pair with the pivot only; else every two languages, the first by id on the left.
         pairs_per_unit: In how many pairs with one language a function may stand.
         evidence: What a verdict needs.
@@ -85,6 +86,7 @@ class MiningSettings(BaseModel):
     languages: tuple[str, ...] = tuple(LANGUAGES)
     candidates_per_unit: int = Field(default=20, ge=1)
     min_score: float = Field(default=0.25, ge=0.0, le=1.0)
+    min_mutual_score: float = Field(default=0.1, ge=0.0, le=1.0)
     through_pivot: bool = True
     pairs_per_unit: int = Field(default=3, ge=1)
     evidence: VerdictSettings = VerdictSettings()
@@ -153,6 +155,7 @@ def mine(
             settings.pivot,
             per_unit=settings.candidates_per_unit,
             min_score=settings.min_score,
+            min_mutual_score=settings.min_mutual_score,
             through_pivot=settings.through_pivot,
         )
         say(

@@ -35,7 +35,13 @@ _IDF = pa.schema([("word", pa.string()), ("idf", pa.float64())])
 
 
 def spark_candidates(
-    units: DataFrame, pivot: str, *, per_unit: int = 20, min_score: float = 0.25, through_pivot: bool = True
+    units: DataFrame,
+    pivot: str,
+    *,
+    per_unit: int = 20,
+    min_score: float = 0.25,
+    min_mutual_score: float = 0.1,
+    through_pivot: bool = True,
 ) -> DataFrame:
     """Return the candidates between the pivot language and every other language.
 
@@ -43,7 +49,8 @@ def spark_candidates(
         units: Rows of `SEARCH_SCHEMA`; read several times, so a table that was written, or one that is cached.
         pivot: The language id that every pair has on its left.
         per_unit: How many candidates a pivot unit may have in a language, and another unit in the pivot.
-        min_score: Cosine below which units are not even tried.
+        min_score: Cosine below which units are not even tried,
+        min_mutual_score: unless each is the most similar one to the other, and this similar.
         through_pivot: Compare with the pivot only; else every two languages with each other.
 
     Returns:
@@ -82,15 +89,17 @@ def spark_candidates(
             other & ((f.col("left_language") == pivot) | (f.col("left_language") < f.col("right_language")))
         )
     scored = met.groupBy("left_id", "right_id").agg(f.sum(f.col("left_weight") * f.col("right_weight")).alias("total"))
-    scored = scored.where(f.col("total") >= least_total(min_score))
+    scored = scored.where(f.col("total") >= least_total(min(min_mutual_score, min_score)))
     named = scored.join(known.toDF("left_id", "left_language", "left_signature"), "left_id")
     named = named.join(known.toDF("right_id", "right_language", "right_signature"), "right_id")
     fits = named.mapInArrow(_suiting, named.schema)
     score = f.desc("total")
     proposed = Window.partitionBy("left_id", "right_language").orderBy(score, "right_id")
     kept = Window.partitionBy("right_id", "left_language").orderBy(score, "left_id")
-    for window in (proposed, kept):
-        fits = fits.withColumn("place", f.row_number().over(window)).where(f.col("place") <= per_unit)
+    for name, window in (("proposed", proposed), ("kept", kept)):
+        fits = fits.withColumn(name, f.row_number().over(window)).where(f.col(name) <= per_unit)
+    mutual = (f.col("proposed") == 1) & (f.col("kept") == 1)
+    fits = fits.where((f.col("total") >= least_total(min_score)) | mutual)
     found = fits.select("left_id", "right_id", "left_language", "right_language", "total")
     return found.mapInArrow(_with_score, spark_schema(FOUND_SCHEMA))
 

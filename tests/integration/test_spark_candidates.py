@@ -65,3 +65,4 @@ def test_spark_finds_what_one_process_finds(spark: SparkSession, partitions: int
     assert sorted(rows) == sorted(expected)
     assert len({(r[2], r[3]) for r in rows}) == (2 if through_pivot else 3)
     assert len(rows) > 100
+    assert min(score for *_, score in rows) < 0.25

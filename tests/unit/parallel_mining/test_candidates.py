@@ -84,6 +84,21 @@ def test_each_side_keeps_its_most_similar_ones() -> None:
     assert found([UNITS[0], *near], "go", per_unit=2) == [(11, 1), (12, 1)]
 
 
+def test_two_that_are_each_others_most_similar_need_less_in_common() -> None:
+    own = {f"id:python{n}": 1 for n in range(2)}
+    other = {f"id:go{n}": 1 for n in range(2)}
+    units = [
+        *(unit("java", 10 + n, {f"id:java{n}": 1}) for n in range(20)),
+        unit("python", 1, {"id:rest": 1, **own}),
+        unit("go", 2, {"id:rest": 1, **other}),
+        unit("go", 3, {"id:rest": 1, **other, "id:more": 2}),
+    ]
+    [one] = candidates(units, "python")
+    assert (int(one.right.unit_id, 16), one.score < 0.25) == (2, True)
+    assert candidates(units, "python", min_mutual_score=0.25) == []
+    assert len(candidates(units, "python", min_score=one.score / 2)) == 2
+
+
 def test_a_score_is_the_cosine_of_the_weighted_words() -> None:
     [one, other] = candidates(UNITS, "python")
     assert one.score == 1.0
