@@ -22,8 +22,8 @@ import pyarrow as pa
 
 from parallel_mining.cutting import Definition, Files, Module, Refused, Site, Syntax, cut
 from parallel_mining.licensing import LicencePolicy, unusable
-from parallel_mining.pairs import Program
-from parallel_mining.signatures import Signature
+from parallel_mining.pairs import PRINTED, STDIN, WHOLE, Program, whole_program
+from parallel_mining.signatures import Parameter, Signature
 from quality.languages import LANGUAGES, language
 from quality.mistakes import bad_input
 from quality.workers import worker_processes
@@ -108,6 +108,9 @@ class Extraction:
 
     units: tuple[Unit, ...]
     considered: tuple[Considered, ...]
+
+
+WHOLE_SIGNATURE = Signature((Parameter("stdin", STDIN),), PRINTED)
 
 
 @cache
@@ -386,7 +389,7 @@ def infer(language_id: str, code: str, entry: str) -> tuple[Program, Signature, 
     Args:
         language_id: A language id.
         code: The whole program.
-        entry: The function, bare or qualified.
+        entry: The function, bare or qualified, or `pairs.WHOLE`.
 
     Returns:
         The program with its qualified entry and types, its signature, and why it is trivial ("" where it is not).
@@ -394,6 +397,8 @@ def infer(language_id: str, code: str, entry: str) -> tuple[Program, Signature, 
     Raises:
         BadInput: There is no such function in the code, or it cannot be called with plain values.
     """
+    if entry == WHOLE:
+        return whole_program(language_id, code), WHOLE_SIGNATURE, ""
     try:
         module = _read_program(language_id, code)
     except (SyntaxError, RecursionError, ValueError) as error:

@@ -15,14 +15,14 @@ import click
     "--tolerance",
     default="1e-9",
     show_default=True,
-    type=click.Choice(["exact", "numeric", "1e-9", "1e-5"]),
+    type=click.Choice(["exact", "line-ends", "numeric", "1e-9", "1e-5"]),
     help="The widest difference between numbers that counts as agreement.",
 )
 @click.option(
     "--binary32-tolerance",
     default="1e-5",
     show_default=True,
-    type=click.Choice(["exact", "numeric", "1e-9", "1e-5"]),
+    type=click.Choice(["exact", "line-ends", "numeric", "1e-9", "1e-5"]),
     help="The same where a side is declared to compute in 32-bit floats, if it is wider.",
 )
 @click.option(

@@ -34,7 +34,7 @@ import javax.tools.ToolProvider;
 
 /**
  * Runs inside the sandbox. `Harness build` compiles the programs of a batch together, a package each, program k to
- * `/tmp/built/k`; `Harness TASKS` calls them by reflection. See `supervisor` for the protocol and
+ * `/tmp/built/k`; `Harness TASKS` calls them by reflection; `Harness <program> k` is program k. See `supervisor` for the protocol and
  * `parallel_mining.values` for the wire form.
  */
 public final class Harness {
@@ -49,11 +49,15 @@ public final class Harness {
     }
 
     public static void main(String[] arguments) throws Exception {
+        if (arguments[0].equals("<program>")) {
+            whole(arguments[1]);
+            return;
+        }
         OutputStream protocol = new FileOutputStream("/proc/self/fd/3");
         System.setOut(new PrintStream(OutputStream.nullOutputStream()));
         System.setIn(InputStream.nullInputStream());
         if (arguments[0].equals("build")) {
-            build(protocol);
+            build(protocol, arguments.length > 1);
         } else {
             work(protocol, arguments[0]);
         }
@@ -140,12 +144,13 @@ public final class Harness {
     // of syntax, those of flow behind those of types.
     private static final int ROUNDS = 6;
 
-    private static void build(OutputStream protocol) throws Exception {
+    private static void build(OutputStream protocol, boolean whole) throws Exception {
         JavaCompiler compiler = ToolProvider.getSystemJavaCompiler();
         DiagnosticCollector<JavaFileObject> ignored = new DiagnosticCollector<>();
         Output output = new Output(compiler.getStandardFileManager(ignored, Locale.ROOT, StandardCharsets.UTF_8));
         List<Source> left = new ArrayList<>();
         List<Source> odd = new ArrayList<>();
+        Set<Integer> told = new HashSet<>();
         try (var entries = Files.newDirectoryStream(Path.of("/job/programs"))) {
             for (Path path : entries) {
                 int k = Integer.parseInt(path.getFileName().toString().replace(".java", ""));
@@ -167,6 +172,7 @@ public final class Harness {
                     odd.add(source);
                 } else {
                     tell(protocol, "X " + source.k + " " + hexed(why.get(source.k)));
+                    told.add(source.k);
                 }
             }
             if (why.containsKey(-1)) {
@@ -180,7 +186,18 @@ public final class Harness {
             output.folder = BUILT.resolve(String.valueOf(source.k));
             for (String why : compile(compiler, output, List.of(source)).values()) {
                 tell(protocol, "X " + source.k + " " + hexed(why));
+                told.add(source.k);
                 break;
+            }
+        }
+        if (whole) {
+            try (var folders = Files.newDirectoryStream(BUILT)) {
+                for (Path folder : folders) {
+                    String k = folder.getFileName().toString();
+                    if (!told.contains(Integer.parseInt(k)) && mainOf(k) == null) {
+                        tell(protocol, "X " + k + " " + hexed("there is no public static void main(String[])"));
+                    }
+                }
             }
         }
         tell(protocol, "Z");
@@ -232,6 +249,38 @@ public final class Harness {
     }
 
     private record Entry(Method method, Object self) {}
+
+    /** Be a whole program. */
+    private static void whole(String k) throws Exception {
+        try {
+            mainOf(k).invoke(null, (Object) new String[0]);
+        } catch (InvocationTargetException error) {
+            System.out.flush();
+            error.getCause().printStackTrace();
+            Runtime.getRuntime().halt(1);
+        }
+    }
+
+    /** Return a whole program's `main`, wherever it is, or nothing. */
+    private static Method mainOf(String k) throws Exception {
+        Loader loader = new Loader(BUILT.resolve(k));
+        List<String> names = new ArrayList<>();
+        try (var files = Files.newDirectoryStream(BUILT.resolve(k))) {
+            files.forEach(file -> names.add(file.getFileName().toString().replace(".class", "")));
+        }
+        Collections.sort(names);
+        for (String name : names) {
+            for (Method method : Class.forName(name, false, loader).getDeclaredMethods()) {
+                int is = method.getModifiers();
+                if (method.getName().equals("main") && Modifier.isStatic(is) && Modifier.isPublic(is)
+                        && Arrays.equals(method.getParameterTypes(), new Class<?>[] {String[].class})) {
+                    method.setAccessible(true);
+                    return method;
+                }
+            }
+        }
+        return null;
+    }
 
     private static Entry load(String k, String entry, String[] declared) throws Throwable {
         Path folder = BUILT.resolve(k);

@@ -11,6 +11,8 @@ from parallel_mining.drivers import Job, Toolchain, interpreter
 from parallel_mining.pairs import Program
 
 BATCH = 64
+# No site packages (-S -s), no working folder on the path (-P); the hash seed is the supervisor's, so no -E.
+_ISOLATED = ("-B", "-S", "-s", "-P", "-X", "utf8")
 
 
 def toolchain() -> Toolchain:
@@ -24,5 +26,12 @@ def job(programs: Sequence[Program], tools: Toolchain) -> Job:
     files = {f"programs/{k}.py": program.code.encode() for k, program in enumerate(programs)}
     files["values.py"] = Path(values.__file__).read_bytes()
     files["worker.py"] = (Path(__file__).parent / "worker.py").read_bytes()
-    # No site packages (-S -s), no working folder on the path (-P); the hash seed is the supervisor's, so no -E.
-    return Job(files, (tools.tools["python"], "-B", "-S", "-s", "-P", "/job/worker.py"))
+    return Job(files, (tools.tools["python"], *_ISOLATED, "/job/worker.py"))
+
+
+def whole_job(programs: Sequence[Program], tools: Toolchain) -> Job:
+    """Return the files and settings of one batch of whole programs."""
+    files = {f"programs/{k}.py": program.code.encode() for k, program in enumerate(programs)}
+    files["check.py"] = (Path(__file__).parent / "check.py").read_bytes()
+    python = (tools.tools["python"], *_ISOLATED)
+    return Job(files, (*python, "/job/programs/{k}.py"), (*python, "/job/check.py"), whole=True)
