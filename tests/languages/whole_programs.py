@@ -2,7 +2,20 @@
 
 from __future__ import annotations
 
-TOTAL_PY = "import sys\n\n\ndef main():\n    total = 0\n    for line in sys.stdin:\n        for word in line.split():\n            total += int(word)\n    print(total)\n\n\nif __name__ == '__main__':\n    main()\n"
+TOTAL_PY = """import sys
+
+
+def main():
+    total = 0
+    for line in sys.stdin:
+        for word in line.split():
+            total += int(word)
+    print(total)
+
+
+if __name__ == "__main__":
+    main()
+"""
 TOTAL_GO = """package main
 
 import (
