@@ -36,19 +36,19 @@ _WORDS = """apple banana cat dog kitten level radar stats mouse tree house river
 _BRACKETS = {"(": ")", "[": "]", "{": "}", "<": ">"}
 _EDGES = (
     "",
-    "\n",
     "1",
-    "Hello, World!",
-    "3\n1 2 3",
-    "\n\n",
-    "a\n\nb\n",
-    "1 2\n\n3\n",
-    " 7 \n",
-    "a  b\tc \n",
     "été 日本 😀\n",
+    "a  b\tc \n",
+    "Hello, World!",
     "-1\n",
+    "3\n1 2 3",
+    "\n",
+    "a\n\nb\n",
     "0\n",
+    " 7 \n",
     "x\r\ny\r\n",
+    "1 2\n\n3\n",
+    "\n\n",
     "a b c",
     "0 0\n",
     "  indented\n",
@@ -128,12 +128,12 @@ def texts(
         recipes += [[recipe(rng, i, numbers, words) for i in range(share)] for recipe in (_lexicon, _commands)]
     if shown:
         given = [case[0] for case in shown]
-        recipes.append([*given, *(varied(rng.choice(given), rng) for _ in range(share))])
+        recipes.append([*given, *(_like(given, rng) for _ in range(share))])
     recipes.append(list(_EDGES))
     lanes = len(recipes) if seeds else 0
     taken = [case[0] for case in seeds]
     for lane in range(lanes):
-        recipes.append([*taken[lane::lanes], *(varied(rng.choice(taken), rng) for _ in range(share))])
+        recipes.append([*taken[lane::lanes], *(_like(taken, rng) for _ in range(share))])
     found: dict[str, Case] = {}
     for row in itertools.zip_longest(*recipes):
         for text in row:
@@ -293,6 +293,13 @@ _RECIPES: tuple[_Recipe, ...] = (
 )
 
 
+def _like(known: Sequence[str], rng: random.Random) -> str:
+    text = rng.choice(known)
+    for _ in range(rng.randint(1, 3)):
+        text = varied(text, rng)
+    return text
+
+
 def varied(text: str, rng: random.Random) -> str:
     """Return a text that differs little from another: most often in a number or a word, and of the same form."""
     lines = text.split("\n")
@@ -301,19 +308,22 @@ def varied(text: str, rng: random.Random) -> str:
         return text + "1\n"
     at = rng.choice(filled)
     way = rng.randrange(10)
+    # A count that is right stays right.
+    head, rest = filled[0], filled[1:]
+    counted = bool(rest) and lines[head] == str(len(rest))
+    if counted and way < 4:
+        at = rng.choice(rest)
     if way == 0 and len(filled) > 1:
         del lines[at]
     elif way == 1:
-        lines.insert(at, rng.choice([lines[i] for i in filled]))
+        lines.insert(at, rng.choice([lines[i] for i in (rest or filled)]))
     elif way == 2:
-        other = rng.choice(filled)
+        other = rng.choice(rest or filled)
         lines[at], lines[other] = lines[other], lines[at]
     else:
         lines[at] = _varied_line(lines[at], rng)
-    # A count that was right stays right.
-    counts = (len(filled) - 1, len([line for line in lines if line.strip()]) - 1)
-    if way < 2 and filled[0] != at and lines[filled[0]] == str(counts[0]):
-        lines[filled[0]] = str(counts[1])
+    if counted and way < 2:
+        lines[head] = str(len(rest) + (1 if way else -1))
     return "\n".join(lines)
 
 
