@@ -1,4 +1,4 @@
-"""What do programs return on given arguments? Compiles and runs them in the sandbox, in batches, in any language.
+"""What do programs return on given arguments, or print on given input? In batches, in the sandbox, in any language.
 
 Start at `execute`. It always holds that one bad program costs no other its result, that every program gets fresh
 copies of its arguments, and that nothing a program prints, raises, allocates or forks reaches the host.
@@ -252,6 +252,8 @@ def trip(
         "worker": list(plan.worker),
         "alone": plan.alone,
         "whole": plan.whole,
+        "warm": list(plan.warm),
+        "calm": sorted(plan.calm),
         "environment": dict(plan.environment),
     }
     files = {f"cases/{k}": "".join(f"{wire}\n" for wire in jobs[k][1]).encode() for k in left}

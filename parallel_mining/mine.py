@@ -53,7 +53,7 @@ REJECTED_SCHEMA = pa.schema(
 _COLUMNS = ["id", "text", "language", "repo_name", "path", "detected_licenses", "license_type", "split"]
 
 
-MINING_VERSION = 4
+MINING_VERSION = 5
 """Goes up with any change that may change which pairs are found or proved; part of every identity."""
 
 _JOURNAL = ".judged"

@@ -77,6 +77,9 @@ class Job:
         refused: Program number to reason, for programs that were refused before anything ran.
         types: Program number to its parameters' types, where the driver knows more than the program declares.
         whole: These are whole programs.
+        warm: Of whole programs: argument vector of a worker that can call them too, and answers `z` where a call must
+            have a new process after all. Empty where there is none.
+        calm: The numbers of those that it may be tried on.
     """
 
     files: Mapping[str, bytes]
@@ -87,6 +90,8 @@ class Job:
     refused: Mapping[int, str] = field(default_factory=dict[int, str])
     types: Mapping[int, Sequence[str]] = field(default_factory=dict[int, Sequence[str]])
     whole: bool = False
+    warm: tuple[str, ...] = ()
+    calm: frozenset[int] = frozenset()
 
 
 class Driver(Protocol):

@@ -21,7 +21,8 @@ DATA`, in order. The supervisor knows what is due next, so a worker that dies or
 that was due; a new worker goes on after it.
 
 A whole program knows nothing of this: each call is a process of it, with the case's one argument on standard input, and
-what it writes to standard output, as UTF-8, is the result (`p`). A status other than zero is an exception.
+what it writes to standard output, as UTF-8, is the result (`p`). A status other than zero is an exception. Where there
+is a warm worker, it is tried first on calm programs; the calls that it answers with `z`, or dies of, are done as said.
 """
 
 import json
@@ -330,6 +331,7 @@ class Batch:
         self.hangs: dict[int, int] = {}
         self.deaths: dict[int, int] = {}
         self.timed_out: set[tuple[int, int]] = set()
+        self.odd: set[tuple[int, int]] = set()
         self.cases: dict[int, list[str]] = {}
         for k in SETTINGS["programs"]:
             self.cases[k] = Path(f"/job/cases/{k}").read_text().splitlines()
@@ -349,8 +351,10 @@ class Batch:
             # State that a call leaves behind shows when the calls come in another order.
             todo.append((k, order[::-1] if number % 2 else order))
         if SETTINGS["whole"]:
+            self.work(number, [item for item in todo if item[0] in SETTINGS["calm"]])
             for k, order in todo:
-                self.whole(number, k, order)
+                self.whole(number, k, [c for c in order if k not in SETTINGS["calm"] or (k, c) in self.odd])
+            self.odd = set()
             todo = []
         if SETTINGS["alone"]:
             for item in todo:
@@ -362,7 +366,9 @@ class Batch:
                 tell("R", number, k, c, "t", hexed("timed out in the first run"))
 
     def whole(self, number: int, k: int, order: list[int]) -> None:
-        """Run a whole program on its cases, a process each."""
+        """Run a whole program on cases, a process each."""
+        if k in self.gone:
+            return
         argv = [part.replace("{k}", str(k)) for part in SETTINGS["worker"]]
         environment = {**SETTINGS["environment"], "PYTHONHASHSEED": str(number + 1)}
         for c in order:
@@ -382,7 +388,7 @@ class Batch:
                 for k, cases in todo:
                     file.write(f"P {k} {SETTINGS['entries'][str(k)]} {SETTINGS['types'][str(k)]}\n")
                     file.writelines(f"C {c} {self.cases[k][c]}\n" for c in cases)
-            argv = [*SETTINGS["worker"], str(tasks)]
+            argv = [*(SETTINGS["warm"] or SETTINGS["worker"]), str(tasks)]
             environment = {**SETTINGS["environment"], "PYTHONHASHSEED": str(number + 1)}
             if SETTINGS["alone"]:
                 argv += [str(todo[0][0])]
@@ -419,6 +425,9 @@ class Batch:
     def pass_on(self, number: int, line: str) -> None:
         """Report a result, unless it is too large to be of use."""
         _, k, c, outcome = line.split(" ", 3)
+        if outcome[0] == "z":
+            self.odd.add((int(k), int(c)))
+            return
         tell("R", number, k, c, outcome if len(outcome) <= SETTINGS["result_bytes"] else f"u {hexed(TOO_LARGE)}")
 
     def next(self, worker: Process, seconds: float) -> str | tuple[bool, str]:
@@ -450,6 +459,9 @@ class Batch:
             if self.hangs[k] > SETTINGS["hangs"]:
                 self.gone.add(k)
                 tell("H", k)
+            return
+        if SETTINGS["whole"]:
+            self.odd.add((k, c))
             return
         tell("R", number, k, c, {OUT_OF_MEMORY: "m", TOO_LARGE: "u"}.get(why, "c"), hexed(why))
         self.deaths[k] = self.deaths.get(k, 0) + 1

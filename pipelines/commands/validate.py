@@ -48,6 +48,9 @@ def command(
                          "right": {"language": "go", "code": "package p; func GCD(a, b int) int {...}",
                                    "entry": "GCD"}}
 
+    The entry "<program>" stands for a whole program: it is run on generated standard inputs, and what it prints is
+    compared; a status other than zero is an error that it raises.
+
     A side may state its "licenses", a list of SPDX expressions, which an evaluation set keeps.
 
     Prints pair_id, verdict, cases, agreed, tolerance, reason, domain. The verdict is one of

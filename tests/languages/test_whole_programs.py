@@ -44,7 +44,7 @@ def given(name: str) -> str:
 
 def test_pairs_of_programs_are_told_from_near_misses() -> None:
     needed(*{language for _, left, _, right, _ in PAIRS.values() for language in (left, right)})
-    settings = VerdictSettings(cases=60, fresh_cases=20, runs=2, mutants=0)
+    settings = VerdictSettings(cases=48, fresh_cases=8, runs=2, mutants=0)
     found = {row["pair_id"]: row for row in validate(io.StringIO("\n".join(map(given, PAIRS))), settings)}
     assert {name: row["verdict"] for name, row in found.items()} == {name: row[0] for name, row in PAIRS.items()}
     # Python prints 2.0 where the other side prints 2; nothing else needs a tolerance.
@@ -71,7 +71,8 @@ def test_programs_are_mined_with_evidence() -> None:
         for i, (path, text) in enumerate(files.items())
     ]
     found = [c for c in candidates(extract(rows, workers=1).units, "python", min_score=0.0) if c.left.entry == WHOLE]
-    judgements = judge([question_of(candidate) for candidate in found], VerdictSettings(mutants=4))
+    settings = VerdictSettings(cases=40, fresh_cases=8, more_cases=40, runs=2, mutants=3)
+    judgements = judge([question_of(candidate) for candidate in found], settings)
     pairs, _ = select(found, judgements, MiningSettings())
     assert {(row["left_path"], row["right_path"]) for row in pairs} == {
         ("fizz.py", "fizz.js"),

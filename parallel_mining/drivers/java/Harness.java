@@ -1,3 +1,5 @@
+import java.io.ByteArrayInputStream;
+import java.io.ByteArrayOutputStream;
 import java.io.FileOutputStream;
 import java.io.InputStream;
 import java.io.OutputStream;
@@ -34,7 +36,8 @@ import javax.tools.ToolProvider;
 
 /**
  * Runs inside the sandbox. `Harness build` compiles the programs of a batch together, a package each, program k to
- * `/tmp/built/k`; `Harness TASKS` calls them by reflection; `Harness <program> k` is program k. See `supervisor` for the protocol and
+ * `/tmp/built/k`; `Harness TASKS` calls them by reflection; `Harness <program> k` is program k, and
+ * `Harness warm TASKS` calls whole programs. See `supervisor` for the protocol and
  * `parallel_mining.values` for the wire form.
  */
 public final class Harness {
@@ -53,6 +56,10 @@ public final class Harness {
             whole(arguments[1]);
             return;
         }
+        if (arguments[0].equals("warm")) {
+            warm(new FileOutputStream("/proc/self/fd/3"), arguments[1]);
+            Runtime.getRuntime().halt(0);
+        }
         OutputStream protocol = new FileOutputStream("/proc/self/fd/3");
         System.setOut(new PrintStream(OutputStream.nullOutputStream()));
         System.setIn(InputStream.nullInputStream());
@@ -63,6 +70,56 @@ public final class Harness {
         }
         // Threads that a program left behind must not keep the process.
         Runtime.getRuntime().halt(0);
+    }
+
+    private static final class Flood extends Error {}
+
+    // What a program may print before it is stopped; the supervisor allows less.
+    private static final int PRINTED = 1 << 20;
+
+    /** Call whole programs one after the other, each time in a class loader of its own; what is odd, leave to a process. */
+    private static void warm(OutputStream protocol, String tasks) throws Exception {
+        String k = "";
+        for (String line : Files.readAllLines(Path.of(tasks), StandardCharsets.US_ASCII)) {
+            String[] fields = line.split(" ", 3);
+            if (fields[0].equals("P")) {
+                k = fields[1];
+                tell(protocol, "D " + k);
+            } else {
+                tell(protocol, "R " + k + " " + fields[1] + " " + printed(k, fields[2]));
+            }
+        }
+    }
+
+    private static String printed(String k, String wire) throws Exception {
+        Matcher text = Pattern.compile("\\[s((?:[0-9a-f]{2})*);\\]").matcher(wire);
+        if (!text.matches()) {
+            return "z ";
+        }
+        ByteArrayOutputStream out = new ByteArrayOutputStream() {
+            @Override
+            public synchronized void write(byte[] bytes, int from, int length) {
+                if (count + length > PRINTED) {
+                    throw new Flood();
+                }
+                super.write(bytes, from, length);
+            }
+        };
+        System.setIn(new ByteArrayInputStream(HexFormat.of().parseHex(text.group(1))));
+        System.setOut(new PrintStream(out, true, StandardCharsets.UTF_8));
+        System.setErr(new PrintStream(OutputStream.nullOutputStream()));
+        int threads = Thread.activeCount();
+        try {
+            mainOf(k).invoke(null, (Object) new String[0]);
+        } catch (InvocationTargetException error) {
+            Throwable cause = error.getCause();
+            if (cause instanceof Flood) {
+                return "u " + hexed("a result that is too large");
+            }
+            return cause instanceof VirtualMachineError ? "z " : "e " + hexed(told(cause));
+        }
+        System.out.flush();
+        return Thread.activeCount() > threads ? "z " : "v p" + hex(out.toByteArray()) + ";";
     }
 
     private static void tell(OutputStream protocol, String line) throws Exception {

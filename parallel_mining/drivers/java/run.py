@@ -27,6 +27,11 @@ _JVM = (
 )
 _MEMORY = ("-Xms64m", "-Xmx384m")
 _UTF8 = tuple(f"-D{name}.encoding=UTF-8" for name in ("file", "sun.stdout", "sun.stderr", "stdout", "stderr"))
+# What a program may do to its process, or see of it, that another call must not meet.
+_ALONE = re.compile(
+    r"\b(?:exit|halt|Thread\w*|Executor\w*|CompletableFuture|Timer|parallel\w*|FileDescriptor|console|Runtime|Process\w*"
+    r"|setDefault|setProperty|setProperties|setIn|setOut|setErr|addShutdownHook)\b"
+)
 
 
 def toolchain() -> Toolchain | Unavailable:
@@ -58,7 +63,9 @@ def whole_job(programs: Sequence[Program], tools: Toolchain) -> Job:
     """Return the files and settings of one batch of whole programs."""
     made = job(programs, tools)
     java = (tools.tools["java"], *_JVM, *_MEMORY, *_UTF8, "-cp", "/job/harness", "Harness", WHOLE, "{k}")
-    return replace(made, build=(*made.build, "whole"), worker=java, whole=True)
+    warm = (*java[:-2], "warm")
+    calm = frozenset(k for k, program in enumerate(programs) if not _ALONE.search(program.code))
+    return replace(made, build=(*made.build, "whole"), worker=java, whole=True, warm=warm, calm=calm)
 
 
 @cache

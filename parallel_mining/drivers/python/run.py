@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import platform
+import re
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -13,6 +14,8 @@ from parallel_mining.pairs import Program
 BATCH = 64
 # No site packages (-S -s), no working folder on the path (-P); the hash seed is the supervisor's, so no -E.
 _ISOLATED = ("-B", "-S", "-s", "-P", "-X", "utf8")
+# What goes on beside or after a program, which a fork of another process has no part in.
+_ALONE = re.compile(r"\b(?:threading|_thread|atexit|multiprocessing|subprocess|concurrent|asyncio|fork|gc)\b")
 
 
 def toolchain() -> Toolchain:
@@ -32,6 +35,9 @@ def job(programs: Sequence[Program], tools: Toolchain) -> Job:
 def whole_job(programs: Sequence[Program], tools: Toolchain) -> Job:
     """Return the files and settings of one batch of whole programs."""
     files = {f"programs/{k}.py": program.code.encode() for k, program in enumerate(programs)}
-    files["check.py"] = (Path(__file__).parent / "check.py").read_bytes()
+    files |= {name: (Path(__file__).parent / name).read_bytes() for name in ("check.py", "whole.py")}
     python = (tools.tools["python"], *_ISOLATED)
-    return Job(files, (*python, "/job/programs/{k}.py"), (*python, "/job/check.py"), whole=True)
+    warm = (*python, "/job/whole.py")
+    calm = frozenset(k for k, program in enumerate(programs) if not _ALONE.search(program.code))
+    worker = (*python, "/job/programs/{k}.py")
+    return Job(files, worker, (*python, "/job/check.py"), whole=True, warm=warm, calm=calm)
