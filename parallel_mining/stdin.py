@@ -162,6 +162,8 @@ def _many(rng: random.Random, place: int, literals: Sequence[int], length: int) 
         few = [_whole(rng, place, literals) for _ in range(2)]
         return [str(rng.choice(few)) for _ in range(length)]
     found = [_whole(rng, place, literals) for _ in range(length)]
+    if place > 2 and rng.random() < 0.15:
+        found = [-abs(n) for n in found]
     order = rng.random()
     return [str(n) for n in (sorted(found) if order < 0.15 else sorted(found, reverse=True) if order < 0.2 else found)]
 
@@ -259,7 +261,11 @@ def _token(rng: random.Random, place: int, words: Sequence[str]) -> str:
             else:
                 mark = rng.choice(opening)
                 out, open_ = out + mark, open_ + _BRACKETS[mark]
-        return out + (open_[::-1] if rng.random() < 0.8 else "")
+        out += open_[::-1] if rng.random() < 0.8 else ""
+        if rng.random() < 0.4:
+            at = rng.randrange(len(out))
+            out = out[:at] + rng.choice(words) + out[at + 1 :]
+        return out
     return rng.choice(("", "", " ")).join(rng.choice(words) for _ in range(size))
 
 
