@@ -125,7 +125,9 @@ def texts(
     share = max(8, count // 3)
     recipes = [[recipe(rng, i, numbers, words) for i in range(share)] for recipe in _RECIPES]
     if words:
-        recipes += [[recipe(rng, i, numbers, words) for i in range(share)] for recipe in (_lexicon, _commands)]
+        recipes += [
+            [recipe(rng, i, numbers, words) for i in range(share)] for recipe in (_lexicon, _commands, _lexicon)
+        ]
     if shown:
         given = [case[0] for case in shown]
         recipes.append([*given, *(_like(given, rng) for _ in range(share))])
@@ -162,7 +164,7 @@ def _many(rng: random.Random, place: int, literals: Sequence[int], length: int) 
         few = [_whole(rng, place, literals) for _ in range(2)]
         return [str(rng.choice(few)) for _ in range(length)]
     found = [_whole(rng, place, literals) for _ in range(length)]
-    if place > 2 and rng.random() < 0.15:
+    if place > 2 and rng.random() < 0.25:
         found = [-abs(n) for n in found]
     order = rng.random()
     return [str(n) for n in (sorted(found) if order < 0.15 else sorted(found, reverse=True) if order < 0.2 else found)]
@@ -264,7 +266,7 @@ def _token(rng: random.Random, place: int, words: Sequence[str]) -> str:
         out += open_[::-1] if rng.random() < 0.8 else ""
         if rng.random() < 0.4:
             at = rng.randrange(len(out))
-            out = out[:at] + rng.choice(words) + out[at + 1 :]
+            out = out[:at] + rng.choice([w for w in words if len(w) == 1]) + out[at + 1 :]
         return out
     return rng.choice(("", "", " ")).join(rng.choice(words) for _ in range(size))
 
