@@ -1,7 +1,7 @@
 """On what inputs are two functions compared? Seeded values by type, small first, with the edges where code differs.
 
 Start at `shapes` (which types of arguments suit two signatures) and `cases` (arguments drawn from them). A list of
-cases mixes recipes, each of which finds other differences:
+cases mixes recipes, each of which finds other differences (whole programs have their own, in `parallel_mining.stdin`):
 
     edges     negative and fractional numbers, any text, empty and repeated items, None where a type is optional
     tame      numbers from 0 up, ASCII text, no empty sequences; and integers from 2 to 30, words, at least two items
@@ -22,7 +22,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, cast
 
+from parallel_mining import stdin
 from parallel_mining.domains import Restriction, deep, repaired, type_of, within
+from parallel_mining.pairs import STDIN
 from parallel_mining.signatures import Signature, compatible, is_float, is_integer, kind_of, shared_arities
 from parallel_mining.types import Type, parse_type
 
@@ -187,6 +189,8 @@ def _narrowness(type_: Type) -> int:
 
 def probes(shape: Shape, seed: int) -> list[tuple[Any, ...]]:
     """Return the tame arguments by which it is found out whether a side takes arguments of a shape at all."""
+    if shape == (STDIN,):
+        return stdin.probes(seed)
     rng = random.Random(f"{seed}/probe")
     whole = _settled(shape, "int")
     small = [tuple(_small(t, rng, (), 4) for t in whole) for _ in range(8)]
@@ -226,6 +230,8 @@ def cases(
     Returns:
         Distinct tuples, small ones first.
     """
+    if shape == (STDIN,):
+        return stdin.texts(count, seed, literals, shown=examples, seeds=seeds, restrictions=restrictions)
     rng = random.Random(f"{seed}/mix")
     whole = _settled(shape, "int")
     texts = _paired([x for x in literals if isinstance(x, str) and 0 < len(x) <= 12])

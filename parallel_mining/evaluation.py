@@ -31,7 +31,7 @@ from parallel_mining import values
 from parallel_mining.candidates import code_hash
 from parallel_mining.documents import translation_prompt
 from parallel_mining.execute import Execution, ExecutionLimits, Outcome, Toolchain, available, execute
-from parallel_mining.pairs import Program
+from parallel_mining.pairs import WHOLE, Program
 from parallel_mining.scoring import disagreement, steady
 from parallel_mining.signatures import Signature
 from parallel_mining.units import bare, folded, infer
@@ -172,7 +172,7 @@ class Half:
     @property
     def marks(self) -> tuple[str, ...]:
         """By what it is known again: its code, and its function's name in its repository."""
-        if not self.repo:
+        if not self.repo or self.entry == WHOLE:
             return (self.key,)
         return self.key, f"function {self.language} {self.repo} {folded(bare(self.entry))}"
 

@@ -1,4 +1,4 @@
-"""What do programs return on given arguments? Compiles and runs them in the sandbox, in batches, in any language.
+"""What do programs return on given arguments, or print on given input? In batches, in the sandbox, in any language.
 
 Start at `execute`. It always holds that one bad program costs no other its result, that every program gets fresh
 copies of its arguments, and that nothing a program prints, raises, allocates or forks reaches the host.
@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, Literal, cast
 
 from parallel_mining import sandbox
-from parallel_mining.drivers import Toolchain, Unavailable, available, driver, interpreter
+from parallel_mining.drivers import Toolchain, Unavailable, available, driver, interpreter, whole_driver
 from parallel_mining.pairs import Program
 from parallel_mining.values import NotAValue, Value, decode, encode
 from quality.mistakes import BadInput, Mistake
@@ -122,7 +122,14 @@ def execute(
             found |= dict.fromkeys(indices, Execution("unsupported", unsandboxed, (), tools.version))
         else:
             size = driver(name).BATCH
-            batches += [(tools, indices[start : start + size]) for start in range(0, len(indices), size)]
+            functions = [index for index in indices if not jobs[index][0].is_whole]
+            batches += [(tools, functions[start : start + size]) for start in range(0, len(functions), size)]
+            wholes = [index for index in indices if jobs[index][0].is_whole]
+            if wholes and whole_driver(name) is None:
+                why = f"whole programs cannot be run in {name}"
+                found |= dict.fromkeys(wholes, Execution("unsupported", why, (), tools.version))
+            else:
+                batches += [(tools, wholes[start : start + _WHOLES]) for start in range(0, len(wholes), _WHOLES)]
     if progress and found:
         progress(len(found))
 
@@ -155,6 +162,10 @@ def _wires(jobs: Sequence[tuple[Program, Sequence[Sequence[Any]]]]) -> list[list
 
 
 _BUILD_S = 300.0
+# Whole programs of a batch: their calls are processes one after the other, so that few go together.
+_WHOLES = 16
+# The supervisor's: what it may take to start the process of a whole program, beside its own time.
+_WHOLE_START_S = 0.5
 # The supervisor's: how many times its limit a worker gets that is not let run.
 _PATIENCE = 4
 _Job = tuple[Program, Sequence[str]]
@@ -221,7 +232,8 @@ def trip(
 ) -> tuple[list[_Record], sandbox.Completed]:
     """Take one batch into the sandbox once, and read what came out of it."""
     programs = [program for program, _ in jobs]
-    plan = driver(tools.language).job(programs, tools)
+    wholes = whole_driver(tools.language) if programs[0].is_whole else None
+    plan = driver(tools.language).job(programs, tools) if wholes is None else wholes.whole_job(programs, tools)
     records = [_Record(len(cases), runs) for _, cases in jobs]
     for k, reason in plan.refused.items():
         records[k].status, records[k].detail = "unsupported", reason
@@ -231,7 +243,7 @@ def trip(
         "entries": {k: programs[k].entry for k in left},
         "types": {k: _types(programs[k], plan.types.get(k)) for k in left},
         "runs": runs,
-        "case_s": limits.case_s,
+        "case_s": limits.case_s + (_WHOLE_START_S if plan.whole else 0),
         "load_s": limits.load_s,
         "hangs": limits.hangs,
         "result_bytes": limits.result_bytes,
@@ -239,6 +251,9 @@ def trip(
         "build_s": _BUILD_S,
         "worker": list(plan.worker),
         "alone": plan.alone,
+        "whole": plan.whole,
+        "warm": list(plan.warm),
+        "calm": sorted(plan.calm),
         "environment": dict(plan.environment),
     }
     files = {f"cases/{k}": "".join(f"{wire}\n" for wire in jobs[k][1]).encode() for k in left}
@@ -249,6 +264,8 @@ def trip(
     # Time for the build, and for every program to hang as often as it may, on a machine too busy to let it run.
     hanging_s = limits.load_s + (limits.hangs + 1) * limits.case_s
     wall_s = 60 + (_BUILD_S if plan.build else 0) + len(left) * _PATIENCE * hanging_s
+    if plan.whole:
+        wall_s += sum(len(jobs[k][1]) for k in left) * runs * _WHOLE_START_S
     completed = sandbox.run(
         [python, "-I", "-S", "-B", "/job/supervisor.py"],
         files=files,

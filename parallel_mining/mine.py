@@ -25,7 +25,7 @@ from parallel_mining.candidates import Candidate, candidates, code_hash
 from parallel_mining.execute import ExecutionLimits, Toolchain, available
 from parallel_mining.licensing import LicencePolicy, obstacle
 from parallel_mining.pairs import PAIR_CONTRACT, PAIR_SCHEMA
-from parallel_mining.units import UNIT_SCHEMA, Extraction, Unit, bare, extract, folded
+from parallel_mining.units import UNIT_SCHEMA, Extraction, Unit, extract, folded, name_of
 from parallel_mining.verdicts import Judgement, Question, VerdictSettings, judge
 from quality.artifacts import canonical_json, check_place, creating, read_manifest, write_atomically
 from quality.contracts import check
@@ -53,7 +53,7 @@ REJECTED_SCHEMA = pa.schema(
 _COLUMNS = ["id", "text", "language", "repo_name", "path", "detected_licenses", "license_type", "split"]
 
 
-MINING_VERSION = 4
+MINING_VERSION = 5
 """Goes up with any change that may change which pairs are found or proved; part of every identity."""
 
 _JOURNAL = ".judged"
@@ -284,7 +284,7 @@ Function = tuple[str, str, str]
 
 def function_of(unit: Unit) -> Function:
     """Return which function a unit is: builds of one package and overloads for other types are the same one."""
-    return unit.language, unit.origin.repo_name, folded(bare(unit.entry))
+    return unit.language, unit.origin.repo_name, folded(name_of(unit.entry, unit.origin.path))
 
 
 def select(
@@ -375,7 +375,7 @@ def cause(reason: str) -> str:
 def _functions(pairs: Sequence[Mapping[str, Any]]) -> dict[str, int]:
     """Count the distinct functions that stand in pairs, by language: those of one name in one repository are one."""
     found = {
-        (row[f"{side}_language"], row[f"{side}_repo"], folded(bare(row[f"{side}_entry"])))
+        (row[f"{side}_language"], row[f"{side}_repo"], folded(name_of(row[f"{side}_entry"], row[f"{side}_path"])))
         for row in pairs
         for side in ("left", "right")
     }

@@ -24,7 +24,7 @@ from typing import Literal
 from tree_sitter import Node
 
 from parallel_mining import trees
-from parallel_mining.pairs import Program
+from parallel_mining.pairs import WHOLE, Program
 from parallel_mining.trees import Source
 
 Kind = Literal[
@@ -216,7 +216,12 @@ def _bodies(source: Source) -> dict[str, list[Node]]:
 
 
 def _reached(source: Source, entry: str, bodies: Mapping[str, list[Node]]) -> tuple[list[Node], list[Node]]:
-    """Return the bodies of the entry (more than one where it is overloaded), and of what it calls, directly or not."""
+    """Return the bodies of the entry (more than one where it is overloaded), and of what it calls, directly or not.
+
+    A whole program is all its own.
+    """
+    if entry == WHOLE:
+        return [source.root], []
     first = re.split(r"\.|::", entry)[-1]
     wanted, asked = [first], {first}
     found: dict[tuple[int, int], Node] = {}

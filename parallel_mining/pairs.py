@@ -22,9 +22,16 @@ VERDICTS: tuple[Verdict, ...] = (
 )
 
 
+WHOLE = "<program>"
+"""The entry of a whole program; no language has a function of such a name."""
+
+
 @dataclass(frozen=True)
 class Program:
-    """A self-contained piece of source text with one function to call.
+    """A self-contained piece of source text with one function to call, or a whole program.
+
+    A whole program has the entry `WHOLE`. Its one argument is the text on standard input, its result the text that it
+    printed on standard output, as UTF-8; to end with a status other than zero is to raise. Every call is a new process.
 
     Args:
         language: A language id.
@@ -41,6 +48,19 @@ class Program:
     entry: str
     parameters: tuple[Type, ...] | None = None
     returns: Type | None = None
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether it is a whole program, and not one function."""
+        return self.entry == WHOLE
+
+
+STDIN, PRINTED = Type("stdin"), Type("str")
+
+
+def whole_program(language: str, code: str) -> Program:
+    """Return a text as a whole program."""
+    return Program(language, code, WHOLE, (STDIN,), PRINTED)
 
 
 PAIR_SCHEMA = pa.schema(

@@ -13,7 +13,7 @@ from typing import Any
 
 from parallel_mining import sandbox, values
 from parallel_mining.execute import Execution, ExecutionLimits, Outcome, Unavailable, available, execute
-from parallel_mining.pairs import Program
+from parallel_mining.pairs import WHOLE, Program, whole_program
 from parallel_mining.units import bare, folded, functions_in, infer
 from quality.mistakes import BadInput, Mistake
 
@@ -136,6 +136,8 @@ def _refuse_what_cannot_run(languages: set[str]) -> None:
 def _program_of(translation: Translation) -> Program | str:
     """Return what is to be run, or why there is nothing to run."""
     instance, language = translation.instance, translation.instance["target_language"]
+    if instance["target_entry"] == WHOLE:
+        return whole_program(language, translation.code)
     try:
         names = functions_in(language, translation.code)
     except BadInput as error:

@@ -65,7 +65,7 @@ def shared_arities(left: Signature, right: Signature) -> tuple[int, ...]:
 
 
 def kind_of(type_: Type | None) -> str:
-    """Return the coarse kind of a type: `number`, `bool`, `text`, `sequence`, `map` or `any`."""
+    """Return the coarse kind of a type: `number`, `bool`, `text`, `sequence`, `map`, `stdin` or `any`."""
     if type_ is None or type_.name in ("any", "null"):
         return "any"
     if type_.name == "optional":
@@ -80,8 +80,10 @@ def kind_of(type_: Type | None) -> str:
 
 
 def compatible(left: Type | None, right: Type | None) -> bool:
-    """Say whether one argument value could suit both declared types; None suits everything."""
+    """Say whether one argument value could suit both declared types; None suits everything but standard input."""
     left_kind, right_kind = kind_of(left), kind_of(right)
+    if "stdin" in (left_kind, right_kind):
+        return left_kind == right_kind
     if "any" in (left_kind, right_kind):
         return True
     if left_kind != right_kind:

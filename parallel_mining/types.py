@@ -3,10 +3,12 @@
 The text form is a small grammar, used in files and in drivers:
 
     bool  int  int8  int16  int32  int64  uint8  uint16  uint32  uint64  float32  float  number  str  char  null  any
+    stdin
     list[T]  set[T]  dict[K,V]  optional[T]  tuple[T,...]
 
 `int` has no width (Python's); `float` is IEEE binary64. JavaScript's and TypeScript's `number` is `number`: a binary64
-that stands for an int where its value is one.
+that stands for an int where its value is one. `stdin` is the text that a whole program reads on standard input: it
+is the type of its one argument, and of nothing else.
 """
 
 from __future__ import annotations
@@ -32,6 +34,7 @@ SCALARS = frozenset(
         "char",
         "null",
         "any",
+        "stdin",
     ]
 )
 CONTAINERS = {"list": 1, "set": 1, "dict": 2, "optional": 1}

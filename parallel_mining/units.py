@@ -1,4 +1,4 @@
-"""Which functions of a corpus can stand alone and be run? Every function considered is a row, accepted or not.
+"""Which functions and programs of a corpus can stand alone and be run? Each one considered is a row, accepted or not.
 
 Start at `extract` (documents to units) or `infer` (one given piece of code to its signature). A `Unit` is a `Program`
 with where it came from and the words by which its counterparts are found. Nothing is run here.
@@ -20,10 +20,11 @@ from typing import Any, cast
 
 import pyarrow as pa
 
+from parallel_mining import programs
 from parallel_mining.cutting import Definition, Files, Module, Refused, Site, Syntax, cut
 from parallel_mining.licensing import LicencePolicy, unusable
-from parallel_mining.pairs import Program
-from parallel_mining.signatures import Signature
+from parallel_mining.pairs import PRINTED, STDIN, WHOLE, Program, whole_program
+from parallel_mining.signatures import Parameter, Signature
 from quality.languages import LANGUAGES, language
 from quality.mistakes import bad_input
 from quality.workers import worker_processes
@@ -56,7 +57,7 @@ class Origin:
 
 @dataclass(frozen=True)
 class Unit:
-    """A function that stands alone.
+    """A function that stands alone, or a whole program (entry `pairs.WHOLE`).
 
     Args:
         unit_id: 32 hex digits of the SHA-256 of language, repository, path, entry and code.
@@ -108,6 +109,9 @@ class Extraction:
 
     units: tuple[Unit, ...]
     considered: tuple[Considered, ...]
+
+
+WHOLE_SIGNATURE = Signature((Parameter("stdin", STDIN),), PRINTED)
 
 
 @cache
@@ -199,6 +203,16 @@ def _repository(language_id: str, rows: Sequence[Mapping[str, Any]], licences: L
             row.get("split") or "train",
         )
         module = files.module(row["path"])
+        entire = _whole(language_id, row["path"], row["text"], origin, licences)
+        if entire is not None:
+            unit, reason = entire
+            unit_id = unit.unit_id if unit is not None else unit_digest(language_id, origin, WHOLE, row["text"])
+            units += [unit] if unit is not None else []
+            considered.append(
+                Considered(
+                    unit_id, language_id, origin.document, origin.repo_name, origin.path, WHOLE, not reason, reason
+                )
+            )
         for site in module.sites if module is not None else ():
             unit, reason = _unit(files, cast(Module, module), site, language_id, origin, licences)
             if unit is not None and unit.unit_id in seen:
@@ -215,6 +229,23 @@ def _repository(language_id: str, rows: Sequence[Mapping[str, Any]], licences: L
                 )
             )
     return Extraction(tuple(units), tuple(considered))
+
+
+def _whole(
+    language_id: str, path: str, text: str, origin: Origin, licences: LicencePolicy
+) -> tuple[Unit | None, str] | None:
+    """Return a file as a whole program, or why it cannot be one, or None where it is none."""
+    form: programs.Form | None = getattr(syntax(language_id), "PROGRAM", None)
+    found = programs.whole(language_id, form, path, text) if form is not None else None
+    if found is None:
+        return None
+    forbidden = unusable(origin.licenses, licences) if origin.license_type != "permissive" else ""
+    if found.refusal or forbidden:
+        return None, found.refusal or forbidden
+    program = whole_program(language_id, text)
+    words, literals = _features(programs.name_of(path), text, text)
+    unit_id = unit_digest(language_id, origin, WHOLE, text)
+    return Unit(unit_id, program, WHOLE_SIGNATURE, origin, words, literals, found.trivial), ""
 
 
 def _unit(
@@ -241,7 +272,7 @@ def _unit(
             unknown = next(p.name for p in signature.parameters if p.type is None)
             return None, f"signature: the type of {unknown} has no canonical form"
     program = Program(language_id, code, site.entry, signature.types, signature.returns)
-    words, literals = _features(site, code)
+    words, literals = _features(bare(site.entry), site.body or site.definition.text, code)
     unit_id = unit_digest(language_id, origin, site.entry, code)
     return Unit(unit_id, program, signature, origin, words, literals, trivial), ""
 
@@ -311,23 +342,21 @@ def folded(name: str) -> str:
     return "".join(parts)
 
 
-def _features(site: Site, code: str) -> tuple[dict[str, int], tuple[int | float | str, ...]]:
+def _features(name: str, own: str, code: str) -> tuple[dict[str, int], tuple[int | float | str, ...]]:
     words: dict[str, int] = {}
 
     def count(word: str) -> None:
         words[word] = words.get(word, 0) + 1
 
-    name = bare(site.entry)
     parts = name_parts(name)
     count("fold:" + folded(name))
     for part in parts:
         count(f"name:{part}")
-    own = site.body or site.definition.text
     for word in _WORD.findall(own):
         for part in name_parts(word):
             if part not in _NOISE and len(part) > 1:
                 count(f"id:{part}")
-    flow = [f"{name}{min(found, 6)}" for name, pattern in _SHAPE.items() if (found := len(pattern.findall(own)))]
+    flow = [f"{kind}{min(found, 6)}" for kind, pattern in _SHAPE.items() if (found := len(pattern.findall(own)))]
     for part in flow:
         count(f"flow:{part}")
     # One count alone is in too many units of a large corpus to be searched by; two together are rarer.
@@ -375,6 +404,11 @@ def functions_in(language_id: str, code: str) -> list[str]:
         bad_input(language_id, f"does not parse: {error}")
 
 
+def name_of(entry: str, path: str) -> str:
+    """Return the name by which a reader knows a unit: a function's bare one, or a whole program's."""
+    return programs.name_of(path) if entry == WHOLE else bare(entry)
+
+
 def bare(entry: str) -> str:
     """Return a function's name without what qualifies it: `gcd` for `MathUtils.gcd` and `math::gcd`."""
     return re.split(r"\.|::", entry)[-1]
@@ -386,7 +420,7 @@ def infer(language_id: str, code: str, entry: str) -> tuple[Program, Signature, 
     Args:
         language_id: A language id.
         code: The whole program.
-        entry: The function, bare or qualified.
+        entry: The function, bare or qualified, or `pairs.WHOLE`.
 
     Returns:
         The program with its qualified entry and types, its signature, and why it is trivial ("" where it is not).
@@ -394,6 +428,8 @@ def infer(language_id: str, code: str, entry: str) -> tuple[Program, Signature, 
     Raises:
         BadInput: There is no such function in the code, or it cannot be called with plain values.
     """
+    if entry == WHOLE:
+        return whole_program(language_id, code), WHOLE_SIGNATURE, ""
     try:
         module = _read_program(language_id, code)
     except (SyntaxError, RecursionError, ValueError) as error:
@@ -421,6 +457,7 @@ __all__ = [
     "functions_in",
     "infer",
     "literals_of",
+    "name_of",
     "name_parts",
     "syntax",
     "unit_digest",

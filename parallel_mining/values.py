@@ -11,6 +11,7 @@ The wire form is ASCII, has no spaces outside a value's end, and is exact (float
     dHEX16;  eHEX8;   binary64, binary32 (big-endian bits)
     mHEX16;           JavaScript's number, a binary64 that stands for an int where its value is one
     sHEX;  SHEX;      text as UTF-8, as UTF-16 (big-endian units, lone surrogates allowed);  cHEX; one character, UTF-8
+    pHEX;             what a whole program printed, UTF-8
     bHEX;             bytes
     [ ... ]  ( ... )  < ... >      list, tuple, set, items one after another
     { k v k v ... }   dict;  o{ ... } a JavaScript object, whose keys are text by force
@@ -37,12 +38,17 @@ How values that are alike are decided, whichever side they are on. `exact` and t
     list, array, tuple      one another                 item by item, in order
     set, dict               one of its kind             without order; a set is no list
     a record                a dict of text keys         numeric; names of fields without case and `_`
+    printed text            the same but for white      line-ends
+                              space at line ends and
+                              line feeds at the end
+                            the same but for numbers    as these numbers, if one has a fraction: numeric, 1e-9, 1e-5
 """
 
 from __future__ import annotations
 
 import hashlib
 import math
+import re
 import struct
 from collections.abc import Mapping, Sequence
 from collections.abc import Set as AbstractSet
@@ -51,11 +57,12 @@ from typing import Any, Literal, cast
 
 Kind = Literal["null", "bool", "int", "float", "number", "str", "bytes", "list", "tuple", "set", "dict", "record"]
 
-# From the strictest to the widest. `numeric` is equal as a real number although the types differ (3 and 3.0, 0 and
+# From the strictest to the widest. `line-ends` is equal but for white space at the ends of lines and for line feeds at
+# the end, of printed text only. `numeric` is equal as a real number although the types differ (3 and 3.0, 0 and
 # -0.0, bytes and small ints). Absolute or relative for the last two.
 # Source: 1e-9 is CPython's `math.isclose` default; 1e-5 is about 100 ulp of binary32 (eps 1.19e-7), which lets a
 # binary32 side agree with a binary64 one.
-TOLERANCES: tuple[str, ...] = ("exact", "numeric", "1e-9", "1e-5")
+TOLERANCES: tuple[str, ...] = ("exact", "line-ends", "numeric", "1e-9", "1e-5")
 DIFFERENT = "different"
 
 _WIDTHS = {"8", "16", "32", "64", "128"}
@@ -70,7 +77,8 @@ class Value:
         kind: What it is.
         data: None, bool, int, float, str or bytes; a tuple of `Value` for list, tuple and set; a tuple of pairs of
             `Value` for dict and record, in the order they came.
-        width: `int32`, `uint8`, `float32`, `char`; `object` for a JavaScript object; empty where nothing is declared.
+        width: `int32`, `uint8`, `float32`, `char`; `object` for a JavaScript object; `printed` for what
+            a whole program printed; empty where nothing is declared.
         name: A record's type name.
     """
 
@@ -212,13 +220,17 @@ def _encode(value: Value, out: list[str]) -> None:
             out.append("}")
 
 
+_TEXT_TAGS = {"char": "c", "printed": "p"}
+_TEXT_WIDTHS = {tag: width for width, tag in _TEXT_TAGS.items()}
+
+
 def _encode_text(value: Value, out: list[str]) -> None:
     try:
         encoded = cast(str, value.data).encode()
     except UnicodeEncodeError:
         out.append(f"S{cast(str, value.data).encode('utf-16-be', 'surrogatepass').hex()};")
     else:
-        out.append(f"{'c' if value.width == 'char' else 's'}{encoded.hex()};")
+        out.append(f"{_TEXT_TAGS.get(value.width, 's')}{encoded.hex()};")
 
 
 def decode(wire: str) -> Value:
@@ -268,8 +280,9 @@ def _decode(wire: str, at: int, depth: int) -> tuple[Value, int]:
         return Value("float", struct.unpack(">f", bytes.fromhex(body))[0], "float32"), at
     if tag == "m":
         return Value("number", struct.unpack(">d", bytes.fromhex(body))[0]), at
-    if tag in "sc":
-        return Value("str", bytes.fromhex(body).decode("utf-8", "surrogatepass"), "char" if tag == "c" else ""), at
+    if tag in "scp":
+        text = bytes.fromhex(body).decode("utf-8", "strict" if tag == "p" else "surrogatepass")
+        return Value("str", text, _TEXT_WIDTHS.get(tag, "")), at
     if tag == "S":
         return Value("str", bytes.fromhex(body).decode("utf-16-be", "surrogatepass")), at
     if tag == "b":
@@ -336,7 +349,7 @@ def compare(left: Value, right: Value, tolerance: str = "exact") -> Comparison:
     return Comparison(rank <= TOLERANCES.index(tolerance), needed, reason)
 
 
-_EXACT, _NUMERIC, _FAR = 0, 1, len(TOLERANCES)
+_EXACT, _LINE_ENDS, _NUMERIC, _FAR = 0, 1, 2, len(TOLERANCES)
 _NUMBERS = ("int", "float", "number")
 _SEQUENCES = ("list", "tuple")
 
@@ -363,6 +376,8 @@ def _compare(left: Value, right: Value, where: str) -> tuple[int, str]:
         return _differ(where, left, right)
     if left.kind == "set":
         return _compare_sets(left, right, where)
+    if "printed" in (left.width, right.width):
+        return _compare_printed(left, right, where)
     return (_EXACT, "") if left.data == right.data else _differ(where, left, right)
 
 
@@ -393,6 +408,39 @@ def _compare_numbers(left: Value, right: Value, where: str) -> tuple[int, str]:
 
 def _negative_zero(number: float) -> bool:
     return number == 0 and math.copysign(1.0, number) < 0
+
+
+# A number that stands for itself: no part of a name, a version or a date.
+_PRINTED_NUMBER = re.compile(r"(?<![\w.])([-+]?(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][-+]?\d+)?)(?![\w.])")
+
+
+def trimmed(text: str) -> str:
+    """Return a printed text without white space at the ends of its lines and line feeds at its end."""
+    return "\n".join(line.rstrip() for line in text.split("\n")).rstrip("\n")
+
+
+def _compare_printed(left: Value, right: Value, where: str) -> tuple[int, str]:
+    """Compare what two whole programs printed, number by number where they differ in more than white space."""
+    if left.data == right.data:
+        return _EXACT, ""
+    ours, theirs = trimmed(left.data), trimmed(right.data)
+    if ours == theirs:
+        return _LINE_ENDS, f"{where}: differ in white space at line ends"
+    one, two = _PRINTED_NUMBER.split(ours), _PRINTED_NUMBER.split(theirs)
+    # What stands between numbers must be the same; every second part is a number.
+    if one[::2] != two[::2]:
+        return _differ(where, left, right)
+    numbers = ((a, b) for a, b in zip(one[1::2], two[1::2], strict=True) if a != b)
+    rank, why = _worst(_compare_written(a, b, where) for a, b in numbers)
+    return (rank, why) if rank < _FAR else _differ(where, left, right)
+
+
+def _compare_written(one: str, two: str, where: str) -> tuple[int, str]:
+    """Compare two numbers that are written differently: none within a tolerance are those without a fraction."""
+    if not any(mark in text for text in (one, two) for mark in ".eE"):
+        return _FAR, f"{where}: {one} and {two}"
+    rank, why = _compare_numbers(Value("float", float(one)), Value("float", float(two)), where)
+    return max(rank, _NUMERIC), why or f"{where}: {one} and {two} are one number"
 
 
 def _compare_sequences(left: Sequence[Value], right: Sequence[Value], where: str) -> tuple[int, str]:

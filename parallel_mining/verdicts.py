@@ -23,6 +23,7 @@ How one case is decided, by what each side did:
     no end, memory   anything         outside the domain (source `pivot does not terminate`)
     value            no end, memory   lost; too many are a `timeout`
     no argument of the declared type, or no canonical result, on a side: not compared
+    a whole program prints an integer beyond 32 bits: not compared
     a left null where the left declares a result that is none: outside the domain (source `types`)
     an integer that the other side's declared width, or its binary64, cannot hold, alone or in a list: not compared
 """
@@ -39,7 +40,7 @@ from typing import Any, Literal, Protocol
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from parallel_mining import values
+from parallel_mining import stdin, values
 from parallel_mining.adequacy import Trial, line
 from parallel_mining.book import Book
 from parallel_mining.cases import Shape, cases, is_open, probes, shapes, strange
@@ -58,7 +59,7 @@ from parallel_mining.domains import (
     within,
 )
 from parallel_mining.execute import ExecutionLimits, Outcome
-from parallel_mining.pairs import Program, Verdict
+from parallel_mining.pairs import STDIN, Program, Verdict
 from parallel_mining.signatures import Signature
 from parallel_mining.types import Type
 from parallel_mining.units import literals_of
@@ -99,8 +100,8 @@ class VerdictSettings(BaseModel):
     mutants: int = Field(default=12, ge=0, le=1000)
     mutants_killed: float = Field(default=0.7, ge=0.0, le=1.0)
     branches_reached: float = Field(default=0.7, ge=0.0, le=1.0)
-    tolerance: Literal["exact", "numeric", "1e-9", "1e-5"] = "1e-9"
-    binary32_tolerance: Literal["exact", "numeric", "1e-9", "1e-5"] = "1e-5"
+    tolerance: Literal["exact", "line-ends", "numeric", "1e-9", "1e-5"] = "1e-9"
+    binary32_tolerance: Literal["exact", "line-ends", "numeric", "1e-9", "1e-5"] = "1e-5"
     seed: int = 17
 
 
@@ -308,6 +309,8 @@ def judge(
     return [state.verdict or Judgement("insufficient", "nothing was compared") for state in states]
 
 
+# Inputs of one seed that whole programs are run on at most: each is a process.
+_WHOLE_CASES = 200
 # Inputs that others are made of where the left side takes few.
 _SEEDS = 16
 _BOUNDS = tuple((between(low, high, "pivot does not terminate"),) for low, high in ((0, 30), (1, 12), (2, 6)))
@@ -315,9 +318,13 @@ _BOUNDS = tuple((between(low, high, "pivot does not terminate"),) for low, high 
 
 def _state(question: Question) -> _State:
     left, right = question.left, question.right
-    shown = {repr(case): case for side in (left, right) for case in examples(side.code, side.entry)}
+    shown = {repr(case): case for side in (left, right) for case in _shown(side)}
     given = tuple(shown.values())
     return _State(question, given, shapes(question.left_signature, question.right_signature, given))
+
+
+def _shown(side: Program) -> tuple[Case, ...]:
+    return stdin.examples(side.code) if side.is_whole else examples(side.code, side.entry)
 
 
 def _undecided(states: Iterable[_State]) -> list[_State]:
@@ -337,9 +344,10 @@ def _probes(state: _State, shape: Shape, settings: VerdictSettings) -> list[Case
 def _cases(
     state: _State, domain: _Domain, settings: VerdictSettings, seed: int, count: int | None = None
 ) -> list[Case]:
+    count = settings.cases if count is None else count
     return cases(
         domain.shape,
-        settings.cases if count is None else count,
+        min(count, _WHOLE_CASES) if domain.shape == (STDIN,) else count,
         seed,
         state.question.literals,
         examples=state.examples,
@@ -530,6 +538,8 @@ def _domains(state: _State, shape: Shape, *, whole_only: bool) -> list[_Domain]:
     said = f"{comments(left.code)}\n{comments(right.code)}"
     stated = documented(said, state.examples, shape)
     found = [_Domain(shape)]
+    if shape == (STDIN,):
+        return [*found, _Domain(shape, (stdin.plain_lines("types"),))]
     if units:
         found.append(_Domain(shape, units))
     if whole_only:
@@ -790,6 +800,8 @@ def outgrew(one: Outcome, two: Outcome, left: Program, right: Program) -> bool:
     if two.value is None and _OUTGREW.search(two.detail) and "StackOverflow" not in two.detail:
         return True
     ours, theirs = one.value, two.value
+    if _is_wide(ours) or _is_wide(theirs):
+        return True
     if ours is not None and theirs is not None and (_inexact(ours, theirs) or _inexact(theirs, ours)):
         return True
     return _beyond(one.value, right.returns) or _beyond(two.value, left.returns)
@@ -821,6 +833,14 @@ def _inexact(value: values.Value, other: values.Value) -> bool:
     return False
 
 
+def _is_wide(value: values.Value | None) -> bool:
+    """Say whether a whole program printed an integer beyond 32 bits: how wide its own are, nothing declares."""
+    if value is None or value.width != "printed":
+        return False
+    return any(abs(int(digits)) >= 2**31 for digits in _LONG.findall(value.data))
+
+
+_LONG = re.compile(r"(?<![\w.])-?\d{10,4000}(?![\w.])")
 _WIDTHS = {f"{sign}int{width}": width for sign in ("", "u") for width in (8, 16, 32, 64)}
 
 

@@ -7,6 +7,9 @@ language registry and by nothing else, so a new language is a registry row and a
 - `BATCH: int`: how many programs share one trip into the sandbox;
 - `job(programs, tools) -> Job`: the files and the settings that `supervisor` needs inside the sandbox.
 
+It may have `whole_job(programs, tools) -> Job`, the same for whole programs (`pairs.WHOLE`); a language without it has
+functions only.
+
 Beside it stand `syntax`, which reads the language's files (see `parallel_mining.cutting.Syntax`), and `samples`, the
 programs by which the contract suite of all languages tries it (see `parallel_mining.drivers.samples`).
 """
@@ -67,11 +70,16 @@ class Job:
         files: Name to content, shown read-only at `/job`.
         build: Argument vector of the build step, run once, or empty. It gets the batch's numbers that compile to
             `/tmp/built` and why others do not to its fd 3 (see `supervisor`).
-        worker: Argument vector of a worker; the path of its task file is appended.
+        worker: Argument vector of a worker; the path of its task file is appended. Of whole programs: that of one call,
+            in which `{k}` stands for the program's number.
         environment: Variables for both.
         alone: A worker takes one program, not all of them.
         refused: Program number to reason, for programs that were refused before anything ran.
         types: Program number to its parameters' types, where the driver knows more than the program declares.
+        whole: These are whole programs.
+        warm: Of whole programs: argument vector of a worker that can call them too, and answers `z` where a call must
+            have a new process after all. Empty where there is none.
+        calm: The numbers of those that it may be tried on.
     """
 
     files: Mapping[str, bytes]
@@ -81,6 +89,9 @@ class Job:
     alone: bool = False
     refused: Mapping[int, str] = field(default_factory=dict[int, str])
     types: Mapping[int, Sequence[str]] = field(default_factory=dict[int, Sequence[str]])
+    whole: bool = False
+    warm: tuple[str, ...] = ()
+    calm: frozenset[int] = frozenset()
 
 
 class Driver(Protocol):
@@ -105,6 +116,24 @@ def driver(language_id: str) -> Driver:
     """
     language(language_id)
     return cast(Driver, importlib.import_module(f"parallel_mining.drivers.{language_id}.run"))
+
+
+class WholeDriver(Driver, Protocol):
+    """What the module of a driver offers that runs whole programs too."""
+
+    def whole_job(self, programs: Sequence[Program], tools: Toolchain) -> Job:
+        """Return the files and settings of one batch of whole programs."""
+        ...
+
+
+def whole_driver(language_id: str) -> WholeDriver | None:
+    """Return a language's driver if it runs whole programs.
+
+    Raises:
+        BadInput: No such language.
+    """
+    found = driver(language_id)
+    return cast(WholeDriver, found) if hasattr(found, "whole_job") else None
 
 
 @cache

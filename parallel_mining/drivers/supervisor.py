@@ -19,10 +19,15 @@ types` opens a program, with the canonical types of its parameters (`;` between 
 or `-`; `C c WIRE` is a call. It answers every `P` with `D k`, `X k HEX` or `U k HEX`, and every `C` with `R k c S
 DATA`, in order. The supervisor knows what is due next, so a worker that dies or is silent too long costs the one item
 that was due; a new worker goes on after it.
+
+A whole program knows nothing of this: each call is a process of it, with the case's one argument on standard input, and
+what it writes to standard output, as UTF-8, is the result (`p`). A status other than zero is an exception. Where there
+is a warm worker, it is tried first on calm programs; the calls that it answers with `z`, or dies of, are done as said.
 """
 
 import json
 import os
+import re
 import resource
 import selectors
 import signal
@@ -226,6 +231,98 @@ def build() -> set[int] | None:
     return None
 
 
+MEMORY = re.compile(r"out ?of ?memory|MemoryError|memory allocation of", re.IGNORECASE)
+
+
+def printed(argv: list[str], environment: dict[str, str], wire: str) -> tuple[str, str]:
+    """Run a whole program once; return the outcome's letter and its data, or what there is to say.
+
+    Args:
+        argv: It.
+        environment: Its variables.
+        wire: The list of its one argument, a text, in the wire form.
+    """
+    given = os.memfd_create("stdin")
+    text = re.fullmatch(r"\[s((?:[0-9a-f]{2})*);\]", wire)
+    if not text:
+        os.close(given)
+        return "u", "standard input is one text that UTF-8 can say"
+    os.write(given, bytes.fromhex(text[1]))
+    os.lseek(given, 0, os.SEEK_SET)
+    child = subprocess.Popen(
+        argv,
+        stdin=given,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        preexec_fn=lambda: Path("/proc/self/oom_score_adj").write_text("1000") and None,
+        start_new_session=True,
+        env={**os.environ, **environment},
+    )
+    os.close(given)
+    assert child.stdout is not None
+    assert child.stderr is not None
+    kept = {child.stdout.fileno(): bytearray(), child.stderr.fileno(): bytearray()}
+    ended = os.pidfd_open(child.pid)
+    selector = selectors.DefaultSelector()
+    for fd in (*kept, ended):
+        selector.register(fd, selectors.EVENT_READ)
+    began, used, hung = time.monotonic(), None, ""
+    seconds, room = SETTINGS["case_s"], SETTINGS["result_bytes"] // 2
+    out, errors = kept.values()
+    while ended in selector.get_map() and len(out) <= room:
+        waited = time.monotonic() - began
+        if used is None and waited > seconds / 2:
+            used = used_by_others()
+        if waited > seconds and (used_by_others() - (used or 0.0) > 0.4 * seconds or waited > PATIENCE * seconds):
+            hung = f"took longer than {seconds:g} s"
+            break
+        for key, _ in selector.select(0.05 if waited > seconds else min(seconds - waited + 0.001, 0.05)):
+            take(selector, key.fd, kept)
+        # Runtimes give the reason first or last.
+        del errors[STDERR_KEPT:-STDERR_KEPT]
+    status = child.poll()
+    with suppress(ProcessLookupError):
+        os.kill(-1, signal.SIGKILL)
+    child.wait()
+    # What it wrote before it ended is still in the pipes.
+    while not hung and len(out) <= room and set(kept) & set(selector.get_map()):
+        for key, _ in selector.select():
+            take(selector, key.fd, kept)
+    selector.close()
+    os.close(ended)
+    child.stdout.close()
+    child.stderr.close()
+    return came_to(status, bytes(out), errors.decode("utf-8", "replace"), hung, room)
+
+
+def take(selector: selectors.BaseSelector, fd: int, kept: dict[int, bytearray]) -> None:
+    """Take what there is to read, or note that there is no more."""
+    chunk = os.read(fd, 1 << 16) if fd in kept else b""
+    if chunk:
+        kept[fd] += chunk
+    else:
+        selector.unregister(fd)
+
+
+def came_to(status: int | None, out: bytes, errors: str, hung: str, room: int) -> tuple[str, str]:
+    """Return the outcome of a whole program's call."""
+    if hung:
+        return "t", hung
+    if len(out) > room:
+        return "u", TOO_LARGE
+    if status == 0:
+        try:
+            out.decode()
+        except UnicodeDecodeError as error:
+            return "u", f"what it printed is not UTF-8 ({error})"
+        return "v", f"p{out.hex()};"
+    words = [line.strip()[:300] for line in errors.splitlines() if line.strip()]
+    why = f"status {status}: {'; '.join(words if len(words) < 4 else [*words[:2], words[-1]])}"
+    if status == -signal.SIGKILL or MEMORY.search(errors):
+        return "m", OUT_OF_MEMORY
+    return ("c" if status is None or status < 0 else "e"), why
+
+
 class Batch:
     """What is still to be done, and what every program has cost so far."""
 
@@ -234,6 +331,7 @@ class Batch:
         self.hangs: dict[int, int] = {}
         self.deaths: dict[int, int] = {}
         self.timed_out: set[tuple[int, int]] = set()
+        self.odd: set[tuple[int, int]] = set()
         self.cases: dict[int, list[str]] = {}
         for k in SETTINGS["programs"]:
             self.cases[k] = Path(f"/job/cases/{k}").read_text().splitlines()
@@ -252,6 +350,12 @@ class Batch:
             order = [c for c in range(len(cases)) if (k, c) not in self.timed_out]
             # State that a call leaves behind shows when the calls come in another order.
             todo.append((k, order[::-1] if number % 2 else order))
+        if SETTINGS["whole"]:
+            self.work(number, [item for item in todo if item[0] in SETTINGS["calm"]])
+            for k, order in todo:
+                self.whole(number, k, [c for c in order if k not in SETTINGS["calm"] or (k, c) in self.odd])
+            self.odd = set()
+            todo = []
         if SETTINGS["alone"]:
             for item in todo:
                 self.work(number, [item])
@@ -261,6 +365,21 @@ class Batch:
             if number and k not in self.gone:
                 tell("R", number, k, c, "t", hexed("timed out in the first run"))
 
+    def whole(self, number: int, k: int, order: list[int]) -> None:
+        """Run a whole program on cases, a process each."""
+        if k in self.gone:
+            return
+        argv = [part.replace("{k}", str(k)) for part in SETTINGS["worker"]]
+        environment = {**SETTINGS["environment"], "PYTHONHASHSEED": str(number + 1)}
+        for c in order:
+            letter, data = printed(argv, environment, self.cases[k][c])
+            if letter == "t":
+                self.strike(number, k, c, True, data)
+                if k in self.gone:
+                    return
+            else:
+                tell("R", number, k, c, letter, data if letter == "v" else hexed(data))
+
     def work(self, number: int, todo: list[Todo]) -> None:
         """Have workers go through programs and their cases until nothing is left to do."""
         while todo := [(k, cases) for k, cases in todo if k not in self.gone]:
@@ -269,7 +388,7 @@ class Batch:
                 for k, cases in todo:
                     file.write(f"P {k} {SETTINGS['entries'][str(k)]} {SETTINGS['types'][str(k)]}\n")
                     file.writelines(f"C {c} {self.cases[k][c]}\n" for c in cases)
-            argv = [*SETTINGS["worker"], str(tasks)]
+            argv = [*(SETTINGS["warm"] or SETTINGS["worker"]), str(tasks)]
             environment = {**SETTINGS["environment"], "PYTHONHASHSEED": str(number + 1)}
             if SETTINGS["alone"]:
                 argv += [str(todo[0][0])]
@@ -306,6 +425,9 @@ class Batch:
     def pass_on(self, number: int, line: str) -> None:
         """Report a result, unless it is too large to be of use."""
         _, k, c, outcome = line.split(" ", 3)
+        if outcome[0] == "z":
+            self.odd.add((int(k), int(c)))
+            return
         tell("R", number, k, c, outcome if len(outcome) <= SETTINGS["result_bytes"] else f"u {hexed(TOO_LARGE)}")
 
     def next(self, worker: Process, seconds: float) -> str | tuple[bool, str]:
@@ -337,6 +459,9 @@ class Batch:
             if self.hangs[k] > SETTINGS["hangs"]:
                 self.gone.add(k)
                 tell("H", k)
+            return
+        if SETTINGS["whole"]:
+            self.odd.add((k, c))
             return
         tell("R", number, k, c, {OUT_OF_MEMORY: "m", TOO_LARGE: "u"}.get(why, "c"), hexed(why))
         self.deaths[k] = self.deaths.get(k, 0) + 1

@@ -20,7 +20,7 @@ import click
     "--tolerance",
     default="1e-9",
     show_default=True,
-    type=click.Choice(["exact", "numeric", "1e-9", "1e-5"]),
+    type=click.Choice(["exact", "line-ends", "numeric", "1e-9", "1e-5"]),
     help="The widest difference between numbers that counts as agreement.",
 )
 @click.option("--copyleft", is_flag=True, help="Also pairs whose halves have the very same copyleft licences.")

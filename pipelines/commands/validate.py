@@ -15,14 +15,14 @@ import click
     "--tolerance",
     default="1e-9",
     show_default=True,
-    type=click.Choice(["exact", "numeric", "1e-9", "1e-5"]),
+    type=click.Choice(["exact", "line-ends", "numeric", "1e-9", "1e-5"]),
     help="The widest difference between numbers that counts as agreement.",
 )
 @click.option(
     "--binary32-tolerance",
     default="1e-5",
     show_default=True,
-    type=click.Choice(["exact", "numeric", "1e-9", "1e-5"]),
+    type=click.Choice(["exact", "line-ends", "numeric", "1e-9", "1e-5"]),
     help="The same where a side is declared to compute in 32-bit floats, if it is wider.",
 )
 @click.option(
@@ -47,6 +47,9 @@ def command(
       {"pair_id": "gcd", "left":  {"language": "python", "code": "def gcd(a, b): ...", "entry": "gcd"},
                          "right": {"language": "go", "code": "package p; func GCD(a, b int) int {...}",
                                    "entry": "GCD"}}
+
+    The entry "<program>" stands for a whole program: it is run on generated standard inputs, and what it prints is
+    compared; a status other than zero is an error that it raises.
 
     A side may state its "licenses", a list of SPDX expressions, which an evaluation set keeps.
 

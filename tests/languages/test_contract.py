@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from parallel_mining import sandbox
-from parallel_mining.drivers.samples import POINTS, sample, samples
+from parallel_mining.drivers.samples import POINTS, WHOLE_POINTS, sample, samples, whole_sample
 from parallel_mining.execute import Execution, ExecutionLimits, Outcome, Toolchain, Unavailable, available, execute
 from parallel_mining.pairs import Program
 from parallel_mining.values import Value, compare, of, plain
@@ -36,18 +36,39 @@ CASES: dict[str, list[tuple[Any, ...]]] = {
     "stateful": [(0,), (0,)],
     "leave": [(0,), (1,), (0,)],
 }
+WHOLE_LIMITS = ExecutionLimits(case_s=2.0, memory_bytes=1 << 29)
 LIMITS = ExecutionLimits(case_s=1.0, load_s=8.0, memory_bytes=1 << 30)
 
 
-@cache
-def ran(language: str) -> dict[str, Execution]:
-    """Run all samples of a language in one batch: every test below looks at one of them."""
+WHOLE_CASES: dict[str, list[tuple[Any, ...]]] = {
+    "sum": [("1\n2\n",), ("-3 4\n\n5",), ("",)],
+    "repeat": [("",), ("é😀\n",), ("a\tb  \n\nc",)],
+    "leave": [("x\n",), ("",)],
+    "raise": [("",)],
+    "spin": [("x\n",), ("\n",)],
+    "flood": [("",)],
+    "grow": [("",)],
+    "octets": [("",)],
+    "fresh": [("",), ("\n",)],
+    "wrong": [("",)],
+    "no_main": [("",)],
+}
+
+
+def needed(language: str) -> None:
+    """Skip, or fail, where a language cannot be run here."""
     tools = available(language)
     why = f"{tools.reason}; {tools.install}" if isinstance(tools, Unavailable) else sandbox.ready()
     if why:
         if os.environ.get("POLYMIX_ALL_TOOLCHAINS") == "1":
             pytest.fail(f"{language}: {why}")
         pytest.skip(f"{language}: {why}")
+
+
+@cache
+def ran(language: str) -> dict[str, Execution]:
+    """Run all samples of a language in one batch: every test below looks at one of them."""
+    needed(language)
     jobs = [(sample(language, point), CASES[point]) for point in POINTS]
     jobs.append((sample(language, "add"), [(1, 2, 3), (1,)]))
     return dict(zip([*POINTS, "arity"], execute(jobs, limits=LIMITS), strict=True))
@@ -211,3 +232,81 @@ def test_a_wrong_number_of_arguments_is_no_crash(language: str) -> None:
 def test_a_program_of_no_known_language_is_bad_input() -> None:
     with pytest.raises(ValueError, match="cobol"):
         execute([(Program("cobol", "", "f"), [])])
+
+
+@cache
+def ran_whole(language: str) -> dict[str, Execution]:
+    """Run all whole programs of a language in one batch."""
+    needed(language)
+    jobs = [(whole_sample(language, point), WHOLE_CASES[point]) for point in WHOLE_POINTS]
+    jobs.append((whole_sample(language, "repeat"), [("\ud800",)]))
+    return dict(zip([*WHOLE_POINTS, "surrogate"], execute(jobs, limits=WHOLE_LIMITS), strict=True))
+
+
+def printed(language: str, point: str) -> list[str | None]:
+    """Return what a whole program printed, None where it came to something else; all three runs came to the same."""
+    execution = ran_whole(language)[point]
+    assert execution.status == "ran", execution.detail
+    assert len(execution.runs) == 3
+    assert len(set(execution.runs)) == 1
+    assert all(outcome.value is None or outcome.value.width == "printed" for outcome in execution.runs[0])
+    return [None if outcome.value is None else outcome.value.data for outcome in execution.runs[0]]
+
+
+def whole_outcomes(language: str, point: str) -> list[Outcome]:
+    """Return what the calls of a whole program came to in the first run."""
+    return list(ran_whole(language)[point].runs[0])
+
+
+@each
+def test_a_whole_program_reads_standard_input_and_its_output_is_the_result(language: str) -> None:
+    assert set(samples(language).WHOLES) == set(WHOLE_POINTS) == set(WHOLE_CASES)
+    assert [text and text.strip() for text in printed(language, "sum")] == ["3", "6", "0"]
+
+
+@each
+def test_printed_text_comes_back_as_it_is(language: str) -> None:
+    assert printed(language, "repeat") == ["!", "é😀\n!", "a\tb  \n\nc!"]
+    (outcome,) = whole_outcomes(language, "surrogate")
+    assert outcome.status == "unrepresentable"
+
+
+@each
+def test_a_status_other_than_zero_is_an_exception(language: str) -> None:
+    left, ended = printed(language, "leave")
+    assert left is None
+    assert ended is not None
+    assert ended.strip() == "so far"
+    outcome = whole_outcomes(language, "leave")[0]
+    assert outcome.status == "exception"
+    assert "status 3" in outcome.detail
+    (failed,) = whole_outcomes(language, "raise")
+    assert failed.status == "exception"
+    assert "no é" in failed.detail
+
+
+@each
+def test_a_whole_program_that_does_not_end_costs_only_that_call(language: str) -> None:
+    spun, done = whole_outcomes(language, "spin")
+    assert spun.status == "timeout"
+    assert str(plain(value(done))).strip() == "done"
+
+
+@each
+def test_what_a_whole_program_prints_and_takes_is_limited(language: str) -> None:
+    assert [outcome.status for outcome in whole_outcomes(language, "flood")] == ["unrepresentable"]
+    assert [outcome.status for outcome in whole_outcomes(language, "octets")] == ["unrepresentable"]
+    assert [outcome.status for outcome in whole_outcomes(language, "grow")] == ["memory"]
+
+
+@each
+def test_every_call_of_a_whole_program_begins_anew(language: str) -> None:
+    assert [text and text.strip() for text in printed(language, "fresh")] == ["1", "1"]
+
+
+@each
+@pytest.mark.parametrize("point", ["wrong", "no_main"])
+def test_a_broken_whole_program_is_broken_alone_and_says_why(language: str, point: str) -> None:
+    execution = ran_whole(language)[point]
+    assert execution.status == "broken"
+    assert execution.detail

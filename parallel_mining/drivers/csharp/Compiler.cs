@@ -38,8 +38,9 @@ namespace System.Runtime.CompilerServices
         new DiagnosticDescriptor("crash", "", "{0}", "compiler", DiagnosticSeverity.Error, true);
     static FileStream protocol;
 
-    public static void Main()
+    public static void Main(string[] arguments)
     {
+        bool whole = arguments.Length > 0;
         protocol = new FileStream("/proc/self/fd/3", FileMode.Open, FileAccess.Write, FileShare.ReadWrite, 1);
         var left = new Dictionary<int, SyntaxTree>();
         foreach (var file in Directory.GetFiles("/job/programs"))
@@ -48,6 +49,14 @@ namespace System.Runtime.CompilerServices
             var tree = CSharpSyntaxTree.ParseText(SourceText.From(File.ReadAllText(file)), Parsing);
             var errors = tree.GetDiagnostics().Where(Fatal).ToList();
             if (errors.Count > 0) Fail(k, errors);
+            else if (whole)
+            {
+                tree = Method(tree);
+                bool runs = tree.GetRoot().DescendantNodes().OfType<MethodDeclarationSyntax>()
+                    .Any(method => method.Identifier.Text == "Main");
+                if (runs) left[k] = Apart(tree, k);
+                else Tell("X " + k + " " + Hexed("there is no static Main"));
+            }
             else if (((CompilationUnitSyntax)tree.GetRoot()).Members.OfType<GlobalStatementSyntax>().Any())
             {
                 Tell("X " + k + " " + Hexed("top-level statements are no method that could be called"));
@@ -113,6 +122,30 @@ namespace System.Runtime.CompilerServices
         }
         File.WriteAllBytes("/tmp/built.dll", built.ToArray());
         return null;
+    }
+
+    /// Top-level statements as what the compiler makes of them: the method Main of a class.
+    static SyntaxTree Method(SyntaxTree tree)
+    {
+        var root = (CompilationUnitSyntax)tree.GetRoot();
+        var loose = root.Members.OfType<GlobalStatementSyntax>().ToList();
+        if (loose.Count == 0) return tree;
+        var own = loose.SelectMany(one => one.DescendantNodes(
+            node => !(node is LocalFunctionStatementSyntax || node is AnonymousFunctionExpressionSyntax))).ToList();
+        bool waits = own.Any(node => node is AwaitExpressionSyntax
+            || node is ForEachStatementSyntax each && !each.AwaitKeyword.IsKind(SyntaxKind.None));
+        bool gives = own.OfType<ReturnStatementSyntax>().Any(one => one.Expression != null);
+        string result = waits ? "global::System.Threading.Tasks.Task" + (gives ? "<int>" : "") : gives ? "int" : "void";
+        string head = "static class Program { static " + (waits ? "async " : "") + result + " Main(string[] args) { } }";
+        var shell = (ClassDeclarationSyntax)SyntaxFactory.ParseMemberDeclaration(head);
+        var main = (MethodDeclarationSyntax)shell.Members[0];
+        var body = SyntaxFactory.Block(loose.Select(one => one.Statement));
+        var named = shell.WithMembers(SyntaxFactory.SingletonList<MemberDeclarationSyntax>(main.WithBody(body)));
+        var partial = root.Members.OfType<ClassDeclarationSyntax>().Any(one => one.Identifier.Text == "Program");
+        if (partial) named = named.WithIdentifier(SyntaxFactory.Identifier("PolymixProgram"));
+        var others = root.Members.Where(member => !(member is GlobalStatementSyntax));
+        var made = root.WithMembers(SyntaxFactory.List(new[] { (MemberDeclarationSyntax)named }.Concat(others)));
+        return CSharpSyntaxTree.ParseText(made.ToFullString(), Parsing);
     }
 
     /// The program in a namespace of its own, so that names clash with nobody's; its lines stay where they are.

@@ -36,8 +36,9 @@ public static class Harness
 
     static FileStream protocol;
 
-    public static void Main(string[] arguments)
+    public static int Main(string[] arguments)
     {
+        if (arguments[0] == "<program>") return Whole(arguments[1]);
         protocol = new FileStream("/proc/self/fd/3", FileMode.Open, FileAccess.Write, FileShare.ReadWrite, 1);
         Console.SetOut(TextWriter.Null);
         Console.SetIn(TextReader.Null);
@@ -83,6 +84,36 @@ public static class Harness
         protocol.Flush();
         // Threads that a program left behind must not keep the process.
         Environment.Exit(0);
+        return 0;
+    }
+
+    /// Be a whole program: its Main, wherever it is.
+    static int Whole(string k)
+    {
+        CultureInfo.DefaultThreadCurrentCulture = CultureInfo.InvariantCulture;
+        CultureInfo.CurrentCulture = CultureInfo.InvariantCulture;
+        var main = Loaded(Assembly.LoadFrom("/tmp/built.dll"))
+            .Where(type => type.FullName.StartsWith("P" + k + ".") && !type.ContainsGenericParameters)
+            .SelectMany(type => type.GetMethods(Any))
+            .FirstOrDefault(method => method.IsStatic && method.Name == "Main" && method.GetParameters().Length < 2);
+        int status = 1;
+        try
+        {
+            if (main == null) throw new MissingMethodException("there is no static Main");
+            var result = main.Invoke(null, main.GetParameters().Length == 0 ? null : new object[] { new string[0] });
+            var task = result as System.Threading.Tasks.Task;
+            if (task != null) task.GetAwaiter().GetResult();
+            var coming = task as System.Threading.Tasks.Task<int>;
+            status = coming != null ? coming.Result : result is int ? (int)result : 0;
+        }
+        catch (Exception error)
+        {
+            Console.Error.WriteLine("Unhandled exception. " + Told(error));
+        }
+        Console.Out.Flush();
+        // Threads that a program left behind must not keep the process.
+        Environment.Exit(status);
+        return status;
     }
 
     static void Tell(string line)

@@ -14,12 +14,13 @@ import re
 import shutil
 import tarfile
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 
 from parallel_mining import sandbox
 from parallel_mining.drivers import Job, Toolchain, Unavailable, interpreter, text_of
-from parallel_mining.pairs import Program
+from parallel_mining.pairs import WHOLE, Program
 
 BATCH = 128
 DOTNET = Path(__file__).resolve().parents[3] / ".toolchains" / "dotnet"
@@ -81,6 +82,13 @@ def job(programs: Sequence[Program], tools: Toolchain) -> Job:
     """Return the files and settings of one batch."""
     texts = {k: program.code.lstrip("\ufeff") for k, program in enumerate(programs)}
     return _roslyn_job(texts, tools) if "dotnet" in tools.tools else _mcs_job(texts, tools)
+
+
+def whole_job(programs: Sequence[Program], tools: Toolchain) -> Job:
+    """Return the files and settings of one batch of whole programs."""
+    made = job(programs, tools)
+    build = (*made.build, "whole") if "dotnet" in tools.tools else made.build
+    return replace(made, build=build, worker=(*made.worker, WHOLE, "{k}"), whole=True)
 
 
 def _mcs_job(texts: Mapping[int, str], tools: Toolchain) -> Job:

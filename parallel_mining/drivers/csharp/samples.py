@@ -42,3 +42,41 @@ SAMPLES: dict[str, tuple[str, str]] = {
     "stateful": ("A.F", "class A { static int n; static int F(int a) { return ++n; } }"),
     "leave": ("A.F", "class A { static int F(int a) { if (a != 0) System.Environment.Exit(0); return a; } }"),
 }
+WHOLES: dict[str, str] = {
+    "sum": (
+        "using System;\nclass Program { static void Main(string[] args) {\nlong t = 0; string line;\n"
+        "while ((line = Console.ReadLine()) != null)\n"
+        "foreach (var x in line.Split(new[] { ' ' }, StringSplitOptions.RemoveEmptyEntries)) t += long.Parse(x);\n"
+        "Console.WriteLine(t); } }\n"
+    ),
+    "repeat": (
+        "using System;\nnamespace Some { static class Any { static int Main() {\n"
+        'Console.Write(Console.In.ReadToEnd() + "!"); return 0; } } }\n'
+    ),
+    "leave": (
+        "using System;\nclass Program { static int Main() {\n"
+        'Console.WriteLine("so far"); return Console.ReadLine() == null ? 0 : 3; } }\n'
+    ),
+    "raise": (
+        'using System;\nclass Program { static void Main() {\nthrow new InvalidOperationException("no \u00e9"); } }\n'
+    ),
+    "spin": (
+        "using System;\nclass Program { static void Main() {\n"
+        'int c = Console.Read(); while (c >= 32) { c = c * 3 % 64 + 32; } Console.WriteLine("done"); } }\n'
+    ),
+    "flood": (
+        "using System;\nclass Program { static void Main() {\n"
+        "while (true) Console.WriteLine(new string('x', 1000)); } }\n"
+    ),
+    "grow": (
+        "using System.Collections.Generic;\nclass Program { static void Main() {\n"
+        "var kept = new List<long[]>(); while (true) kept.Add(new long[1 << 20]); } }\n"
+    ),
+    "octets": (
+        "using System;\nclass Program { static void Main() {\n"
+        "var o = Console.OpenStandardOutput(); o.WriteByte(255); o.WriteByte(10); o.Flush(); } }\n"
+    ),
+    "fresh": ("using System;\nclass Program { static int n; static void Main() { n++; Console.WriteLine(n); } }\n"),
+    "wrong": "class Program { static void Main() { int a = ; } }\n",
+    "no_main": "class Program { static void Start() { } }\n",
+}

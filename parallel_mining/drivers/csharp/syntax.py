@@ -9,6 +9,7 @@ from parallel_mining import trees
 from parallel_mining.cutting import Module, Piece, Site
 from parallel_mining.members import Grammar, MemberReader, assembled
 from parallel_mining.mutants import Wording
+from parallel_mining.programs import ARGUMENTS, Form
 from parallel_mining.types import Type, split_outside
 
 SHARES_DIRECTORY = True
@@ -40,6 +41,31 @@ DENIED = {
     **dict.fromkeys(("Environment", "Process", "GC", "AppDomain"), "depends on the process"),
 }
 BUILTINS = _STANDARD | _EXCEPTIONS
+
+PROGRAM = Form(
+    # `Main`, or a statement at the left margin.
+    starts=re.compile(
+        r"\bstatic\s+(?:async\s+)?(?:public\s+)?(?:void|int|Task|Task<int>)\s+Main\s*\("
+        r"|(?m:^(?:(?:for|foreach|while|if|do)\s*\(|Console\.|(?:var|int|long|string|string\[\]|int\[\])\s+\w+\s*=(?!>)))"
+    ),
+    imports=re.compile(r"(?m)^\s*(?:global\s+)?using\s+(?:static\s+)?(?:\w+\s*=\s*)?([\w.]+)\s*(?:<[^;]*>)?;"),
+    allowed=re.compile(
+        r"System(?:\.(?:Collections(?:\.\w+)*|Linq|Text(?:\.\w+)*|Numerics|Globalization|IO|Math|Console))?"
+    ),
+    reads=re.compile(r"\bConsole\s*\.\s*(?:Read\w*|In|OpenStandardInput)\b"),
+    denied={
+        ARGUMENTS: re.compile(r"\bargs\s*[\[.]|\bin\s+args\b|\bGetCommandLineArgs\b"),
+        "files": re.compile(r"\b(?:File|Directory|Path|FileStream|FileInfo)\s*[.(]"),
+        "threads": re.compile(
+            r"\b(?:Thread|Parallel|Interlocked|Monitor|AsParallel)\b|\bTask\.(?:Run|Factory|Delay|WhenAll)"
+        ),
+        "random": re.compile(r"\b(?:Random|Guid|RandomNumberGenerator)\b"),
+        "time": re.compile(r"\b(?:DateTime|DateTimeOffset|Stopwatch|TimeZoneInfo)\b"),
+        "reflection": re.compile(r"\b(?:Activator|Assembly|MethodInfo|Marshal|DllImport)\b|\btypeof\("),
+        "depends on the process": re.compile(r"\b(?:Process|GC|AppDomain)\b|\bEnvironment\.(?!NewLine|Exit)"),
+        "network": re.compile(r"\b(?:HttpClient|WebClient|Socket|TcpClient)\b"),
+    },
+)
 
 _PRIMITIVES = {
     **dict.fromkeys(("int", "Int32"), "int32"),

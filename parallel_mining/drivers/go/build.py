@@ -1,7 +1,7 @@
 """Runs inside the sandbox: compiles a batch of Go packages, drops those that fail, links the rest into one binary.
 
 A package whose initialisation fails would end the binary for all, so each binary is started once without a task, and
-split in halves where that fails. Program k is started through the link `/tmp/built/k`.
+split in halves where that fails, reads or prints. Program k is started through the link `/tmp/built/k`.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from pathlib import Path
 GO, JOB, ROOT, BUILT = sys.argv[1], Path("/job"), Path("/tmp/batch"), Path("/tmp/built")
 # How long the initialisation of all packages together may take.
 START_S = 5.0
+UNREAD = b"1\n" * 100
 
 
 def tell(kind: str, k: int, message: str) -> None:
@@ -84,18 +85,20 @@ def link(programs: list[int]) -> None:
     )
     status, why = go("build", "-ldflags=-s -w", "-o", str(BUILT / name), f"./{name}")
     if status == 0:
+        given, end = os.pipe()
+        os.write(end, UNREAD)
+        os.close(end)
         try:
             done = subprocess.run(
-                [BUILT / name],
-                capture_output=True,
-                text=True,
-                errors="replace",
-                timeout=START_S,
-                stdin=subprocess.DEVNULL,
+                [BUILT / name], capture_output=True, text=True, errors="replace", timeout=START_S, stdin=given
             )
             status, why = done.returncode, f"its initialisation failed: {done.stderr}"
+            # What one reads or prints before its `main` would be another's; alone, it is its own.
+            if len(programs) > 1 and (done.stdout or os.read(given, len(UNREAD)) != UNREAD):
+                status = 1
         except subprocess.TimeoutExpired:
             status, why = 1, f"its initialisation took longer than {START_S} s"
+        os.close(given)
     if status == 0:
         for k in programs:
             (BUILT / str(k)).symlink_to(name)

@@ -366,6 +366,11 @@ func main() {
 	}
 	debug.SetMaxStack(64 << 20)
 	k := os.Args[2]
+	if os.Args[1] == "<program>" {
+		os.Args = os.Args[:1]
+		entries[k]().(func())()
+		return
+	}
 	f := reflect.ValueOf(entries[k]())
 	if f.Kind() != reflect.Func {
 		fmt.Fprintf(out, "X %s %s\n", k, hexed("the entry is no function"))

@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 import re
 import shutil
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from parallel_mining.drivers import Job, Toolchain, Unavailable, interpreter, text_of
-from parallel_mining.pairs import Program
+from parallel_mining.pairs import WHOLE, Program
 
 BATCH = 128
 # A type parameter is given one of these, the first that compiles.
@@ -35,13 +36,23 @@ def toolchain() -> Toolchain | Unavailable:
 
 def job(programs: Sequence[Program], tools: Toolchain) -> Job:
     """Return the files and settings of one batch."""
+    worker = ("/bin/sh", "-c", 'exec "/tmp/built/$2" "$1" "$2"', "sh")
+    return _job({k: (program.code, _entries(program)) for k, program in enumerate(programs)}, tools, worker)
+
+
+def whole_job(programs: Sequence[Program], tools: Toolchain) -> Job:
+    """Return the files and settings of one batch of whole programs: their `main` is called as functions are."""
+    texts = {k: (program.code, ["main"]) for k, program in enumerate(programs)}
+    return replace(_job(texts, tools, ("/tmp/built/{k}", WHOLE, "{k}")), alone=False, whole=True)
+
+
+def _job(programs: Mapping[int, tuple[str, list[str]]], tools: Toolchain, worker: tuple[str, ...]) -> Job:
     here = Path(__file__).parent
     files = {name: (here / name).read_bytes() for name in ("build.py", "harness.go")}
-    for k, program in enumerate(programs):
-        named, count = _PACKAGE.subn(f"package p{k}", program.code, count=1)
-        files[f"programs/{k}.go"] = (named if count else f"package p{k}\n\n{program.code}").encode()
-    entries = {k: _entries(program) for k, program in enumerate(programs)}
-    files["entries.json"] = json.dumps(entries).encode()
+    for k, (code, _) in programs.items():
+        named, count = _PACKAGE.subn(f"package p{k}", code, count=1)
+        files[f"programs/{k}.go"] = (named if count else f"package p{k}\n\n{code}").encode()
+    files["entries.json"] = json.dumps({k: entries for k, (_, entries) in programs.items()}).encode()
     python, _ = interpreter()
     version = re.match(r"go (\d+\.\d+)", tools.version)
     build = (python, "-I", "-S", "-B", "/job/build.py", tools.tools["go"], version[1] if version else "1.18")
@@ -53,7 +64,6 @@ def job(programs: Sequence[Program], tools: Toolchain) -> Job:
         "GOTOOLCHAIN": "local",
         "CGO_ENABLED": "0",
     }
-    worker = ("/bin/sh", "-c", 'exec "/tmp/built/$2" "$1" "$2"', "sh")
     return Job(files, worker, build, environment, alone=True)
 
 

@@ -42,3 +42,33 @@ SAMPLES: dict[str, tuple[str, str]] = {
     "stateful": ("F", "package a\n\nvar n int\n\nfunc F(a int) int { n++; return n }\n"),
     "leave": ("F", 'package a\n\nimport "os"\n\nfunc F(a int) int { if a != 0 { os.Exit(0) }; return a }\n'),
 }
+WHOLES: dict[str, str] = {
+    "sum": (
+        'package main\n\nimport (\n\t"bufio"\n\t"fmt"\n\t"os"\n)\n\nvar in = bufio.NewReader(os.Stdin)\n\n'
+        "func main() { t, x := 0, 0\nfor { if _, err := fmt.Fscan(in, &x); err != nil { break }\nt += x }\n"
+        "fmt.Println(t) }\n"
+    ),
+    "repeat": (
+        'package main\n\nimport (\n\t"fmt"\n\t"io"\n\t"os"\n)\n\n'
+        'func main() { all, _ := io.ReadAll(os.Stdin); fmt.Print(string(all) + "!") }\n'
+    ),
+    "leave": (
+        'package main\n\nimport (\n\t"fmt"\n\t"os"\n)\n\nvar given [1]byte\nvar size int\n\n'
+        # What reads before `main` must not read another program's input.
+        "func init() { size, _ = os.Stdin.Read(given[:]) }\n\n"
+        'func main() { fmt.Println("so far"); if size > 0 { os.Exit(3) } }\n'
+    ),
+    "raise": 'package main\n\nfunc main() { panic("no é") }\n',
+    "spin": (
+        'package main\n\nimport "fmt"\n\nfunc main() { s := ""; fmt.Scanln(&s); for s != "" {}; fmt.Println("done") }\n'
+    ),
+    "flood": 'package main\n\nimport "fmt"\n\nfunc main() { for { fmt.Println(make([]int, 1000)) } }\n',
+    "grow": (
+        'package main\n\nimport "fmt"\n\nfunc main() { a := []int{1}; for { a = append(a, a...)\n'
+        "if len(a) < 0 { fmt.Println(a) } } }\n"
+    ),
+    "octets": 'package main\n\nimport "os"\n\nfunc main() { os.Stdout.Write([]byte{255, 10}) }\n',
+    "fresh": 'package main\n\nimport "fmt"\n\nvar n int\n\nfunc main() { n++; fmt.Println(n) }\n',
+    "wrong": "package main\n\nfunc main( { }\n",
+    "no_main": "package main\n\nfunc start() { }\n",
+}

@@ -10,6 +10,7 @@ from tree_sitter import Node
 from parallel_mining import trees
 from parallel_mining.cutting import Definition, Facts, Kind, Module, Piece, Site, called_name
 from parallel_mining.mutants import Wording
+from parallel_mining.programs import ARGUMENTS, Form
 from parallel_mining.signatures import MAX_PARAMETERS, Parameter, Signature
 from parallel_mining.trees import Source
 from parallel_mining.types import Type
@@ -30,6 +31,20 @@ PURE_PACKAGES = frozenset(
     math/cmplx regexp slices sort strconv strings text/tabwriter unicode unicode/utf16 unicode/utf8""".split()  # noqa: SIM905
 )
 """Standard packages that compute and do nothing else (fmt's printing is refused by name)."""
+
+PROGRAM = Form(
+    starts=re.compile(r"(?m)^func\s+main\s*\(\s*\)"),
+    imports=re.compile(r"(?m)^(?:import\s+|\s*)(?:[\w.]+\s+)?\"([\w./-]+)\"\s*$"),
+    allowed=re.compile(
+        "|".join(re.escape(name) for name in (*sorted(PURE_PACKAGES), "bufio", "io", "io/ioutil", "os"))
+    ),
+    reads=re.compile(r"\bos\.Stdin\b|\bfmt\.Scan"),
+    denied={
+        ARGUMENTS: re.compile(r"\bos\.Args\b"),
+        "files": re.compile(r"\bos\.(?!Stdin\b|Stdout\b|Stderr\b|Exit\b)\w+|\bioutil\.(?!ReadAll\b)\w+"),
+        "threads": re.compile(r"\bgo\s+(?:func\b|\w+\s*\()|\bselect\s*\{"),
+    },
+)
 
 _SCALARS = {
     "bool": "bool",

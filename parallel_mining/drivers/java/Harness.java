@@ -1,3 +1,5 @@
+import java.io.ByteArrayInputStream;
+import java.io.ByteArrayOutputStream;
 import java.io.FileOutputStream;
 import java.io.InputStream;
 import java.io.OutputStream;
@@ -34,7 +36,8 @@ import javax.tools.ToolProvider;
 
 /**
  * Runs inside the sandbox. `Harness build` compiles the programs of a batch together, a package each, program k to
- * `/tmp/built/k`; `Harness TASKS` calls them by reflection. See `supervisor` for the protocol and
+ * `/tmp/built/k`; `Harness TASKS` calls them by reflection; `Harness <program> k` is program k, and
+ * `Harness warm TASKS` calls whole programs. See `supervisor` for the protocol and
  * `parallel_mining.values` for the wire form.
  */
 public final class Harness {
@@ -49,16 +52,74 @@ public final class Harness {
     }
 
     public static void main(String[] arguments) throws Exception {
+        if (arguments[0].equals("<program>")) {
+            whole(arguments[1]);
+            return;
+        }
+        if (arguments[0].equals("warm")) {
+            warm(new FileOutputStream("/proc/self/fd/3"), arguments[1]);
+            Runtime.getRuntime().halt(0);
+        }
         OutputStream protocol = new FileOutputStream("/proc/self/fd/3");
         System.setOut(new PrintStream(OutputStream.nullOutputStream()));
         System.setIn(InputStream.nullInputStream());
         if (arguments[0].equals("build")) {
-            build(protocol);
+            build(protocol, arguments.length > 1);
         } else {
             work(protocol, arguments[0]);
         }
         // Threads that a program left behind must not keep the process.
         Runtime.getRuntime().halt(0);
+    }
+
+    private static final class Flood extends Error {}
+
+    // What a program may print before it is stopped; the supervisor allows less.
+    private static final int PRINTED = 1 << 20;
+
+    /** Call whole programs one after the other, each time in a class loader of its own; what is odd, leave to a process. */
+    private static void warm(OutputStream protocol, String tasks) throws Exception {
+        String k = "";
+        for (String line : Files.readAllLines(Path.of(tasks), StandardCharsets.US_ASCII)) {
+            String[] fields = line.split(" ", 3);
+            if (fields[0].equals("P")) {
+                k = fields[1];
+                tell(protocol, "D " + k);
+            } else {
+                tell(protocol, "R " + k + " " + fields[1] + " " + printed(k, fields[2]));
+            }
+        }
+    }
+
+    private static String printed(String k, String wire) throws Exception {
+        Matcher text = Pattern.compile("\\[s((?:[0-9a-f]{2})*);\\]").matcher(wire);
+        if (!text.matches()) {
+            return "z ";
+        }
+        ByteArrayOutputStream out = new ByteArrayOutputStream() {
+            @Override
+            public synchronized void write(byte[] bytes, int from, int length) {
+                if (count + length > PRINTED) {
+                    throw new Flood();
+                }
+                super.write(bytes, from, length);
+            }
+        };
+        System.setIn(new ByteArrayInputStream(HexFormat.of().parseHex(text.group(1))));
+        System.setOut(new PrintStream(out, true, StandardCharsets.UTF_8));
+        System.setErr(new PrintStream(OutputStream.nullOutputStream()));
+        int threads = Thread.activeCount();
+        try {
+            mainOf(k).invoke(null, (Object) new String[0]);
+        } catch (InvocationTargetException error) {
+            Throwable cause = error.getCause();
+            if (cause instanceof Flood) {
+                return "u " + hexed("a result that is too large");
+            }
+            return cause instanceof VirtualMachineError ? "z " : "e " + hexed(told(cause));
+        }
+        System.out.flush();
+        return Thread.activeCount() > threads ? "z " : "v p" + hex(out.toByteArray()) + ";";
     }
 
     private static void tell(OutputStream protocol, String line) throws Exception {
@@ -140,12 +201,13 @@ public final class Harness {
     // of syntax, those of flow behind those of types.
     private static final int ROUNDS = 6;
 
-    private static void build(OutputStream protocol) throws Exception {
+    private static void build(OutputStream protocol, boolean whole) throws Exception {
         JavaCompiler compiler = ToolProvider.getSystemJavaCompiler();
         DiagnosticCollector<JavaFileObject> ignored = new DiagnosticCollector<>();
         Output output = new Output(compiler.getStandardFileManager(ignored, Locale.ROOT, StandardCharsets.UTF_8));
         List<Source> left = new ArrayList<>();
         List<Source> odd = new ArrayList<>();
+        Set<Integer> told = new HashSet<>();
         try (var entries = Files.newDirectoryStream(Path.of("/job/programs"))) {
             for (Path path : entries) {
                 int k = Integer.parseInt(path.getFileName().toString().replace(".java", ""));
@@ -167,6 +229,7 @@ public final class Harness {
                     odd.add(source);
                 } else {
                     tell(protocol, "X " + source.k + " " + hexed(why.get(source.k)));
+                    told.add(source.k);
                 }
             }
             if (why.containsKey(-1)) {
@@ -180,7 +243,18 @@ public final class Harness {
             output.folder = BUILT.resolve(String.valueOf(source.k));
             for (String why : compile(compiler, output, List.of(source)).values()) {
                 tell(protocol, "X " + source.k + " " + hexed(why));
+                told.add(source.k);
                 break;
+            }
+        }
+        if (whole) {
+            try (var folders = Files.newDirectoryStream(BUILT)) {
+                for (Path folder : folders) {
+                    String k = folder.getFileName().toString();
+                    if (!told.contains(Integer.parseInt(k)) && mainOf(k) == null) {
+                        tell(protocol, "X " + k + " " + hexed("there is no public static void main(String[])"));
+                    }
+                }
             }
         }
         tell(protocol, "Z");
@@ -232,6 +306,38 @@ public final class Harness {
     }
 
     private record Entry(Method method, Object self) {}
+
+    /** Be a whole program. */
+    private static void whole(String k) throws Exception {
+        try {
+            mainOf(k).invoke(null, (Object) new String[0]);
+        } catch (InvocationTargetException error) {
+            System.out.flush();
+            error.getCause().printStackTrace();
+            Runtime.getRuntime().halt(1);
+        }
+    }
+
+    /** Return a whole program's `main`, wherever it is, or nothing. */
+    private static Method mainOf(String k) throws Exception {
+        Loader loader = new Loader(BUILT.resolve(k));
+        List<String> names = new ArrayList<>();
+        try (var files = Files.newDirectoryStream(BUILT.resolve(k))) {
+            files.forEach(file -> names.add(file.getFileName().toString().replace(".class", "")));
+        }
+        Collections.sort(names);
+        for (String name : names) {
+            for (Method method : Class.forName(name, false, loader).getDeclaredMethods()) {
+                int is = method.getModifiers();
+                if (method.getName().equals("main") && Modifier.isStatic(is) && Modifier.isPublic(is)
+                        && Arrays.equals(method.getParameterTypes(), new Class<?>[] {String[].class})) {
+                    method.setAccessible(true);
+                    return method;
+                }
+            }
+        }
+        return null;
+    }
 
     private static Entry load(String k, String entry, String[] declared) throws Throwable {
         Path folder = BUILT.resolve(k);

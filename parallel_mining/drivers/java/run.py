@@ -7,12 +7,13 @@ import re
 import shutil
 import tarfile
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 
 from parallel_mining import sandbox
 from parallel_mining.drivers import Job, Toolchain, Unavailable, text_of
-from parallel_mining.pairs import Program
+from parallel_mining.pairs import WHOLE, Program
 
 BATCH = 128
 # Started often and for a short time: the quick compiler, one thread for it and for the collector, no files for others.
@@ -25,6 +26,12 @@ _JVM = (
     "-Xss4m",
 )
 _MEMORY = ("-Xms64m", "-Xmx384m")
+_UTF8 = tuple(f"-D{name}.encoding=UTF-8" for name in ("file", "sun.stdout", "sun.stderr", "stdout", "stderr"))
+# What a program may do to its process, or see of it, that another call must not meet.
+_ALONE = re.compile(
+    r"\b(?:exit|halt|Thread\w*|Executor\w*|CompletableFuture|Timer|parallel\w*|FileDescriptor|console|Runtime|Process\w*"
+    r"|setDefault|setProperty|setProperties|setIn|setOut|setErr|addShutdownHook)\b"
+)
 
 
 def toolchain() -> Toolchain | Unavailable:
@@ -50,6 +57,15 @@ def job(programs: Sequence[Program], tools: Toolchain) -> Job:
     files |= _harness(tools.tools["javac"], tools.binds)
     java = (tools.tools["java"], *_JVM, *_MEMORY, "-cp", "/job/harness", "Harness")
     return Job(files, java, (*java, "build"))
+
+
+def whole_job(programs: Sequence[Program], tools: Toolchain) -> Job:
+    """Return the files and settings of one batch of whole programs."""
+    made = job(programs, tools)
+    java = (tools.tools["java"], *_JVM, *_MEMORY, *_UTF8, "-cp", "/job/harness", "Harness", WHOLE, "{k}")
+    warm = (*java[:-2], "warm")
+    calm = frozenset(k for k, program in enumerate(programs) if not _ALONE.search(program.code))
+    return replace(made, build=(*made.build, "whole"), worker=java, whole=True, warm=warm, calm=calm)
 
 
 @cache

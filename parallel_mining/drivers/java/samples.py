@@ -41,3 +41,36 @@ SAMPLES: dict[str, tuple[str, str]] = {
     "stateful": ("A.f", "class A { static int n; static int f(int a) { return ++n; } }"),
     "leave": ("A.f", "class A { static int f(int a) { if (a != 0) Runtime.getRuntime().halt(0); return a; } }"),
 }
+WHOLES: dict[str, str] = {
+    "sum": (
+        "import java.util.*;\npublic class Main { public static void main(String[] args) {\n"
+        "Scanner in = new Scanner(System.in); long t = 0;\nwhile (in.hasNextLong()) t += in.nextLong();\n"
+        "System.out.println(t); } }\n"
+    ),
+    "repeat": (
+        "package some.where;\nclass Main { public static void main(String... args) throws Exception {\n"
+        'System.out.print(new String(System.in.readAllBytes(), "UTF-8") + "!"); } }\n'
+    ),
+    "leave": (
+        "import java.io.*;\nclass Main { public static void main(String[] args) throws IOException {\n"
+        'System.out.println("so far");\n'
+        "System.exit(new BufferedReader(new InputStreamReader(System.in)).readLine() == null ? 0 : 3); } }\n"
+    ),
+    "raise": 'class Main { public static void main(String[] a) { throw new IllegalStateException("no é"); } }\n',
+    "spin": (
+        "class Main { public static void main(String[] a) throws Exception {\n"
+        'int c = System.in.read(); while (c >= 32) { c = c * 3 % 64 + 32; } System.out.println("done"); } }\n'
+    ),
+    "flood": 'class Main { public static void main(String[] a) { for (;;) System.out.println("x".repeat(1000)); } }\n',
+    "grow": (
+        "import java.util.*;\nclass Main { public static void main(String[] a) {\n"
+        "List<long[]> kept = new ArrayList<>(); while (true) kept.add(new long[1 << 20]); } }\n"
+    ),
+    "octets": (
+        "class Main { public static void main(String[] a) {\n"
+        "System.out.write(255); System.out.write(10); System.out.flush(); } }\n"
+    ),
+    "fresh": "class Main { static int n; public static void main(String[] a) { System.out.println(++n); } }\n",
+    "wrong": "class Main { public static void main(String[] a) { System.out.println(1 } }\n",
+    "no_main": "class Main { public static void start(String[] a) { System.out.println(1); } }\n",
+}

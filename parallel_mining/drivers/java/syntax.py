@@ -10,6 +10,7 @@ from parallel_mining import trees
 from parallel_mining.cutting import Link, Module, Piece, Site
 from parallel_mining.members import Grammar, MemberReader, assembled
 from parallel_mining.mutants import Wording
+from parallel_mining.programs import ARGUMENTS, Form
 from parallel_mining.types import Type, split_outside
 
 SHARES_DIRECTORY = True
@@ -48,6 +49,31 @@ _PURE_PACKAGES = (
     *("java.nio.charset", "java.nio.ByteBuffer", "java.nio.CharBuffer"),
 )
 """How the names of imports begin that may stand in a unit; what they bring is refused by name where it must not run."""
+
+PROGRAM = Form(
+    starts=re.compile(r"\bstatic\s+(?:public\s+|final\s+)*void\s+main\s*\(\s*(?:final\s+)?String"),
+    imports=re.compile(r"\bimport\s+(?:static\s+)?([\w.]+(?:\.\*)?)\s*;"),
+    allowed=re.compile(
+        r"java\.(?:util|math|text|lang|io)\.(?!concurrent|prefs|zip|jar|reflect|logging)[\w.*]+|java\.nio\.charset\.\w+"
+    ),
+    reads=re.compile(r"\bSystem\.in\b"),
+    denied={
+        ARGUMENTS: re.compile(r"\bargs\s*[\[.]|:\s*args\b"),
+        "files": re.compile(
+            r"\b(?:File|Files|Paths?|FileReader|FileWriter|File(?:In|Out)putStream|RandomAccessFile)\b"
+        ),
+        "threads": re.compile(r"\b(?:Thread|Runnable|ExecutorService|CompletableFuture|ThreadLocal|parallel\w*)\b"),
+        "random": re.compile(r"\b(?:Random|SecureRandom|UUID|ThreadLocalRandom)\b|\bMath\.random\b|\bshuffle\("),
+        "time": re.compile(
+            r"\b(?:Date|Calendar|Instant|LocalDate|LocalDateTime|TimeZone|Timer)\b|\b(?:currentTimeMillis|nanoTime)\b"
+        ),
+        "reflection": re.compile(
+            r"\b(?:Class|Method|Field|Runtime|Process\w*|ClassLoader)\b\s*[.<(]|\bidentityHashCode\b"
+        ),
+        "depends on the process": re.compile(r"\bSystem\.(?:getenv|getProperty|console)\b"),
+        "network": re.compile(r"\b(?:Socket|URL|HttpClient)\b"),
+    },
+)
 
 _PRIMITIVES = {
     **dict.fromkeys(("int", "Integer"), "int32"),

@@ -15,6 +15,7 @@ BATCH = 64
 # The first release line in which node strips types without a flag being needed for the function we call.
 # Source: node's documentation of `module.stripTypeScriptTypes`, added in 22.13.0 and 23.2.0.
 OLDEST = (22, 13)
+_NODE = ("--no-warnings", "--max-old-space-size=384")
 
 
 def toolchain() -> Toolchain | Unavailable:
@@ -55,10 +56,22 @@ def job(programs: Sequence[Program], tools: Toolchain) -> Job:
     return node_job(programs, tools, "js")
 
 
+def whole_job(programs: Sequence[Program], tools: Toolchain) -> Job:
+    """Return the files and settings of one batch of whole programs."""
+    return node_whole_job(programs, tools, "js")
+
+
+def node_whole_job(programs: Sequence[Program], tools: Toolchain, extension: str) -> Job:
+    """Return the files and settings of one batch of whole programs in JavaScript (`js`) or TypeScript (`ts`)."""
+    files = {f"programs/{k}.{extension}": program.code.encode() for k, program in enumerate(programs)}
+    files["check.js"] = (Path(__file__).parent / "check.js").read_bytes()
+    build = (tools.tools["node"], "--no-warnings", "--experimental-vm-modules", "/job/check.js", extension)
+    return Job(files, (tools.tools["node"], *_NODE, "/tmp/built/{k}.js"), build, whole=True)
+
+
 def node_job(programs: Sequence[Program], tools: Toolchain, extension: str) -> Job:
     """Return the files and settings of one batch of JavaScript (`js`) or TypeScript (`ts`) programs."""
     here = Path(__file__).parent
     files = {f"programs/{k}.{extension}": program.code.encode() for k, program in enumerate(programs)}
     files |= {name: (here / name).read_bytes() for name in ("worker.js", "codec.js")}
-    node = (tools.tools["node"], "--no-warnings", "--max-old-space-size=384", "/job/worker.js", extension)
-    return Job(files, node)
+    return Job(files, (tools.tools["node"], *_NODE, "/job/worker.js", extension))

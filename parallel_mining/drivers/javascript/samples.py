@@ -28,3 +28,23 @@ SAMPLES: dict[str, tuple[str, str]] = {
     "stateful": ("f", "let n = 0; function f(a) { return ++n; }"),
     "leave": ("f", "function f(a) { if (a) require('process').exit(0); return a; }"),
 }
+WHOLES: dict[str, str] = {
+    "sum": (
+        "const lines = require('readline').createInterface({ input: process.stdin });\nlet t = 0;\n"
+        "lines.on('line', (l) => { for (const x of l.split(/\\s+/)) if (x) t += Number(x); });\n"
+        "lines.on('close', () => console.log(t));\n"
+    ),
+    "repeat": "process.stdout.write(require('fs').readFileSync(0, 'utf8') + '!');\n",
+    "leave": (
+        "let all = ''; process.stdin.on('data', (x) => { all += x; });\n"
+        "process.stdin.on('end', () => { console.log('so far'); process.exitCode = all ? 3 : 0; });\n"
+    ),
+    "raise": "throw new RangeError('no é');\n",
+    "spin": "const s = require('fs').readFileSync('/dev/stdin', 'utf8');\nwhile (s.trim());\nconsole.log('done');\n",
+    "flood": "for (;;) require('fs').writeSync(1, 'x'.repeat(1000));\n",
+    "grow": "const a = []; for (;;) a.push(new Array(1e6).fill(0));\n",
+    "octets": "process.stdout.write(Buffer.from([255, 10]));\n",
+    "fresh": "globalThis.n = (globalThis.n ?? 0) + 1; console.log(globalThis.n);\n",
+    "wrong": "console.log('a';\n",
+    "no_main": "function main( { }\n",
+}

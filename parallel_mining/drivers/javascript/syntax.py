@@ -16,6 +16,7 @@ from tree_sitter import Node
 from parallel_mining import trees
 from parallel_mining.cutting import Definition, Facts, Link, Module, Piece, Site, called_name
 from parallel_mining.mutants import Wording
+from parallel_mining.programs import ARGUMENTS, Form
 from parallel_mining.signatures import MAX_PARAMETERS, Parameter, Signature
 from parallel_mining.trees import Source
 from parallel_mining.types import Type
@@ -39,6 +40,31 @@ BUILTINS = frozenset(
     BigInt64Array BigUint64Array WeakMap WeakSet arguments decodeURI decodeURIComponent encodeURI encodeURIComponent
     escape globalThis global self isFinite isNaN parseFloat parseInt undefined unescape Buffer TextEncoder TextDecoder
     URL URLSearchParams atob btoa structuredClone""".split()  # noqa: SIM905
+)
+
+PROGRAM = Form(
+    # A statement at the left margin that does something: a call, a loop, a branch.
+    starts=re.compile(
+        r"(?m)^(?:for|while|if|try|do|await)\b|^(?!function\b|class\b|export\b|import\b)[\w.$(]+[\w.$()\s]*\("
+    ),
+    imports=re.compile(r"\brequire\(\s*['\"]([^'\"]+)|\bimport\b[^;'\"]*?['\"]([^'\"]+)|\bfrom\s*['\"]([^'\"]+)"),
+    allowed=re.compile(
+        r"(?:node:)?(?:fs|readline|process|util|assert|events|stream|readline/promises|buffer|string_decoder)"
+    ),
+    reads=re.compile(r"\bstdin\b|readFileSync\(\s*(?:0|['\"]/dev/stdin)"),
+    denied={
+        ARGUMENTS: re.compile(r"\bargv\b"),
+        "files": re.compile(
+            r"\b(?:readFile|writeFile|writeFileSync|appendFile\w*|open|openSync|readdir\w*|exists\w*|unlink\w*|mkdir\w*"
+            r"|createReadStream|createWriteStream|rm\w*Sync)\(|\breadFileSync\((?!\s*(?:0|['\"]/dev/stdin|process\.stdin))"
+        ),
+        "random": re.compile(r"\bMath\.random\b|\bcrypto\b"),
+        "time": re.compile(r"\bDate\b|\bperformance\b|\bhrtime\b|\bset(?:Timeout|Interval)\("),
+        "network": re.compile(r"\bfetch\(|\bXMLHttpRequest\b|\bWebSocket\b"),
+        "reflection": re.compile(r"(?<![\w.])eval\(|\bnew Function\("),
+        "reaches the host": re.compile(r"\bprocess\.(?:env|pid|cwd|memoryUsage)\b|\b(?:document|window|navigator)\."),
+    },
+    must_read=True,
 )
 
 _FUNCTIONS = frozenset(

@@ -24,3 +24,16 @@ SAMPLES: dict[str, tuple[str, str]] = {
     "stateful": ("f", "seen = []\ndef f(a):\n    seen.append(a)\n    return len(seen)\n"),
     "leave": ("f", "import os\ndef f(a):\n    os._exit(0) if a else None\n    return a\n"),
 }
+WHOLES: dict[str, str] = {
+    "sum": "import sys\nprint(sum(map(int, sys.stdin.read().split())))\n",
+    "repeat": "import sys\nsys.stdout.write(sys.stdin.read() + '!')\n",
+    "leave": "import sys\nprint('so far')\nsys.exit(3 if sys.stdin.readline() else 0)\n",
+    "raise": "raise ValueError('no é')\n",
+    "spin": "s = input()\nwhile s:\n    pass\nprint('done')\n",
+    "flood": "while True:\n    print('x' * 1000)\n",
+    "grow": "a = [1]\nwhile True:\n    a = a + a\n",
+    "octets": "import sys\nsys.stdout.buffer.write(b'\\xff\\n')\n",
+    "fresh": "import builtins\nbuiltins.n = getattr(builtins, 'n', 0) + 1\nprint(builtins.n)\n",
+    "wrong": "print('a'\n",
+    "no_main": "def main(:\n    pass\n",
+}

@@ -9,6 +9,7 @@ import ast
 import builtins
 import itertools
 import posixpath
+import re
 import typing
 import warnings
 from collections import Counter
@@ -17,6 +18,7 @@ from dataclasses import replace
 
 from parallel_mining.cutting import Definition, Facts, Link, Module, Piece, Site, called_name
 from parallel_mining.mutants import Wording
+from parallel_mining.programs import ARGUMENTS, Form
 from parallel_mining.signatures import MAX_PARAMETERS, Parameter, Signature
 from parallel_mining.types import Type
 
@@ -39,6 +41,22 @@ PURE_MODULES = frozenset(
     zlib""".split()  # noqa: SIM905
 )
 """Standard modules that neither reach outside the process nor depend on the time of day, by their documentation."""
+
+PROGRAM = Form(
+    # A statement at the left margin that does something: a call, a loop, a branch.
+    starts=re.compile(r"(?m)^(?:for|while|if|with|try|async)\b|^(?!def\b|class\b|@)[\w.]+(?:\[.*\])?\(|^[\w, ]+=.*\("),
+    imports=re.compile(r"(?m)^[ \t]*(?:import[ \t]+([^\n#;]+)|from[ \t]+([\w.]+)[ \t]+import)"),
+    allowed=re.compile("|".join(re.escape(name) for name in (*sorted(PURE_MODULES), "io", "fileinput", "urllib"))),
+    reads=re.compile(r"\binput\(|\bstdin\b|\bfileinput\b|\bopen\(0"),
+    denied={
+        ARGUMENTS: re.compile(r"\bsys\.argv\b|\bargv\b|\bargparse\b"),
+        "files": re.compile(r"(?<![\w.])open\((?!0|['\"]/dev/stdin)|\bPath\("),
+        "reflection": re.compile(r"(?<![\w.])(?:eval|exec|compile|__import__|globals|locals)\("),
+        "depends on the process": re.compile(r"(?<![\w.])(?:id|hash)\(|\b_getframe\b|\bsetrecursionlimit\b.*\bthread"),
+        "time": re.compile(r"\b(?:now|today|utcnow)\("),
+    },
+    must_read=True,
+)
 
 _IMPURE_MEMBERS = {"now": "time", "today": "time", "utcnow": "time", "_getframe": "reflection", "stdout": "output"}
 

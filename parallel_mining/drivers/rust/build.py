@@ -28,7 +28,9 @@ def tell(kind: str, k: int, message: str) -> None:
 
 def lay_out(programs: dict[int, str]) -> None:
     """Write the crate: its wire form, the programs' modules with their callers, and the choice between them."""
-    arms = "".join(f'        "{k}" => wire::work(&k, p{k}::polymix_call, &tasks),\n' for k in programs)
+    call = {k: f"p{k}::polymix_main()" for k in programs if "fn polymix_main()" in programs[k]}
+    call = {k: call.get(k, f"wire::work(&k, p{k}::polymix_call, &tasks)") for k in programs}
+    arms = "".join(f'        "{k}" => {call[k]},\n' for k in programs)
     modules = "".join(f"mod p{k};\n" for k in programs)
     (ROOT / "main.rs").write_text(
         f"mod wire;\n{modules}\nfn main() {{\n    let mut given = std::env::args().skip(1);\n"

@@ -9,18 +9,22 @@ from __future__ import annotations
 import json
 import re
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from parallel_mining.drivers import Job, Toolchain, Unavailable, interpreter, text_of
-from parallel_mining.pairs import Program
+from parallel_mining.pairs import WHOLE, Program
 from quality.languages import grammar_of
 
 if TYPE_CHECKING:
     import tree_sitter
 
 BATCH = 128
+# How `main` is called: where it gives nothing, and where it gives a `Result`.
+_FAILED = 'if let Err(error) = main() { eprintln!("Error: {:?}", error); std::process::exit(1); }'
+_MAIN_CALLERS = [f"pub fn polymix_main() {{ {call} }}\n" for call in ("let () = main();", _FAILED)]
 # A type parameter is given one of these, the first that compiles.
 INSTANCES = ("i64", "f64", "String", "&'static str", "usize", "u8", "char")
 
@@ -42,13 +46,28 @@ def toolchain() -> Toolchain | Unavailable:
 
 def job(programs: Sequence[Program], tools: Toolchain) -> Job:
     """Return the files and settings of one batch."""
+    return replace(_job(programs, tools, callers_of), alone=True)
+
+
+def whole_job(programs: Sequence[Program], tools: Toolchain) -> Job:
+    """Return the files and settings of one batch of whole programs: their `main` is called as functions are."""
+    # A module of a crate is no crate of its own.
+    apart = [
+        replace(program, code=re.sub(r"(?<![$\w])crate::", f"crate::p{k}::", program.code))
+        for k, program in enumerate(programs)
+    ]
+    made = _job(apart, tools, lambda _: _MAIN_CALLERS)
+    return replace(made, worker=("/tmp/built", WHOLE, "{k}"), whole=True)
+
+
+def _job(programs: Sequence[Program], tools: Toolchain, callers_for: Callable[[Program], list[str]]) -> Job:
     here = Path(__file__).parent
     files = {name: (here / name).read_bytes() for name in ("build.py", "wire.rs")}
     callers: dict[int, list[str]] = {}
     refused: dict[int, str] = {}
     for k, program in enumerate(programs):
         try:
-            callers[k] = callers_of(program)
+            callers[k] = callers_for(program)
         except ValueError as error:
             refused[k] = str(error)
             continue
@@ -56,7 +75,7 @@ def job(programs: Sequence[Program], tools: Toolchain) -> Job:
     files["callers.json"] = json.dumps(callers).encode()
     python, _ = interpreter()
     build = (python, "-I", "-S", "-B", "/job/build.py", tools.tools["rustc"])
-    return Job(files, ("/tmp/built",), build, {}, alone=True, refused=refused)
+    return Job(files, ("/tmp/built",), build, {}, refused=refused)
 
 
 def callers_of(program: Program) -> list[str]:

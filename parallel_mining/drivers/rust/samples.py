@@ -39,3 +39,36 @@ SAMPLES: dict[str, tuple[str, str]] = {
     ),
     "leave": ("f", "fn f(a: i32) -> i32 { if a != 0 { std::process::exit(0) } a }"),
 }
+WHOLES: dict[str, str] = {
+    "sum": (
+        "use std::io::{self, BufRead};\n\nmod adding { pub fn add(a: i64, b: i64) -> i64 { a + b } }\n\n"
+        "fn main() -> Result<(), Box<dyn std::error::Error>> { let mut t = 0;\n"
+        "for line in io::stdin().lock().lines() { for x in line?.split_whitespace() {\n"
+        't = crate::adding::add(t, x.parse()?); } }\nprintln!("{}", t); Ok(()) }\n'
+    ),
+    "repeat": (
+        "use std::io::Read;\n\nfn main() { let mut s = String::new();\n"
+        'std::io::stdin().read_to_string(&mut s).unwrap(); print!("{}!", s); }\n'
+    ),
+    "leave": (
+        'fn main() { let mut s = String::new(); println!("so far");\n'
+        "if std::io::stdin().read_line(&mut s).unwrap() > 0 { std::process::exit(3); } }\n"
+    ),
+    "raise": 'fn main() { panic!("no é"); }\n',
+    "spin": (
+        "fn main() { let mut s = String::new(); std::io::stdin().read_line(&mut s).unwrap();\n"
+        'while !s.trim().is_empty() {}\nprintln!("done"); }\n'
+    ),
+    "flood": 'fn main() { loop { println!("{}", "x".repeat(1000)); } }\n',
+    "grow": (
+        "fn main() { let mut a = vec![1u64]; loop { let b = a.clone(); a.extend(b);\n"
+        'if a.len() == 3 { println!("{:?}", a); } } }\n'
+    ),
+    "octets": "use std::io::Write;\n\nfn main() { std::io::stdout().write_all(&[255, 10]).unwrap(); }\n",
+    "fresh": (
+        "use std::sync::atomic::{AtomicUsize, Ordering};\n\nstatic N: AtomicUsize = AtomicUsize::new(1);\n\n"
+        'fn main() { println!("{}", N.fetch_add(1, Ordering::SeqCst)); }\n'
+    ),
+    "wrong": "fn main( { }\n",
+    "no_main": "fn start() { }\n",
+}

@@ -12,6 +12,7 @@ from tree_sitter import Node
 from parallel_mining import trees
 from parallel_mining.cutting import Definition, Facts, Kind, Link, Module, Piece, Site, called_name
 from parallel_mining.mutants import Wording
+from parallel_mining.programs import ARGUMENTS, Form
 from parallel_mining.signatures import MAX_PARAMETERS, Parameter, Signature
 from parallel_mining.trees import Source
 from parallel_mining.types import Type, split_outside
@@ -34,6 +35,25 @@ BUILTINS = frozenset(
 )
 _IMPURE_MODULES = frozenset(["fs", "net", "process", "env", "thread", "time", "io", "sync", "os", "ffi"])
 _STANDARD = frozenset(["std", "core", "alloc"])
+
+PROGRAM = Form(
+    starts=re.compile(r"(?m)^(?:pub\s+)?fn\s+main\s*\(\s*\)"),
+    imports=re.compile(r"(?m)^\s*(?:pub\s+)?(?:use|extern\s+crate)\s+(?:::)?([\w:]+)"),
+    allowed=re.compile(
+        r"(?:std|core|alloc|self|super|crate)(?:::(?!fs\b|net\b|env\b|thread\b|time\b|os\b|ffi\b|sync\b)\w*)*(?:::)?"
+    ),
+    reads=re.compile(r"\bstdin\b"),
+    denied={
+        ARGUMENTS: re.compile(r"\benv\s*::\s*args\b|\bargs\(\)"),
+        "files": re.compile(r"\bfs\s*::|\bFile\s*::"),
+        "threads": re.compile(r"\bthread\s*::|\bArc\b|\bMutex\b"),
+        "time": re.compile(r"\b(?:Instant|SystemTime|Duration)\b"),
+        "network": re.compile(r"\bnet\s*::|\bTcp\w+"),
+        "reflection": re.compile(r"\bunsafe\b|\binclude(?:_str|_bytes)?!|\benv!"),
+        "unresolved": re.compile(r"(?m)^\s*(?:pub\s+)?mod\s+\w+\s*;"),
+        "depends on the process": re.compile(r"\bRandomState\b|\bprocess\s*::\s*(?!exit\b)\w+"),
+    },
+)
 
 _SCALARS = {
     "str": "str",

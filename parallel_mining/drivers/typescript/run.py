@@ -8,14 +8,14 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from parallel_mining.drivers import Job, Toolchain, Unavailable
-from parallel_mining.drivers.javascript.run import BATCH, find_node, node_job
+from parallel_mining.drivers.javascript.run import BATCH, find_node, node_job, node_whole_job
 from parallel_mining.pairs import Program
 from quality.languages import grammar_of
 
 if TYPE_CHECKING:
     import tree_sitter
 
-__all__ = ["BATCH", "job", "toolchain"]
+__all__ = ["BATCH", "job", "toolchain", "whole_job"]
 
 
 def toolchain() -> Toolchain | Unavailable:
@@ -27,6 +27,11 @@ def job(programs: Sequence[Program], tools: Toolchain) -> Job:
     """Return the files and settings of one batch."""
     types = {k: maps(program) for k, program in enumerate(programs) if re.search(r"\bMap\b", program.code)}
     return replace(node_job(programs, tools, "ts"), types=types)
+
+
+def whole_job(programs: Sequence[Program], tools: Toolchain) -> Job:
+    """Return the files and settings of one batch of whole programs."""
+    return node_whole_job(programs, tools, "ts")
 
 
 def maps(program: Program) -> list[str]:

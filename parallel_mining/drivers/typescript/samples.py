@@ -32,3 +32,27 @@ SAMPLES: dict[str, tuple[str, str]] = {
     "stateful": ("f", "let n: number = 0; function f(a: number): number { return ++n; }"),
     "leave": ("f", "function f(a: number): number { if (a) require('process').exit(0); return a; }"),
 }
+WHOLES: dict[str, str] = {
+    "sum": (
+        "import * as readline from 'readline';\nenum Start { Zero = 0 }\n"
+        "async function main(): Promise<void> {\n  let t: number = Start.Zero;\n"
+        "  for await (const l of readline.createInterface({ input: process.stdin }))\n"
+        "    for (const x of l.split(/\\s+/)) if (x) t += Number(x);\n  console.log(t);\n}\nmain();\n"
+    ),
+    "repeat": "import { readFileSync } from 'node:fs';\nprocess.stdout.write(<string>readFileSync(0, 'utf8') + '!');\n",
+    "leave": (
+        "let all: string = ''; process.stdin.on('data', (x: Buffer) => { all += x; });\n"
+        "process.stdin.on('end', () => { console.log('so far'); process.exit(all ? 3 : 0); });\n"
+    ),
+    "raise": "throw new RangeError('no é' as string);\n",
+    "spin": (
+        "import * as fs from 'fs';\nconst s: string = fs.readFileSync('/dev/stdin', 'utf8');\n"
+        "while (s.trim());\nconsole.log('done');\n"
+    ),
+    "flood": "import * as fs from 'fs';\nfor (;;) fs.writeSync(1, 'x'.repeat(1000) as string);\n",
+    "grow": "const a: number[][] = []; for (;;) a.push(new Array(1e6).fill(0));\n",
+    "octets": "process.stdout.write(Buffer.from([255, 10] as number[]));\n",
+    "fresh": "let n: number = 0; n++; console.log(n);\n",
+    "wrong": "const a: = 1;\n",
+    "no_main": "function main( { }\n",
+}

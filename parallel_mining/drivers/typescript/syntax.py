@@ -7,6 +7,7 @@ from parallel_mining.drivers.javascript import syntax as javascript
 from parallel_mining.drivers.javascript.syntax import (
     BUILTINS,
     DENIED,
+    PROGRAM,
     SHARES_DIRECTORY,
     TYPED,
     WORDING,
@@ -15,7 +16,18 @@ from parallel_mining.drivers.javascript.syntax import (
 )
 from parallel_mining.types import Type, split_outside
 
-__all__ = ["BUILTINS", "DENIED", "SHARES_DIRECTORY", "TYPED", "WORDING", "alias", "assemble", "canonical", "read"]
+__all__ = [
+    "BUILTINS",
+    "DENIED",
+    "PROGRAM",
+    "SHARES_DIRECTORY",
+    "TYPED",
+    "WORDING",
+    "alias",
+    "assemble",
+    "canonical",
+    "read",
+]
 
 _SCALARS = {"number": "number", "string": "str", "boolean": "bool", "bigint": "int", "null": "null"}
 

@@ -6,9 +6,9 @@ from dataclasses import replace
 
 from parallel_mining.drivers import Toolchain
 from parallel_mining.drivers.python import run as python
-from parallel_mining.drivers.python.run import BATCH, job
+from parallel_mining.drivers.python.run import BATCH, job, whole_job
 
-__all__ = ["BATCH", "job", "toolchain"]
+__all__ = ["BATCH", "job", "toolchain", "whole_job"]
 
 
 def toolchain() -> Toolchain:

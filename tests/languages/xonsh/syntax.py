@@ -3,6 +3,7 @@
 from parallel_mining.drivers.python.syntax import (
     BUILTINS,
     DENIED,
+    PROGRAM,
     SHARES_DIRECTORY,
     TYPED,
     WORDING,
@@ -12,4 +13,15 @@ from parallel_mining.drivers.python.syntax import (
     read,
 )
 
-__all__ = ["BUILTINS", "DENIED", "SHARES_DIRECTORY", "TYPED", "WORDING", "alias", "assemble", "canonical", "read"]
+__all__ = [
+    "BUILTINS",
+    "DENIED",
+    "PROGRAM",
+    "SHARES_DIRECTORY",
+    "TYPED",
+    "WORDING",
+    "alias",
+    "assemble",
+    "canonical",
+    "read",
+]

@@ -99,10 +99,14 @@ def test_records_agree_by_their_fields_whatever_the_naming_style() -> None:
     assert needed(java, {1: "a"}) == "different"
 
 
+def printed(text: str) -> Value:
+    return Value("str", text, "printed")
+
+
 @pytest.mark.parametrize("tolerance", TOLERANCES)
 def test_only_what_the_tolerance_allows_is_equal(tolerance: str) -> None:
     allowed = TOLERANCES.index(tolerance)
-    pairs = [(1, 1), (1, 1.0), (0.1 + 0.2, 0.3), (1.0, 1.000001)]
+    pairs = [(1, 1), (printed("a"), printed("a\n")), (1, 1.0), (0.1 + 0.2, 0.3), (1.0, 1.000001)]
     for rank, (left, right) in enumerate(pairs):
         assert compare(of(left), of(right), tolerance).equal == (rank <= allowed)
 
@@ -119,7 +123,7 @@ def test_the_widest_tolerance_of_all_parts_counts() -> None:
 
 
 def test_an_unknown_tolerance_is_refused() -> None:
-    with pytest.raises(ValueError, match="exact, numeric"):
+    with pytest.raises(ValueError, match="exact, line-ends, numeric"):
         compare(of(1), of(1), "1e-3")
 
 
@@ -242,3 +246,39 @@ def test_plain_undoes_of() -> None:
 def test_the_table_of_alike_values(left, right, class_):
     assert compare(decode(left), decode(right), "1e-5").needed == class_
     assert compare(decode(right), decode(left), "1e-5").needed == class_
+
+
+@pytest.mark.parametrize(
+    ("left", "right", "needed"),
+    [
+        ("1 2\n", "1 2\n", "exact"),
+        ("1 2\n", "1 2", "line-ends"),
+        ("1 2 \n\n", "1 2\n", "line-ends"),
+        ("a\r\nb\n", "a\nb\n", "line-ends"),
+        ("2.0\n", "2\n", "numeric"),
+        ("mean: 2.50, 3\n", "mean: 2.5, 3\n", "numeric"),
+        ("0.30000000000000004\n", "0.3\n", "1e-9"),
+        ("1e-3 x\n", "0.00100001 x\n", "1e-5"),
+        ("3\n", "4\n", "different"),
+        ("10\n", "010\n", "different"),
+        (" 1\n", "1\n", "different"),
+        ("1  2\n", "1 2\n", "different"),
+        ("1\n\n2\n", "1\n2\n", "different"),
+        ("1.10.0\n", "1.1.0\n", "different"),
+        ("v1.10\n", "v1.1\n", "different"),
+        ("2.5\n", "2.6\n", "different"),
+        ("a 1.0\n", "b 1.0\n", "different"),
+        ("", "\n", "line-ends"),
+    ],
+)
+def test_printed_texts_agree_line_by_line_and_number_by_number(left: str, right: str, needed: str) -> None:
+    assert compare(printed(left), printed(right), "exact").needed == needed
+    assert compare(printed(right), printed(left), "exact").needed == needed
+    # A text that is a value is the same or it is not.
+    assert compare(of(left), of(right)).equal == (left == right)
+
+
+def test_printed_text_travels_as_utf_8_only() -> None:
+    assert decode(encode(printed("é😀\n"))) == printed("é😀\n")
+    with pytest.raises(NotAValue):
+        decode("pff;")
