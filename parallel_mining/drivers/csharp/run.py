@@ -22,7 +22,7 @@ from parallel_mining import sandbox
 from parallel_mining.drivers import Job, Toolchain, Unavailable, interpreter, text_of
 from parallel_mining.pairs import WHOLE, Program
 
-BATCH = 128
+BATCH = 256
 DOTNET = Path(__file__).resolve().parents[3] / ".toolchains" / "dotnet"
 _HERE = Path(__file__).parent
 _REFERENCES = ("System.dll", "System.Core.dll", "System.Numerics.dll")

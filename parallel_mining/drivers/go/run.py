@@ -12,7 +12,7 @@ from pathlib import Path
 from parallel_mining.drivers import Job, Toolchain, Unavailable, interpreter, text_of
 from parallel_mining.pairs import WHOLE, Program
 
-BATCH = 128
+BATCH = 256
 # A type parameter is given one of these, the first that compiles.
 INSTANCES = ("int", "float64", "string")
 

@@ -15,7 +15,7 @@ from parallel_mining import sandbox
 from parallel_mining.drivers import Job, Toolchain, Unavailable, text_of
 from parallel_mining.pairs import WHOLE, Program
 
-BATCH = 128
+BATCH = 256
 # Started often and for a short time: the quick compiler, one thread for it and for the collector, no files for others.
 _JVM = (
     "-XX:TieredStopAtLevel=1",

@@ -21,7 +21,7 @@ from quality.languages import grammar_of
 if TYPE_CHECKING:
     import tree_sitter
 
-BATCH = 128
+BATCH = 256
 # How `main` is called: where it gives nothing, and where it gives a `Result`.
 _FAILED = 'if let Err(error) = main() { eprintln!("Error: {:?}", error); std::process::exit(1); }'
 _MAIN_CALLERS = [f"pub fn polymix_main() {{ {call} }}\n" for call in ("let () = main();", _FAILED)]
