@@ -596,6 +596,9 @@ _STR_EDGES: dict[_Level, list[str]] = {
         "foo_bar",
         "\n\t1",
         "abc",
+        "NaN",
+        "-1e5",
+        "null",
     ],
     "plain": ["a", "abc", "Hello, World!", "a b", "foo_bar", "fooBar", "x1", "aab", "A", "<b>&\"'", "race car", "(())"],
     "narrow": [
