@@ -6,10 +6,10 @@ import sys
 
 import pytest
 
-from parallel_mining.cases import cases, merged, shapes
+from parallel_mining.cases import cases, merged, shapes, strange
 from parallel_mining.domains import at_least, non_empty
 from parallel_mining.signatures import Parameter, Signature, call_compatible, shared_arities
-from parallel_mining.types import parse_type
+from parallel_mining.types import Type, parse_type
 
 
 def signature(*types: str | None, optional: int = 0) -> Signature:
@@ -130,3 +130,25 @@ def test_texts_that_start_or_end_another_but_for_their_case_are_tried(seed: int)
     rows = [(a, b) for a, b in cases((parse_type("str"), parse_type("str")), 72, seed) if b]
     assert any(a.lower().startswith(b.lower()) and not a.startswith(b) for a, b in rows)
     assert any(a.lower().endswith(b.lower()) and not a.endswith(b) for a, b in rows)
+
+
+def test_strange_arguments_are_like_none_of_the_cases() -> None:
+    drawn = [(1, "a"), (2, "bc"), (3, "")]
+    found = strange(drawn, range(1, 4), 60, 5)
+    assert found == strange(drawn, range(1, 4), 60, 5)
+    assert {len(case) for case in found} == {1, 2, 3}
+    for case in found:
+        kinds = [type(value) for value in case]
+        small = len(case) == 2 and kinds == [int, str]
+        assert not small or abs(case[0]) >= 2**31 - 1
+    assert strange([], range(1, 2), 60, 5) == []
+
+
+def test_seeds_come_often_with_their_arguments_exchanged_and_changed_a_little() -> None:
+    seeds = [("Mercury", "Uranus"), ("Venus", "Saturn")]
+    shape = (Type("str"), Type("str"))
+    found = cases(shape, 72, 3, seeds=seeds)
+    assert {("Mercury", "Saturn"), ("Venus", "Uranus"), *seeds} <= set(found)
+    planets = {name for seed in seeds for name in seed}
+    assert sum(any(argument in planets for argument in case) for case in found) > 15
+    assert not any(argument in planets for case in cases(shape, 72, 3) for argument in case)
