@@ -132,7 +132,7 @@ def strange(cases_: Sequence[tuple[Any, ...]], arities: Sequence[int], count: in
             kinds = {_kind(other[place]) for other in cases_ if len(other) > place}
             extremes = [value for kind, far in _EXTREMES.items() if type(case[place]) is kind for value in far]
             others = [value for value in _STRANGE if _kind(value) not in kinds]
-            case[place] = rng.choice(extremes if extremes and rng.random() < 0.5 else others)
+            case[place] = rng.choice(extremes if extremes and rng.random() < 0.2 else others)
         else:
             case = [*case[:arity], *(rng.choice(_STRANGE) for _ in range(arity - len(case)))]
         found.setdefault(repr(case), tuple(case))
