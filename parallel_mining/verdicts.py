@@ -91,7 +91,7 @@ class VerdictSettings(BaseModel):
 
     cases: int = Field(default=72, ge=8, le=1000)
     searched_cases: int = Field(default=1000, ge=0, le=10_000)
-    fresh_cases: int = Field(default=72, ge=0, le=1000)
+    fresh_cases: int = Field(default=216, ge=0, le=1000)
     more_cases: int = Field(default=500, ge=0, le=10_000)
     runs: int = Field(default=3, ge=1, le=20)
     min_cases: int = Field(default=8, ge=1)
