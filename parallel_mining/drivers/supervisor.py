@@ -43,7 +43,7 @@ STARTUP_S = 5.0
 PATIENCE = 4
 # In the first run, a call of a program of which one has hung gets so much of the time: most of what programs cost is
 # waiting for the next. In a later run a call is one that has been seen to end, and gets twice the time.
-HASTE = 0.2
+HASTE = 0.5
 OUT_OF_MEMORY = "ran out of memory"
 TOO_LARGE = "a result that is too large"
 PROTOCOL = 3
@@ -412,7 +412,8 @@ class Batch:
                 self.fail(kind, k, bytes.fromhex(message).decode("utf-8", "replace"))
                 continue
             for done, c in enumerate(cases):
-                line = self.next(worker, SETTINGS["case_s"] * (2 if number else HASTE if k in self.hangs else 1))
+                hurried = k in self.hangs and not SETTINGS["whole"]
+                line = self.next(worker, SETTINGS["case_s"] * (2 if number else HASTE if hurried else 1))
                 if isinstance(line, str):
                     self.pass_on(number, line)
                     continue

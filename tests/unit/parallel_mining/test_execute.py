@@ -63,6 +63,17 @@ def test_a_program_whose_calls_keep_hanging_is_given_up() -> None:
 
 
 @needs_sandbox
+def test_a_call_that_hangs_takes_no_value_from_those_after_it() -> None:
+    """They are given less time, but not less than what answers in a quarter of the limit needs."""
+    code = "def f(a):\n    while a == 0:\n        pass\n    return sum(range(200_000)) + a\n"
+    for order in ([0, 1, 2, 3], [1, 2, 3, 0]):
+        [found] = execute([(python(code), [(a,) for a in order])], runs=2)
+        assert found.status == "ran"
+        for run in found.runs:
+            assert [outcome.status for outcome in run] == ["timeout" if a == 0 else "value" for a in order]
+
+
+@needs_sandbox
 def test_sleeping_through_the_limit_is_a_timeout_too() -> None:
     sleeper = python("import time\ndef f(a):\n    time.sleep(a)\n    return a")
     (execution,) = execute([(sleeper, [(0,), (60,)])], runs=1, limits=ExecutionLimits(case_s=0.2))
