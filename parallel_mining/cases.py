@@ -18,6 +18,7 @@ from __future__ import annotations
 
 import itertools
 import random
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, cast
@@ -215,6 +216,7 @@ def cases(
     examples: Sequence[tuple[Any, ...]] = (),
     seeds: Sequence[tuple[Any, ...]] = (),
     restrictions: Sequence[Restriction] = (),
+    far: bool = False,
 ) -> list[tuple[Any, ...]]:
     """Return arguments drawn from a shape.
 
@@ -226,6 +228,7 @@ def cases(
         examples: Arguments that are known to mean something; they and their like come among the cases.
         seeds: The same, where few others are taken: half of the cases are they and their like.
         restrictions: All cases lie within these.
+        far: Whether integers that stand in the functions come among them though they are larger than all others.
 
     Returns:
         Distinct tuples, small ones first.
@@ -238,7 +241,7 @@ def cases(
     textual = any("str" in str(t) or "char" in str(t) for t in shape)
     share = max(8, count // 2)
     recipes: list[list[tuple[Any, ...]]] = [
-        _rows(whole, level, share, f"{seed}/{level}", literals) for level in ("full", "plain", "narrow")
+        _rows(whole, level, share, f"{seed}/{level}", literals, far=far) for level in ("full", "plain", "narrow")
     ]
     if is_open(shape):
         # Where nothing declares a float, one that is whole is an int: not every language could tell them apart.
@@ -279,19 +282,23 @@ def _wholes(leaf: Any) -> Any:
     return int(leaf) if isinstance(leaf, float) and leaf.is_integer() else leaf
 
 
-def _rows(shape: Shape, level: _Level, count: int, seed: str, literals: Sequence[Any]) -> list[tuple[Any, ...]]:
-    columns = [_column(t, level, count, f"{seed}/{i}/{t}", literals) for i, t in enumerate(shape)]
+def _rows(
+    shape: Shape, level: _Level, count: int, seed: str, literals: Sequence[Any], *, far: bool = False
+) -> list[tuple[Any, ...]]:
+    columns = [_column(t, level, count, f"{seed}/{i}/{t}", literals, far=far) for i, t in enumerate(shape)]
     rows: dict[str, tuple[Any, ...]] = {}
     for row in itertools.islice(zip(*(itertools.cycle(c) for c in columns), strict=False), 2 * count):
         rows.setdefault(repr(row), row)
     return list(rows.values())[:count]
 
 
-def _column(type_: Type, level: _Level, count: int, seed: str, literals: Sequence[Any]) -> list[Any]:
+def _column(
+    type_: Type, level: _Level, count: int, seed: str, literals: Sequence[Any], *, far: bool = False
+) -> list[Any]:
     rng = random.Random(f"{seed}/{level}")
     if level == "lexicon":
         return [_compose(type_, [str(x) for x in literals], rng, 1 + i // 4) for i in range(count)]
-    fitting = [x for x in literals if _fits(x, type_, level)]
+    fitting = [x for x in literals if _fits(x, type_, level, far=far)]
     edges = _edges(type_, level)
     values = [*edges, *(_draw(type_, level, rng, 1 + i) for i in range(max(count - len(edges), count // 3)))]
     if fitting:
@@ -555,7 +562,7 @@ def _compose(type_: Type, lexicon: Sequence[str], rng: random.Random, size: int)
     return _draw(type_, "narrow", rng, size)
 
 
-def _fits(value: Any, type_: Type, level: _Level) -> bool:
+def _fits(value: Any, type_: Type, level: _Level, *, far: bool) -> bool:
     if isinstance(value, str):
         if level != "full" and not value.isascii():
             return False
@@ -565,7 +572,8 @@ def _fits(value: Any, type_: Type, level: _Level) -> bool:
     else:
         fits = value >= 0 if level == "plain" else (2 <= value <= 30 if is_integer(type_) else 0 <= value <= 1)
     if is_integer(type_):
-        return fits and isinstance(value, int) and abs(value) <= 1000
+        most = 2 ** min(53, int(re.sub(r"\D", "", type_.name) or 64) - 1) - 2 if far and level == "full" else 1000
+        return fits and isinstance(value, int) and abs(value) <= most
     return fits and is_float(type_) and abs(value) <= 1e6
 
 

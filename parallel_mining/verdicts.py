@@ -342,7 +342,13 @@ def _probes(state: _State, shape: Shape, settings: VerdictSettings) -> list[Case
 
 
 def _cases(
-    state: _State, domain: _Domain, settings: VerdictSettings, seed: int, count: int | None = None
+    state: _State,
+    domain: _Domain,
+    settings: VerdictSettings,
+    seed: int,
+    count: int | None = None,
+    *,
+    far: bool = False,
 ) -> list[Case]:
     count = settings.cases if count is None else count
     return cases(
@@ -353,6 +359,7 @@ def _cases(
         examples=state.examples,
         seeds=state.seeds,
         restrictions=(*domain.restrictions, *state.bound),
+        far=far,
     )
 
 
@@ -360,7 +367,7 @@ def _final_cases(state: _State, domain: _Domain, settings: VerdictSettings) -> l
     drawn = _cases(state, domain, settings, settings.seed)
     drawn += _cases(state, domain, settings, settings.seed + 1, settings.fresh_cases)
     if state.more:
-        drawn += _cases(state, domain, settings, settings.seed + 2, settings.more_cases)
+        drawn += _cases(state, domain, settings, settings.seed + 2, settings.more_cases, far=True)
     return list({repr(case): case for case in drawn}.values())
 
 
@@ -408,7 +415,8 @@ def _try(
         state.more = any(trial.alive for trial in sides)
         for domain in state.chosen if state.more else ():
             _ask(book, state.question, _final_cases(state, domain, settings))
-    run("comparing on more", settings.runs, limits)
+    # A side that comes to no end on some of these has come to one on those before.
+    run("comparing on more", settings.runs, limits, aside=True)
     for state, sides in trials:
         if state.more:
             state.verdict = _unable(book, state.question) or _final(book, state, settings)

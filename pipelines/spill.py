@@ -131,8 +131,9 @@ def measured_and_put(offsets: I64, owner: int, file: int, config: NearDuplicates
         spill: The file for the sets.
     """
     start, end = int(offsets[0]), int(offsets[-1])
-    with Path(f"/proc/{owner}/fd/{file}").open("rb", buffering=0) as desk:
-        data = os.pread(desk.fileno(), end - start, start)
+    with Path(f"/proc/{owner}/fd/{file}").open("rb") as desk:
+        desk.seek(start)
+        data = desk.read(end - start)
     units, sets = measured(data, offsets - start, config)
     return units, put(sets, spill)
 
