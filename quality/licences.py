@@ -449,8 +449,10 @@ def _of_metadata(text: str) -> tuple[str, ...]:
     alias = _ALIASES.get(_words(text))
     if alias:
         return (alias,)
-    clauses = _clauses(_words(text))
-    tree = _parse(text) or _parse_choice(text)
+    # An expression says itself where a clause holds; only of what people write is it looked for in the words.
+    formal = _parse(text)
+    clauses = () if formal is not None and "LicenseRef-" in text else _clauses(_words(text))
+    tree = formal or _parse_choice(text)
     if tree is None and "/" in text and " " not in text.strip("/"):
         tree = _parse(" OR ".join(text.split("/")))  # Cargo before 2018, Ruby
     if tree is None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import get_args
 
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from pipelines.archives import Skipped, safe_path
@@ -80,6 +80,7 @@ expressions = st.recursive(
 
 
 @given(expressions)
+@example("(0BSD OR LicenseRef-Commons-Clause)")
 @settings(max_examples=200)
 def test_an_expression_keeps_its_meaning_when_it_is_normalised(expression: str) -> None:
     normal = from_metadata([expression])
