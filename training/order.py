@@ -7,9 +7,9 @@ What always holds:
 
 - Each source gets its share of the tokens to within one sequence, and so does each source in every prefix. Where the
   allocation has stages, that is the share of all stages up to there.
-- A source is an endless stream: its documents in a random order, then all again in a new one. No document is drawn
-  again before all others were; sequence k of a source is the stream's tokens from k x length on, and one more, which
-  is the last token's target.
+- A source is an endless stream (`Stream`): its documents in a random order, then all again in a new one. No document
+  is drawn again before all others were; sequence k of a source is the stream's tokens from k x length on, and one
+  more, which is the last token's target.
 - No source is read more than `max_epochs` times; a request that needs more is `Infeasible` and says what would fit.
 """
 
@@ -23,7 +23,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import cached_property
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -57,6 +57,93 @@ class Infeasible(BadInput):
 
     def __reduce__(self) -> tuple[Any, ...]:
         return Infeasible, (self.report,)
+
+
+Piece: TypeAlias = tuple[int, int, int]
+"""A stretch of a document: its row in the store, the first token's offset in the store, and how many tokens."""
+
+
+class Stream:
+    """The tokens of a source, endlessly: its documents in a random order, then all again in a new one.
+
+    Args:
+        store: The source's tokens.
+        seed: Permutes the units (documents, or repositories where the store keeps those together).
+        kept: Whether each document is drawn at all, shape (documents,); None for all.
+    """
+
+    def __init__(self, store: TokenStore, seed: int, kept: npt.NDArray[np.bool_] | None = None) -> None:
+        self.store = store
+        self._seed = seed
+        self._kept = kept
+        lengths = store.ends - store.starts
+        self.tokens = store.tokens if kept is None else int(lengths[kept].sum())
+        self._epochs: dict[int, tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]] = {}
+
+    def epoch(self, number: int) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+        """Return the documents in an epoch's order, and at which of its tokens each ends; both (documents drawn,)."""
+        known = self._epochs.get(number)
+        if known is None:
+            store = self.store
+            units = permutation(len(store.units), self._seed, store.source, number)
+            documents = units if len(units) == store.documents else _expanded(store.units, units)
+            if self._kept is not None:
+                documents = documents[self._kept[documents]]
+            known = documents, np.cumsum((store.ends - store.starts)[documents])
+            self._epochs[number] = known
+        return known
+
+    def pieces(self, start: int, length: int) -> list[Piece]:
+        """Return what `length` tokens of the stream from `start` on consist of."""
+        found: list[Piece] = []
+        number, offset = divmod(start, self.tokens)
+        while length:
+            documents, ends = self.epoch(number)
+            place = int(ends.searchsorted(offset, side="right"))
+            while length and place < len(documents):
+                document = documents.item(place)
+                left = ends.item(place) - offset
+                taken = left if left < length else length
+                found.append((document, self.store.ends.item(document) - left, taken))
+                length -= taken
+                offset += taken
+                place += 1
+            number, offset = number + 1, 0
+        return found
+
+    def read(self, pieces: Sequence[Piece]) -> npt.NDArray[np.int64]:
+        """Return the tokens of pieces, one after the other, shape (sum of lengths,)."""
+        found = np.empty(sum(length for _, _, length in pieces), np.int64)
+        ids, filled = self.store.ids, 0
+        for _, begin, length in pieces:
+            found[filled : filled + length] = ids[begin : begin + length]
+            filled += length
+        return found
+
+    def begun(self, tokens: int) -> tuple[int, int]:
+        """Return where the first `tokens` tokens stop: the epoch, and how many of its documents were begun."""
+        number, offset = divmod(tokens, self.tokens)
+        _, ends = self.epoch(number)
+        return number, int(ends.searchsorted(offset, side="left")) + 1 if offset else 0
+
+    def drawn(self, tokens: int) -> npt.NDArray[np.int64]:
+        """Return the documents that the first `tokens` tokens of the stream come from, rising."""
+        number, begun = self.begun(tokens)
+        documents, _ = self.epoch(0)
+        return np.sort(documents if number else documents[:begun])
+
+
+def _expanded(units: npt.NDArray[np.int64], chosen: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+    """Return the documents of units, in the order in which the units are chosen.
+
+    Args:
+        units: At which document each unit ends (exclusive), rising.
+        chosen: Units.
+    """
+    starts = np.concatenate([np.zeros(1, np.int64), units[:-1]])[chosen]
+    sizes = units[chosen] - starts
+    firsts = np.cumsum(sizes) - sizes
+    return np.arange(int(sizes.sum())) + np.repeat(starts - firsts, sizes)
 
 
 @dataclass(frozen=True, eq=False)
@@ -116,7 +203,13 @@ class Order:
     def sequence(self, index: int) -> npt.NDArray[np.int64]:
         """Return sequence `index` and the token that follows it, shape (sequence_length + 1,)."""
         source = self.source_of(index)
-        return self._stream(source, self.position_of(index) * self.sequence_length, self.sequence_length + 1)
+        stream = self.streams[source]
+        return stream.read(stream.pieces(self.position_of(index) * self.sequence_length, self.sequence_length + 1))
+
+    def pieces(self, index: int) -> list[Piece]:
+        """Return which documents the `sequence_length` tokens of sequence `index` come from."""
+        stream = self.streams[self.source_of(index)]
+        return stream.pieces(self.position_of(index) * self.sequence_length, self.sequence_length)
 
     def bytes_of(self, index: int) -> int:
         """Return how many UTF-8 bytes the `sequence_length` tokens of sequence `index` stand for."""
@@ -139,38 +232,9 @@ class Order:
         return np.concatenate([np.zeros((1, len(self.counts)), np.int64), np.cumsum(counted, axis=0)])
 
     @cached_property
-    def _epochs(self) -> dict[tuple[str, int], tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]]:
-        return {}
-
-    def _epoch(self, source: str, epoch: int) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
-        """Return the documents of a source in an epoch's order, and where each ends in its stream of tokens."""
-        known = self._epochs.get((source, epoch))
-        if known is None:
-            store = self.stores[source]
-            documents = permutation(store.documents, self.seed, source, epoch)
-            known = documents, np.cumsum((store.ends - store.starts)[documents])
-            self._epochs[source, epoch] = known
-        return known
-
-    def _stream(self, source: str, start: int, length: int) -> npt.NDArray[np.int64]:
-        store = self.stores[source]
-        found = np.empty(length, np.int64)
-        filled = 0
-        epoch, offset = divmod(start, store.tokens)
-        while filled < length:
-            documents, ends = self._epoch(source, epoch)
-            place = int(np.searchsorted(ends, offset, side="right"))
-            while filled < length and place < len(documents):
-                document = documents[place]
-                stop = int(store.ends[document])
-                begin = stop - (int(ends[place]) - offset)
-                taken = min(stop - begin, length - filled)
-                found[filled : filled + taken] = store.ids[begin : begin + taken]
-                filled += taken
-                offset += taken
-                place += 1
-            epoch, offset = epoch + 1, 0
-        return found
+    def streams(self) -> dict[str, Stream]:
+        """Return the endless stream of each source."""
+        return {source: Stream(store, self.seed) for source, store in self.stores.items()}
 
     def __getstate__(self) -> dict[str, Any]:
         fields = ("stores", "sequence_length", "seed", "counts", "pattern")

@@ -223,7 +223,7 @@ FROZEN_TOKENS = [
 def test_an_order_travels_without_its_caches() -> None:
     order = plan_order({"go": store("go", [5, 6, 7])}, Allocation({"go": 1.0}), 40, 4, 3, max_epochs=9)
     before = order.sequence(5).tolist()
-    assert "_epochs" not in order.__getstate__()
+    assert "streams" not in order.__getstate__()
     fields = order.__getstate__()
     assert Order(**fields).sequence(5).tolist() == before
     error = pickle.loads(pickle.dumps(Infeasible({"shortage": {"go": {"wanted": 3, "available": 1}}})))
