@@ -7,9 +7,10 @@ An infeasible request (`training.order.Infeasible`) writes nothing.
 
 from __future__ import annotations
 
-import hashlib
+import json
+import re
 import shutil
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from pipelines.shard_files import Files, PackedSequence, Tally, write_shard
 from pipelines.tokens import TokenSettings, ensure_tokens, tokens_identity
 from quality.artifacts import Draft, creating, fingerprint, read_manifest
 from quality.contracts import check_all
@@ -29,18 +31,18 @@ from training.allocation import Allocation, read_allocation
 from training.hyperparameters import count
 from training.order import MAX_EPOCHS, Order, plan_order
 from training.shards import (
+    DOCUMENTS_FILE,
     MIX_CONTRACT,
     SEQUENCE_SCHEMA,
     SEQUENCES_FILE,
     SHARD_CONTRACT,
+    SHARD_DOCUMENT_SCHEMA,
     SHARD_SCHEMA,
     Shard,
     ShardManifest,
     shard_mistakes,
 )
-from training.stores import DTYPES, TOKENIZER_FILE, UINT16_IDS, TokenStore, open_stores, token_byte_lengths
-
-_CHUNK_TOKENS = 1 << 20  # written and counted at once
+from training.stores import TOKENIZER_FILE, UINT16_IDS, TokenStore, open_stores, token_byte_lengths
 
 
 class PackSettings(BaseModel):
@@ -51,6 +53,7 @@ class PackSettings(BaseModel):
         seed: Permutes the documents of each source, anew in each epoch.
         max_epochs: How often a source may be read.
         shard_tokens: Tokens a shard file holds at most.
+        texts: Whether the text of the tokens is written beside them, as Parquet.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
@@ -59,6 +62,7 @@ class PackSettings(BaseModel):
     seed: int = Field(default=0, ge=0)
     max_epochs: float = Field(default=MAX_EPOCHS, gt=0, allow_inf_nan=False)
     shard_tokens: int = Field(default=1 << 27, ge=1)
+    texts: bool = False
 
 
 @dataclass(frozen=True)
@@ -69,6 +73,7 @@ class Request:
     tokens: int
     settings: PackSettings
     token_settings: TokenSettings
+    texts: Mapping[str, Path]
 
 
 def read_request(
@@ -85,6 +90,11 @@ def read_request(
     seed: int,
     max_epochs: float,
     shard_tokens: str,
+    texts: bool = False,
+    text: Sequence[str] = (),
+    document_order: str = "id",
+    fim_rate: float = 0.0,
+    fim_spm_rate: float = 0.5,
 ) -> Request:
     """Check everything that stands on a command line before any of it is used.
 
@@ -118,10 +128,14 @@ def read_request(
     budget = tried(lambda: counted("--tokens", tokens))
     largest = tried(lambda: counted("--shard-tokens", shard_tokens))
     packing = {"sequence_length": sequence_length, "seed": seed, "max_epochs": max_epochs, "shard_tokens": largest or 1}
+    packing["texts"] = texts
     settings = tried(lambda: checked(PackSettings, packing))
-    rendering = {"pair_style": pair_style, "pair_direction": pair_direction}
-    text = rendering if vocabulary is None else {**rendering, "vocabulary": vocabulary}
-    token_settings = tried(lambda: checked(TokenSettings, text))
+    rendering = {"pair_style": pair_style, "pair_direction": pair_direction, "document_order": document_order}
+    rendering |= {"fim_rate": fim_rate, "fim_spm_rate": fim_spm_rate}
+    token_settings = tried(
+        lambda: checked(TokenSettings, rendering if vocabulary is None else {**rendering, "vocabulary": vocabulary})
+    )
+    named = tried(lambda: _named_texts(text))
     if budget is not None and settings is not None and budget < sequence_length:
         mistakes.append(Mistake("--tokens", f"{budget} is less than one sequence; raise it or lower --sequence-length"))
     if vocabulary is not None and tokenizer is not None:
@@ -134,7 +148,29 @@ def read_request(
         tried(lambda: token_byte_lengths(tokenizer))
     if mistakes or budget is None or settings is None:
         raise BadInput(mistakes)
-    return Request(asked, budget, settings, token_settings)
+    return Request(asked, budget, settings, token_settings, named)
+
+
+def _named_texts(given: Sequence[str]) -> dict[str, Path]:
+    from pipelines.text_tables import text_files
+
+    named: dict[str, Path] = {}
+    mistakes: list[Mistake] = []
+    for one in given:
+        name, _, path = one.partition("=")
+        if not re.fullmatch(r"[A-Za-z0-9][\w.-]*", name) or not path:
+            mistakes.append(Mistake("--text", f"{one!r}: write NAME=PATH, such as wiki=wiki.parquet"))
+        elif name in named:
+            mistakes.append(Mistake("--text", f"{name!r} is named twice; give each text a name of its own"))
+        else:
+            named[name] = Path(path)
+            try:
+                text_files(named[name])
+            except BadInput as error:
+                mistakes += error.mistakes
+    if mistakes:
+        raise BadInput(mistakes)
+    return named
 
 
 def _kind(corpus: Path) -> str:
@@ -159,6 +195,7 @@ def pack(
     settings: PackSettings | None = None,
     token_settings: TokenSettings | None = None,
     stores: Path | str | None = None,
+    texts: Mapping[str, Path | str] | None = None,
     command: str = "",
 ) -> dict[str, Any]:
     """Pack shards to an allocation.
@@ -173,6 +210,7 @@ def pack(
         settings: How the allocation is written out; None for the defaults.
         token_settings: How text becomes tokens; None for the defaults.
         stores: Keep the token stores here and use them again next time; None to make them for this one time.
+        texts: Natural language by name, for `text:` sources (see `pipelines.tokens.tokenize_corpus`).
         command: The command line that makes it again.
 
     Returns:
@@ -187,10 +225,10 @@ def pack(
     token_settings = token_settings or TokenSettings()
     ready = _kind(corpus) == "tokens"
     if ready:
-        _refuse_with_tokens(pairs=pairs, tokenizer=tokenizer, stores=stores)
+        _refuse_with_tokens(pairs=pairs, tokenizer=tokenizer, stores=stores, text=texts or None)
         made_of = read_manifest(corpus, "tokens")["fingerprint"]
     else:
-        made_of = fingerprint(tokens_identity(corpus, pairs, token_settings, tokenizer))
+        made_of = fingerprint(tokens_identity(corpus, pairs, token_settings, tokenizer, texts))
     identity = {
         "tokens": made_of,
         "allocation": allocation.as_json(),
@@ -204,7 +242,7 @@ def pack(
         try:
             if not ready:
                 _announce(allocation, pairs)
-                ensure_tokens(corpus, pairs, place, token_settings, tokenizer, command)
+                ensure_tokens(corpus, pairs, place, token_settings, tokenizer, command, texts)
             _fill(draft, place, allocation, tokens, settings)
         finally:
             if place == passing:
@@ -235,76 +273,121 @@ def _fill(draft: Draft, tokens_dir: Path, allocation: Allocation, tokens: int, s
     shutil.copyfile(tokens_dir / TOKENIZER_FILE, draft.path / TOKENIZER_FILE)
     for folder in sorted(tokens_dir.glob("*/validation")):
         shutil.copytree(folder, draft.path / folder.relative_to(tokens_dir))
-    written = write_shards(order, draft.path, settings.shard_tokens)
+    shards, tallies = write_shards(order, draft.path, settings.shard_tokens, texts=settings.texts)
+    write_documents(
+        draft.path, {source: order.streams[source].drawn(own) for source, own in order.tokens.items()}, stores
+    )
+    # A curriculum is cut where the last whole sequence ends; shares are those of all tokens asked for.
+    whole = len(order) * settings.sequence_length if allocation.stages else tokens
     manifest = ShardManifest(
-        target={source: share * tokens for source, share in allocation.shares.items()},
+        target={source: float(target) for source, target in allocation.targets(whole).items()},
         tokens=order.tokens,
-        bytes=written[1],
+        bytes={source: tally.bytes for source, tally in tallies.items()},
         repeats=order.repeats,
-        shards=written[0],
+        shards=shards,
         tokenizer=order.tokenizer,
         sequence_length=settings.sequence_length,
         seed=settings.seed,
         dtype=_dtype(order),
+        composition={source: tally.composition() for source, tally in tallies.items()},
+        drawn={source: list(order.streams[source].begun(own)) for source, own in order.tokens.items()},
+        stores={source: store_checksum(store) for source, store in order.stores.items()},
+        text_settings=read_manifest(tokens_dir, "tokens")["identity"].get("settings", {}),
     )
+    publish(draft, manifest, len(order))
+
+
+def publish(draft: Draft, manifest: ShardManifest, sequences: int) -> None:
+    """Check what was written, and say in the draft what it is.
+
+    Raises:
+        Failure: A file does not hold what was to be written.
+        ContractFailed: The mix is not the one that was asked for.
+    """
     _check(draft.path, manifest)
     draft.details.update(manifest.as_json())
     draft.counts.update(
         tokens=sum(manifest.tokens.values()),
         bytes=sum(manifest.bytes.values()),
-        sequences=len(order),
+        sequences=sequences,
         shards=len(manifest.shards),
     )
 
 
-def write_shards(order: Order, folder: Path, shard_tokens: int) -> tuple[tuple[Shard, ...], dict[str, int]]:
+def write_shards(
+    order: Order, folder: Path, shard_tokens: int, *, texts: bool = False
+) -> tuple[tuple[Shard, ...], dict[str, Tally]]:
     """Write an order's sequences, in order, into shards and `sequences.parquet`.
 
     Args:
         order: What to write.
-        folder: Where to.
+        folder: Where to; the tokenizer lies there already.
         shard_tokens: Tokens a shard holds at most; rounded down to whole sequences, but never below one.
+        texts: Whether to write the texts beside the tokens.
 
     Returns:
-        The shards, and the UTF-8 bytes behind the tokens of each source.
+        The shards, and what was written of each source.
     """
-    length, dtype = order.sequence_length, DTYPES[_dtype(order)]
+    length = order.sequence_length
     in_shard = max(1, shard_tokens // length)
-    in_chunk = max(1, _CHUNK_TOKENS // length)
+    files = Files(folder, dict(order.stores), length, _dtype(order), order.tokenizer, texts)
     shards: list[Shard] = []
-    sizes = dict.fromkeys(order.sources, 0)
-    id_bytes = next(iter(order.stores.values())).id_bytes
     with (
         progress(total=len(order) * length, description="packing", unit="tok") as bar,
         pq.ParquetWriter(folder / SEQUENCES_FILE, SEQUENCE_SCHEMA) as table,
     ):
         for first in range(0, len(order), in_shard):
-            last = min(first + in_shard, len(order))
-            path = f"shard-{len(shards):05d}.bin"
-            digest = hashlib.sha256()
-            with (folder / path).open("wb") as stream:
-                for start in range(first, last, in_chunk):
-                    indices = range(start, min(start + in_chunk, last))
-                    rows = np.stack([order.sequence(index) for index in indices])
-                    data = rows[:, :-1].astype(dtype).tobytes()
-                    stream.write(data)
-                    digest.update(data)
-                    sources = [order.source_of(index) for index in indices]
-                    for source, size in zip(sources, id_bytes[rows[:, :-1]].sum(axis=1).tolist(), strict=True):
-                        sizes[source] += size
-                    table.write_table(_sequences(order, sources, indices, rows[:, -1]))
-                    bar.update(len(rows) * length)
-            shards.append(Shard(path, (last - first) * length, digest.hexdigest()))
-    return tuple(shards), sizes
+            indices = range(first, min(first + in_shard, len(order)))
+            following = np.empty(len(indices), np.uint32)
+
+            def packed(
+                indices: range = indices, following: npt.NDArray[np.uint32] = following
+            ) -> Iterator[PackedSequence]:
+                for place, index in enumerate(indices):
+                    ids = order.sequence(index)
+                    following[place] = ids[-1]
+                    yield PackedSequence(order.source_of(index), ids[:-1], order.pieces(index))
+
+            shards.append(write_shard(files, len(shards), first, packed(), bar.update))
+            table.write_table(_sequences(order, indices, following))
+    return tuple(shards), files.tallies
 
 
-def _sequences(order: Order, sources: list[str], indices: range, following: npt.NDArray[np.int64]) -> pa.Table:
-    codes = pa.array([order.sources.index(source) for source in sources], pa.int32())
+def write_documents(folder: Path, drawn: Mapping[str, npt.NDArray[np.int64]], stores: Mapping[str, TokenStore]) -> None:
+    """Write what is known of the documents that shards were made of.
+
+    Args:
+        folder: Where the shards are.
+        drawn: Rows of documents by source.
+        stores: The store of each source.
+    """
+    with pq.ParquetWriter(folder / DOCUMENTS_FILE, SHARD_DOCUMENT_SCHEMA) as writer:
+        for source, rows in sorted(drawn.items()):
+            store = stores[source]
+            known = store.table().take(pa.array(rows, pa.int64()))
+            columns = {name: known[name] for name in SHARD_DOCUMENT_SCHEMA.names if name in known.column_names}
+            columns |= {
+                "source": pa.array([source] * len(rows), pa.string()),
+                "document": pa.array(rows),
+                "tokens": pa.array((store.ends - store.starts)[rows]),
+            }
+            writer.write_table(pa.Table.from_pydict(columns, SHARD_DOCUMENT_SCHEMA))
+
+
+def store_checksum(store: TokenStore) -> str:
+    """Return the SHA-256 of a store's tokens, as `store.json` says."""
+    return json.loads((store.folder / "store.json").read_text())["sha256"]
+
+
+def _sequences(order: Order, indices: range, following: npt.NDArray[np.uint32]) -> pa.Table:
+    codes = {source: code for code, source in enumerate(order.sources)}
     return pa.Table.from_arrays(
         [
-            pa.DictionaryArray.from_arrays(codes, pa.array(order.sources)),
+            pa.DictionaryArray.from_arrays(
+                pa.array([codes[order.source_of(index)] for index in indices], pa.int32()), pa.array(order.sources)
+            ),
             pa.array([order.position_of(index) for index in indices], pa.int64()),
-            pa.array(following, pa.uint32()),
+            pa.array(following),
         ],
         schema=SEQUENCE_SCHEMA,
     )

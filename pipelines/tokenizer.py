@@ -29,6 +29,16 @@ END_OF_TEXT = "<|endoftext|>"
 # How other makers of byte-level tokenizers spell it: Llama 3, Mistral, DeepSeek.
 _END_OF_TEXT_SPELLINGS = (END_OF_TEXT, "<|end_of_text|>", "</s>", "<\uff5cend\u2581of\u2581sentence\uff5c>")
 
+# How makers of code models spell what comes before a prefix, a suffix and a middle: ours, StarCoder, Qwen, CodeGemma
+# (as ours), DeepSeek-Coder (whose hole comes before the suffix), Code Llama.
+FIM_TOKENS = ("<|fim_prefix|>", "<|fim_suffix|>", "<|fim_middle|>")
+_FIM_SPELLINGS = (
+    FIM_TOKENS,
+    ("<fim_prefix>", "<fim_suffix>", "<fim_middle>"),
+    ("<\uff5cfim\u2581begin\uff5c>", "<\uff5cfim\u2581hole\uff5c>", "<\uff5cfim\u2581end\uff5c>"),
+    ("\u2581<PRE>", "\u2581<SUF>", "\u2581<MID>"),
+)
+
 # Words with the one character before them (`_name`, `.name`, ` name`), single digits, runs of operators with the line
 # ends behind them, indentation without the space that belongs to the next word.
 # Source: cl100k_base in OpenAI's tiktoken, without its English contractions, and with single digits as in LLaMA
@@ -37,24 +47,28 @@ PATTERN = r"[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|
 SMALLEST_VOCABULARY = 257  # 256 bytes and end-of-text
 
 
-def train_tokenizer(texts: Iterable[str], vocabulary: int) -> str:
-    """Train a byte-level BPE; end-of-text is id 0.
+def train_tokenizer(texts: Iterable[str], vocabulary: int, control: Sequence[str] = ()) -> str:
+    """Train a byte-level BPE; end-of-text is id 0, further control tokens follow.
 
     Args:
         texts: What to train on; the order does not matter.
-        vocabulary: Ids in all, at least 257; fewer come out where the texts have too few different words.
+        vocabulary: Ids in all, at least 257 and one for each further control token; fewer come out where the texts
+            have too few different words.
+        control: Further control tokens.
 
     Returns:
         The text of `tokenizer.json`.
     """
-    if vocabulary < SMALLEST_VOCABULARY:
-        bad_input("vocabulary", f"{vocabulary}: at least {SMALLEST_VOCABULARY} (the 256 bytes and {END_OF_TEXT})")
+    names = (END_OF_TEXT, *control)
+    smallest = SMALLEST_VOCABULARY + len(control)
+    if vocabulary < smallest:
+        bad_input("vocabulary", f"{vocabulary}: at least {smallest} (the 256 bytes and {', '.join(names)})")
     tokenizer = _untrained()
     trainer = trainers.BpeTrainer(
         vocab_size=vocabulary,
         min_frequency=2,
         show_progress=sys.stderr.isatty(),
-        special_tokens=[AddedToken(END_OF_TEXT, special=True, normalized=False)],
+        special_tokens=[AddedToken(name, special=True, normalized=False) for name in names],
         initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
     )
     tokenizer.train_from_iterator(iter(texts), trainer)
@@ -116,6 +130,21 @@ def end_of_text_id(tokenizer: Tokenizer, where: Path | str = "tokenizer") -> int
     if found is None:
         bad_input(where, f"has no end-of-text token; one of {', '.join(_END_OF_TEXT_SPELLINGS)} is needed")
     return found
+
+
+def fim_ids(tokenizer: Tokenizer, where: Path | str = "tokenizer") -> tuple[int, int, int]:
+    """Return the control tokens that come before a prefix, a suffix and a middle.
+
+    Raises:
+        BadInput: The tokenizer has no such tokens.
+    """
+    for names in _FIM_SPELLINGS:
+        prefix, suffix, middle = (tokenizer.token_to_id(name) for name in names)
+        if prefix is not None and suffix is not None and middle is not None:
+            return prefix, suffix, middle
+    return bad_input(
+        where, f"has no tokens for fill-in-the-middle; {', '.join(FIM_TOKENS)} are needed, or set the rate to 0"
+    )
 
 
 class Encoder:

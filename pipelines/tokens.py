@@ -5,6 +5,10 @@ they came from; each is followed by one end-of-text token; its bytes are counted
 the same, so that losses can be given per byte; a pair stands in the training split only if both its documents do; and
 the code of pairs is tokenized apart from the prompts and separators around it, so that every style of rendering them
 has the same code tokens.
+
+Where repositories are kept together (`document_order = "repository"`), the files of each stand in the order of their
+imports, with end-of-text behind the last one only. Fill-in-the-middle turns round what it is given a rate of, by a
+draw that depends on the document's id alone; validation text stays as it is.
 """
 
 from __future__ import annotations
@@ -14,9 +18,9 @@ import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from itertools import islice, tee
+from itertools import accumulate, islice, tee
 from pathlib import Path
-from typing import Any, TypeAlias, cast
+from typing import Any, Literal, TypeAlias, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -28,9 +32,11 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from parallel_mining.documents import PairDirection, PairStyle, Part, pair_documents, pair_source
 from quality.artifacts import Draft, creating, file_sha256, fingerprint, read_manifest, write_atomically
+from quality.import_order import import_order
 from quality.mistakes import BadInput, Mistake, bad_input
 from quality.progress import progress, say
 from training.stores import (
+    DOCUMENTS_FILE,
     DTYPES,
     STORE_DOCUMENT_SCHEMA,
     TOKENIZER_FILE,
@@ -55,6 +61,11 @@ class TokenSettings(BaseModel):
             makes each half a document of its own, with which pairing is compared.
         pair_direction: `alternate` starts half of the parallel documents with the right language, `forward` none,
             `backward` all; `both` has each pair in either order.
+        document_order: `id` for documents of their own; `repository` keeps the files of a repository together, each
+            behind those it imports.
+        fim_rate: Fraction of the training documents of code that become prefix, suffix and middle.
+        fim_spm_rate: Fraction of those that have the suffix first.
+        text_validation_share: Fraction of natural language that is held out.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
@@ -63,18 +74,78 @@ class TokenSettings(BaseModel):
     sample_bytes: int = Field(default=100_000_000, ge=1)
     pair_style: PairStyle = "prompt"
     pair_direction: PairDirection = "alternate"
+    document_order: Literal["id", "repository"] = "id"
+    # Source of both: Bavarian et al. (2022), arXiv 2207.14255: up to 0.9 costs nothing left to right; half in SPM.
+    fim_rate: float = Field(default=0.0, ge=0, le=1)
+    fim_spm_rate: float = Field(default=0.5, ge=0, le=1)
+    text_validation_share: float = Field(default=0.01, gt=0, lt=1)
 
 
 @dataclass(frozen=True)
 class _Part:
-    """The documents of one language and split, by id."""
+    """The documents of one source and split, by id.
 
-    language: str
+    Args:
+        source: A language id or `text:NAME`.
+        split: `train` or `validation`.
+        data: Where they are, maybe among others.
+        chosen: Which of the ids there are meant; None for all.
+        ids: Their ids, rising.
+        lengths: Bytes of each.
+        licences: `license_type` of each.
+    """
+
+    source: str
     split: str
-    files: tuple[str, ...]
+    data: ds.Dataset
+    chosen: Callable[[str], bool] | None
     ids: list[str]
     lengths: npt.NDArray[np.int64]
     licences: list[str]
+
+    def tables(self, upto: str | None = None) -> Iterator[pa.Table]:
+        """Yield the documents, in no order, as rows of `_READ_SCHEMA`.
+
+        Args:
+            upto: The last id that is wanted, or None for all.
+        """
+        columns = [name for name in (*_READ_SCHEMA.names, "license") if name in self.data.schema.names]
+        wanted = None if upto is None or self.chosen is not None else pc.field("id") <= upto
+        for batch in self.data.to_batches(columns=columns, filter=wanted):
+            table = _read(batch, self.source)
+            if self.chosen is not None:
+                ids = _strings(table["id"])
+                table = table.filter(pa.array([self.chosen(one) and (upto is None or one <= upto) for one in ids]))
+            if table.num_rows:
+                yield table
+
+
+_READ_SCHEMA = pa.schema(
+    [
+        pa.field("id", pa.string()),
+        pa.field("text", pa.string()),
+        pa.field("repo_name", pa.string()),
+        pa.field("path", pa.string()),
+        pa.field("license_type", pa.string()),
+        pa.field("detected_licenses", pa.list_(pa.string())),
+    ]
+)
+
+
+def _read(batch: pa.RecordBatch, source: str) -> pa.Table:
+    """Return documents as rows of `_READ_SCHEMA`; what a table of texts does not say is filled in."""
+    rows, names = batch.num_rows, batch.schema.names
+    columns: list[Any] = []
+    for field in _READ_SCHEMA:
+        if field.name in names:
+            columns.append(batch[field.name].cast(field.type))
+        elif field.name == "detected_licenses":
+            given = _strings(batch["license"].cast(pa.string())) if "license" in names else [None] * rows
+            columns.append(pa.array([[one] if one else None for one in given], field.type))
+        else:
+            filler = {"repo_name": source, "path": "", "license_type": "unknown"}[field.name]
+            columns.append(pa.array([filler] * rows, pa.string()))
+    return pa.Table.from_arrays(columns, schema=_READ_SCHEMA)
 
 
 def tokenize_corpus(
@@ -84,6 +155,7 @@ def tokenize_corpus(
     settings: TokenSettings | None = None,
     tokenizer: Path | str | None = None,
     *,
+    texts: Mapping[str, Path | str] | None = None,
     command: str = "",
 ) -> dict[str, Any]:
     """Make the token stores of a corpus.
@@ -94,6 +166,8 @@ def tokenize_corpus(
         out: The folder to make.
         settings: How text becomes tokens; None for the defaults.
         tokenizer: A `tokenizer.json`, or None to train one on the training split.
+        texts: Natural language by name: Parquet or JSON Lines, with columns `id` and `text`, and `repo_name`, `path`,
+            `license_type`, `license` where they are known.
         command: The command line that makes it again.
 
     Returns:
@@ -101,12 +175,14 @@ def tokenize_corpus(
 
     Raises:
         BadInput: There is no such corpus, it has no training text, the pairs were made from another one, or the
-            tokenizer cannot be used.
+            tokenizer or a text cannot be used.
     """
     corpus, out = Path(corpus), Path(out)
     settings = settings or TokenSettings()
-    identity = tokens_identity(corpus, pairs, settings, tokenizer)
+    identity = tokens_identity(corpus, pairs, settings, tokenizer, texts)
     parts = _parts(corpus)
+    for name, path in sorted((texts or {}).items()):
+        parts += _text_parts(name, Path(path), settings.text_validation_share)
     rows = {} if pairs is None else _pair_rows(Path(pairs), parts)
     with creating(out, "tokens", identity, command=command) as draft:
         _settle_tokenizer(draft.path / TOKENIZER_FILE, parts, settings, tokenizer)
@@ -115,13 +191,19 @@ def tokenize_corpus(
 
 
 def tokens_identity(
-    corpus: Path | str, pairs: Path | str | None, settings: TokenSettings, tokenizer: Path | str | None
+    corpus: Path | str,
+    pairs: Path | str | None,
+    settings: TokenSettings,
+    tokenizer: Path | str | None,
+    texts: Mapping[str, Path | str] | None = None,
 ) -> dict[str, Any]:
     """Return all that token stores depend on.
 
     Raises:
-        BadInput: An artifact or the tokenizer is missing.
+        BadInput: An artifact, the tokenizer or a text is missing.
     """
+    from pipelines.text_tables import files_sha256, text_files
+
     if tokenizer is not None and not Path(tokenizer).is_file():
         bad_input(tokenizer, "no such file; a tokenizer.json is needed here, or leave it out to train one")
     given = tokenizer is not None
@@ -130,6 +212,9 @@ def tokens_identity(
         "pairs": None if pairs is None else read_manifest(pairs, "pairs")["fingerprint"],
         "tokenizer": file_sha256(Path(tokenizer)) if tokenizer is not None else None,
         "settings": settings.model_dump(exclude={"vocabulary", "sample_bytes"} if given else set()),
+        "texts": {
+            name: files_sha256(Path(path), text_files(Path(path))[0]) for name, path in sorted((texts or {}).items())
+        },
     }
 
 
@@ -140,6 +225,7 @@ def ensure_tokens(
     settings: TokenSettings,
     tokenizer: Path | str | None,
     command: str = "",
+    texts: Mapping[str, Path | str] | None = None,
 ) -> dict[str, Any]:
     """Return the manifest of the token stores at `out`, made only if they are not there already.
 
@@ -148,11 +234,11 @@ def ensure_tokens(
     """
     if (out / "manifest.json").is_file():
         manifest = read_manifest(out, "tokens")
-        if manifest["fingerprint"] == fingerprint(tokens_identity(corpus, pairs, settings, tokenizer)):
+        if manifest["fingerprint"] == fingerprint(tokens_identity(corpus, pairs, settings, tokenizer, texts)):
             say(f"token stores in {out} are up to date")
             return manifest
         say(f"token stores in {out} were made from something else; making them again")
-    return tokenize_corpus(corpus, pairs, out, settings, tokenizer, command=command)
+    return tokenize_corpus(corpus, pairs, out, settings, tokenizer, texts=texts, command=command)
 
 
 def _parts(corpus: Path) -> list[_Part]:
@@ -164,14 +250,15 @@ def _parts(corpus: Path) -> list[_Part]:
     mistakes: list[Mistake] = []
     for (language, split), paths in sorted(files.items()):
         try:
-            table = ds.dataset(paths, format="parquet").to_table(columns=["id", "length", "license_type"])
+            data = ds.dataset(paths, format="parquet")
+            table = data.to_table(columns=["id", "length", "license_type"])
         except (OSError, pa.ArrowException) as error:
             mistakes.append(Mistake(str(Path(paths[0]).parent), f"cannot be read ({error}); build the corpus again"))
             continue
         if table.num_rows:
             table = table.sort_by("id")
             ids, licences = _strings(table["id"]), _strings(table["license_type"])
-            parts.append(_Part(language, split, tuple(paths), ids, table["length"].to_numpy(), licences))
+            parts.append(_Part(language, split, data, None, ids, table["length"].to_numpy(), licences))
     if not mistakes and not any(part.split == "train" for part in parts):
         mistakes.append(Mistake(str(corpus), "has no document in its training split; build it from more sources"))
     if mistakes:
@@ -183,30 +270,100 @@ def _strings(column: Any) -> list[str]:
     return cast(list[str], column.to_pylist())
 
 
-def _documents(part: _Part, scratch: Path, upto: str | None = None) -> Iterator[pa.RecordBatch]:
-    """Yield a part's documents by id, as batches of text worth encoding at once."""
-    columns = ["id", "text", "repo_name", "path", "license_type"]
-    dataset = ds.dataset(list(part.files), format="parquet")
-    wanted = None if upto is None else pc.field("id") <= upto
+def _text_parts(name: str, path: Path, validation_share: float) -> list[_Part]:
+    """Return the splits of a table of texts; which of them a text belongs to depends on its id alone."""
+    from pipelines.text_tables import open_texts
+
+    source = f"text:{name}"
+    data = open_texts(path).data
+
+    def held_out(identifier: str) -> bool:
+        return _draw(source, identifier) < validation_share
+
+    def kept(identifier: str) -> bool:
+        return not held_out(identifier)
+
+    ids: list[str] = []
+    lengths: list[npt.NDArray[np.int64]] = []
+    licences: list[str] = []
+    for batch in data.to_batches(columns=[n for n in (*_READ_SCHEMA.names, "license") if n in data.schema.names]):
+        if batch["text"].null_count or batch["id"].null_count:
+            bad_input(path, "has rows without id or text; fill or drop them")
+        table = _read(batch, source)
+        ids += _strings(table["id"])
+        licences += _strings(table["license_type"])
+        lengths.append(pc.binary_length(table["text"]).to_numpy().astype(np.int64))
+    sizes = np.concatenate(lengths)
+    order = sorted((place for place in range(len(ids)) if sizes[place]), key=ids.__getitem__)
+    parts: list[_Part] = []
+    for split, chosen in (("train", kept), ("validation", held_out)):
+        rows = [place for place in order if chosen(ids[place])]
+        if rows:
+            own = [ids[place] for place in rows]
+            wanted = set(own).__contains__ if len(order) < len(ids) else chosen  # texts of no length are left out
+            parts.append(_Part(source, split, data, wanted, own, sizes[rows], [licences[place] for place in rows]))
+    if not any(part.split == "train" for part in parts):
+        bad_input(path, f"has no text for the training split of {source}; give more")
+    return parts
+
+
+def _draw(*words: str) -> float:
+    """Return a number from 0 to 1 that depends on some words only."""
+    digest = hashlib.sha256("\0".join(words).encode()).digest()
+    return int.from_bytes(digest[:8], "big") / 2**64
+
+
+def _documents(part: _Part, scratch: Path, order: str = "id", upto: str | None = None) -> Iterator[pa.RecordBatch]:
+    """Yield a part's documents in order, as batches of text worth encoding at once.
+
+    The batches have a further column, `closes`: whether end-of-text comes behind the document.
+    """
     if upto is not None or part.lengths.sum() <= _SORT_BYTES:
-        yield from _batches(dataset.to_table(columns=columns, filter=wanted).sort_by("id"))
+        tables = list(part.tables(upto))
+        yield from _batches(_in_order(pa.concat_tables(tables), order))
         return
-    edges = np.searchsorted(np.cumsum(part.lengths), np.arange(_SORT_BYTES, part.lengths.sum(), _SORT_BYTES))
-    borders = np.array(list(dict.fromkeys(part.ids[int(edge)] for edge in edges)))
+    key = "id" if order == "id" else "repo_name"
+    if order == "id":
+        keys, lengths = part.ids, part.lengths
+    else:
+        found = pa.concat_tables(
+            [t.select([key]).append_column("length", pc.binary_length(t["text"])) for t in part.tables()]
+        ).sort_by(key)
+        keys, lengths = _strings(found[key]), found["length"].to_numpy()
+    edges = np.searchsorted(np.cumsum(lengths), np.arange(_SORT_BYTES, lengths.sum(), _SORT_BYTES))
+    borders = np.array(list(dict.fromkeys(keys[int(edge)] for edge in edges)))
     scratch.mkdir(parents=True)
-    schema = pa.schema([dataset.schema.field(name) for name in columns])
     buckets = [scratch / f"{number:05d}.arrow" for number in range(len(borders) + 1)]
-    writers = [pa.ipc.new_stream(str(bucket), schema) for bucket in buckets]
-    for batch in dataset.to_batches(columns=columns):
-        places = np.searchsorted(borders, np.array(_strings(batch["id"])), side="right")
+    writers = [pa.ipc.new_stream(str(bucket), _READ_SCHEMA) for bucket in buckets]
+    for table in part.tables():
+        places = np.searchsorted(borders, np.array(_strings(table[key])), side="right")
         for place in np.unique(places):
-            writers[place].write_batch(batch.filter(pa.array(places == place)))
+            writers[place].write_table(table.filter(pa.array(places == place)))
     for writer, bucket in zip(writers, buckets, strict=True):
         writer.close()
         with pa.OSFile(str(bucket), "rb") as stream:
-            yield from _batches(pa.ipc.open_stream(stream).read_all().sort_by("id"))
+            table = pa.ipc.open_stream(stream).read_all()
+            if table.num_rows:
+                yield from _batches(_in_order(table, order))
         bucket.unlink()
     scratch.rmdir()
+
+
+def _in_order(table: pa.Table, order: str) -> pa.Table:
+    """Return documents in order, with `closes`."""
+    if order == "id":
+        return table.sort_by("id").append_column("closes", pa.array([True] * table.num_rows))
+    table = table.sort_by([("repo_name", "ascending"), ("id", "ascending")])
+    repositories = np.array(_strings(table["repo_name"]))
+    ends = np.flatnonzero(np.append(repositories[1:] != repositories[:-1], True)) + 1
+    rows: list[int] = []
+    for start, end in zip([0, *ends.tolist()], ends.tolist(), strict=False):
+        own = table.slice(start, end - start)
+        files = list(zip(_strings(own["path"]), _strings(own["text"]), strict=True))
+        rows += [start + place for place in import_order(files)]
+    closes = np.zeros(len(rows), bool)
+    closes[ends - 1] = True
+    return table.take(pa.array(rows)).append_column("closes", pa.array(closes))
 
 
 def _batches(table: pa.Table) -> Iterator[pa.RecordBatch]:
@@ -223,27 +380,27 @@ def _settle_tokenizer(
     path: Path, parts: Sequence[_Part], settings: TokenSettings, tokenizer: Path | str | None
 ) -> None:
     """Put the tokenizer that was given, or one trained on the training split, at `path`."""
-    from pipelines.tokenizer import train_tokenizer
+    from pipelines.tokenizer import FIM_TOKENS, train_tokenizer
 
     if tokenizer is not None:
         write_atomically(path, Path(tokenizer).read_bytes())
         return
-    samples = sample_ends({p.language: p.lengths for p in parts if p.split == "train"}, settings.sample_bytes)
-    size = sum(int(part.lengths[: samples[part.language]].sum()) for part in parts if part.split == "train")
+    samples = sample_ends({p.source: p.lengths for p in parts if p.split == "train"}, settings.sample_bytes)
+    size = sum(int(part.lengths[: samples[part.source]].sum()) for part in parts if part.split == "train")
     say(f"training a tokenizer of {settings.vocabulary:,} ids on {size / 1e6:.1f} MB of {len(samples)} languages")
 
     def texts() -> Iterator[str]:
         with progress(total=size, description="reading the sample", unit="B") as bar:
             for part in parts:
-                count = samples[part.language] if part.split == "train" else 0
+                count = samples[part.source] if part.split == "train" else 0
                 if count:
-                    for batch in _documents(part, path.parent / ".sample", part.ids[count - 1]):
+                    for batch in _documents(part, path.parent / ".sample", upto=part.ids[count - 1]):
                         for text in _strings(batch["text"]):
                             yield text
                             bar.update(len(text))
             say("counting words and merging the most frequent pairs")
 
-    write_atomically(path, train_tokenizer(texts(), settings.vocabulary))
+    write_atomically(path, train_tokenizer(texts(), settings.vocabulary, FIM_TOKENS if settings.fim_rate else ()))
     made = len(token_byte_lengths(path))
     if made < settings.vocabulary:
         say(f"note: the text has words enough for {made:,} ids only, not {settings.vocabulary:,}")
@@ -284,6 +441,8 @@ def _pair_rows(pairs: Path, parts: Sequence[_Part]) -> dict[tuple[str, str], lis
     splits: dict[str, str] = {}
     licences: dict[str, str] = {}
     for part in parts:
+        if part.source.startswith("text:"):
+            continue
         splits.update(dict.fromkeys(part.ids, part.split))
         licences.update(zip(part.ids, part.licences, strict=True))
     mistakes: list[Mistake] = []
@@ -315,18 +474,28 @@ def _strictest(licences: Sequence[str]) -> str:
 
 @dataclass(frozen=True)
 class _Text:
-    """A document to be tokenized."""
+    """A document to be tokenized.
+
+    Args:
+        id: As all until `detected_licenses`, what the store says of the document.
+        parts: The document.
+        before: Control tokens before each part; empty for none anywhere.
+        closes: Whether end-of-text comes behind it.
+    """
 
     id: str
     repo_name: str
     path: str
     license_type: str
+    detected_licenses: list[str] | None
     parts: tuple[Part, ...]
+    before: tuple[tuple[int, ...], ...] = ()
+    closes: bool = True
 
     @property
-    def text(self) -> str:
-        """The whole document."""
-        return "".join(part.text for part in self.parts)
+    def bytes(self) -> int:
+        """UTF-8 bytes of the whole document."""
+        return sum(len(part.text.encode()) for part in self.parts)
 
 
 def _pair_texts(rows: Sequence[Mapping[str, Any]], settings: TokenSettings) -> Iterator[list[_Text]]:
@@ -343,17 +512,58 @@ def _pair_texts(rows: Sequence[Mapping[str, Any]], settings: TokenSettings) -> I
                 " ".join(row[f"{side}_repo"] for side in document.sides),
                 " ".join(row[f"{side}_path"] for side in document.sides),
                 _strictest([row["license_types"][side] for side in document.sides]),
+                sorted({name for side in document.sides for name in row[f"{side}_licenses"]}),
                 document.parts,
             )
             for document, row in rendered[start : start + 1000]
         ]
 
 
-def _corpus_texts(part: _Part, scratch: Path) -> Iterator[list[_Text]]:
-    for batch in _documents(part, scratch):
+def _corpus_texts(
+    part: _Part, scratch: Path, settings: TokenSettings, fim: tuple[int, int, int] | None
+) -> Iterator[list[_Text]]:
+    is_text = part.source.startswith("text:")
+    for batch in _documents(part, scratch, "id" if is_text else settings.document_order):
         named = [_strings(batch[name]) for name in _NAMED]
-        parts = [(Part(text, is_code=True),) for text in _strings(batch["text"])]
-        yield [_Text(*row) for row in zip(*named, parts, strict=True)]
+        texts: list[_Text] = []
+        for *row, text, closes in zip(*named, _strings(batch["text"]), batch["closes"].to_pylist(), strict=True):
+            whole: Any = (Part(text, is_code=True),), ()
+            if fim is not None and part.split == "train" and not is_text:
+                whole = fill_in_the_middle(text, row[0], settings.fim_rate, settings.fim_spm_rate, fim)
+            texts.append(_Text(*row, *whole, closes=closes))
+        yield texts
+
+
+def fill_in_the_middle(
+    text: str, identifier: str, rate: float, spm_rate: float, sentinels: tuple[int, int, int]
+) -> tuple[tuple[Part, ...], tuple[tuple[int, ...], ...]]:
+    """Turn a document round, or leave it as it is.
+
+    The text is cut at two places between characters, each as likely as any. Prefix, suffix, middle: `P prefix S suffix
+    M middle`; suffix first: `P S suffix M prefix middle`. The same document is always treated the same.
+
+    Args:
+        text: The document.
+        identifier: Its id, which decides by a hash.
+        rate: Fraction of documents that are turned round.
+        spm_rate: Fraction of those that have the suffix first.
+        sentinels: The control tokens of prefix, suffix and middle.
+
+    Returns:
+        The parts in their new order, and the control tokens before each.
+
+    Source: Bavarian et al. (2022), arXiv 2207.14255, sections 3 and 4.4 (cuts by character; PSM and SPM for half of the
+    documents each; the variant of SPM that keeps prefix and middle together, appendix D).
+    """
+    whole = (Part(text, is_code=True),)
+    if _draw("fim", identifier) >= rate:
+        return whole, ()
+    start, end = sorted(int(_draw(word, identifier) * (len(text) + 1)) for word in ("fim first cut", "fim second cut"))
+    prefix, middle, suffix = (Part(piece, is_code=True) for piece in (text[:start], text[start:end], text[end:]))
+    before_prefix, before_suffix, before_middle = sentinels
+    if _draw("fim spm", identifier) < spm_rate:
+        return (suffix, prefix, middle), ((before_prefix, before_suffix), (before_middle,), ())
+    return (prefix, suffix, middle), ((before_prefix,), (before_suffix,), (before_middle,))
 
 
 def _write_stores(
@@ -362,12 +572,14 @@ def _write_stores(
     pairs: Mapping[tuple[str, str], Sequence[Mapping[str, Any]]],
     settings: TokenSettings,
 ) -> None:
-    sources = [(part.language, part.split, _corpus_texts(part, draft.path / ".sorting")) for part in parts]
+    writing = _Writing(draft.path, settings)
+    sources = [
+        (part.source, part.split, _corpus_texts(part, draft.path / ".sorting", settings, writing.fim)) for part in parts
+    ]
     sources += [(source, split, _pair_texts(rows, settings)) for (source, split), rows in sorted(pairs.items())]
     counts: dict[str, dict[str, Any]] = {}
     total = sum(int(part.lengths.sum()) for part in parts)
     total += sum(len(row["left_code"]) + len(row["right_code"]) for rows in pairs.values() for row in rows)
-    writing = _Writing(draft.path)
     with (
         writing.encoding(total) as encoded,
         progress(total=total, description="tokenizing", unit="B") as bar,
@@ -386,7 +598,7 @@ def _write_stores(
     draft.details["tokenizer"] = writing.tokenizer_hash
 
 
-_NAMED = ("id", "repo_name", "path", "license_type")
+_NAMED = ("id", "repo_name", "path", "license_type", "detected_licenses")
 _COUNTED = ("documents", "tokens", "bytes", "code_tokens", "prompt_tokens")
 _Encode: TypeAlias = Callable[[Iterable[Sequence[str]]], Iterator[list[bytes]]]
 
@@ -394,12 +606,15 @@ _Encode: TypeAlias = Callable[[Iterable[Sequence[str]]], Iterator[list[bytes]]]
 class _Writing:
     """One tokenizer, and the stores that are being written with it below a folder."""
 
-    def __init__(self, folder: Path) -> None:
-        from pipelines.tokenizer import end_of_text_id, load_tokenizer
+    def __init__(self, folder: Path, settings: TokenSettings) -> None:
+        from pipelines.tokenizer import end_of_text_id, fim_ids, load_tokenizer
 
         self.folder = folder
         self.path = folder / TOKENIZER_FILE
-        self.end_of_text = end_of_text_id(load_tokenizer(self.path), self.path)
+        tokenizer = load_tokenizer(self.path)
+        self.end_of_text = end_of_text_id(tokenizer, self.path)
+        self.unit = "repository" if settings.document_order == "repository" else "document"
+        self.fim = fim_ids(tokenizer, self.path) if settings.fim_rate else None
         self.tokenizer_hash = file_sha256(self.path)
         self.id_bytes = token_byte_lengths(self.path)
         self.dtype = "uint16" if len(self.id_bytes) <= UINT16_IDS else "uint32"
@@ -419,11 +634,12 @@ class _Writing:
         digest = hashlib.sha256()
         tokens, size, documents = 0, 0, 0
         spent = {True: 0, False: 0}  # bytes of ids in parts that are code, and in those that are not
-        end = np.array([self.end_of_text], DTYPES[self.dtype]).tobytes()
+        dtype = DTYPES[self.dtype]
+        end = np.array([self.end_of_text], dtype).tobytes()
         kept, handed = tee(batches)
         with (
             (folder / "tokens.bin").open("wb") as stream,
-            pq.ParquetWriter(folder / "documents.parquet", STORE_DOCUMENT_SCHEMA) as table,
+            pq.ParquetWriter(folder / DOCUMENTS_FILE, STORE_DOCUMENT_SCHEMA) as table,
         ):
             for batch, pieces in zip(
                 kept, encoded([p.text for t in own for p in t.parts] for own in handed), strict=True
@@ -431,16 +647,24 @@ class _Writing:
                 for part, piece in zip((p for t in batch for p in t.parts), pieces, strict=True):
                     spent[part.is_code] += len(piece)
                 ahead = iter(pieces)
-                packed = [b"".join(islice(ahead, len(text.parts))) for text in batch]
-                data = end.join([*packed, b""])
+                packed: list[bytes] = []
+                prompts: list[list[int] | None] = []
+                for text in batch:
+                    own = list(islice(ahead, len(text.parts)))
+                    prompts.append(_prompts(text, [len(piece) // len(end) for piece in own]))
+                    if text.before:
+                        control = (np.array(ids, dtype).tobytes() for ids in text.before)
+                        own = [one for both in zip(control, own, strict=True) for one in both]
+                    packed.append(b"".join((*own, end) if text.closes else own))
+                data = b"".join(packed)
                 stream.write(data)
                 digest.update(data)
-                ends = tokens + np.cumsum([len(own) // len(end) + 1 for own in packed])
+                ends = tokens + np.cumsum([len(own) // len(end) for own in packed])
                 starts = np.concatenate([[tokens], ends[:-1]])
-                lengths = np.array([len(text.text.encode()) for text in batch])
+                lengths = np.array([text.bytes for text in batch])
                 self._refuse_losses(batch, lengths, data, starts - tokens)
                 columns = {name: [getattr(text, name) for text in batch] for name in _NAMED}
-                columns |= {"start": starts, "end": ends, "bytes": lengths}
+                columns |= {"start": starts, "end": ends, "bytes": lengths, "prompts": prompts}
                 table.write_table(pa.Table.from_pydict(columns, STORE_DOCUMENT_SCHEMA))
                 tokens, size, documents = int(ends[-1]), size + int(lengths.sum()), documents + len(batch)
                 bar.update(int(lengths.sum()))
@@ -453,6 +677,7 @@ class _Writing:
             "bytes": size,
             "tokenizer": self.tokenizer_hash,
             "sha256": digest.hexdigest(),
+            "unit": "document" if source.startswith(("pair:", "text:")) else self.unit,
         }
         if source.startswith("pair:"):
             # With an end-of-text token a document these are all its tokens.
@@ -473,3 +698,16 @@ class _Writing:
                 f"this tokenizer loses text: {lengths[wrong[0]]} bytes of {text.repo_name} {text.path} became tokens of"
                 f" {found[wrong[0]]} bytes; use a byte-level BPE without a normalizer",
             )
+
+
+def _prompts(text: _Text, lengths: Sequence[int]) -> list[int] | None:
+    """Return which tokens of a document are prompts and separators, as offsets: start, end, start, end, ..."""
+    if all(part.is_code for part in text.parts):
+        return None
+    ends = list(accumulate(lengths))
+    return [
+        edge
+        for part, end, length in zip(text.parts, ends, lengths, strict=True)
+        if not part.is_code
+        for edge in (end - length, end)
+    ]

@@ -5,10 +5,11 @@ no state, no number of processes, no what-came-before, so a run may resume anywh
 
 What always holds:
 
-- Each source gets its share of the tokens to within one sequence, and so does each source in every prefix.
-- A source is an endless stream: its documents in a random order, then all again in a new one. No document is drawn
-  again before all others were; sequence k of a source is the stream's tokens from k x length on, and one more, which
-  is the last token's target.
+- Each source gets its share of the tokens to within one sequence, and so does each source in every prefix. Where the
+  allocation has stages, that is the share of all stages up to there.
+- A source is an endless stream (`Stream`): its documents in a random order, then all again in a new one. No document
+  is drawn again before all others were; sequence k of a source is the stream's tokens from k x length on, and one
+  more, which is the last token's target.
 - No source is read more than `max_epochs` times; a request that needs more is `Infeasible` and says what would fit.
 """
 
@@ -18,18 +19,18 @@ import hashlib
 import heapq
 import itertools
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import cached_property
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
 from quality.artifacts import canonical_json
 from quality.mistakes import BadInput, Mistake, bad_input
-from training.allocation import Allocation
+from training.allocation import Allocation, Stage, normalised, staged
 from training.stores import TokenStore
 
 # Source: Muennighoff et al. (2023), arXiv 2305.16264: up to 4 epochs change the loss hardly at all.
@@ -58,6 +59,93 @@ class Infeasible(BadInput):
         return Infeasible, (self.report,)
 
 
+Piece: TypeAlias = tuple[int, int, int]
+"""A stretch of a document: its row in the store, the first token's offset in the store, and how many tokens."""
+
+
+class Stream:
+    """The tokens of a source, endlessly: its documents in a random order, then all again in a new one.
+
+    Args:
+        store: The source's tokens.
+        seed: Permutes the units (documents, or repositories where the store keeps those together).
+        kept: Whether each document is drawn at all, shape (documents,); None for all.
+    """
+
+    def __init__(self, store: TokenStore, seed: int, kept: npt.NDArray[np.bool_] | None = None) -> None:
+        self.store = store
+        self._seed = seed
+        self._kept = kept
+        lengths = store.ends - store.starts
+        self.tokens = store.tokens if kept is None else int(lengths[kept].sum())
+        self._epochs: dict[int, tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]] = {}
+
+    def epoch(self, number: int) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+        """Return the documents in an epoch's order, and at which of its tokens each ends; both (documents drawn,)."""
+        known = self._epochs.get(number)
+        if known is None:
+            store = self.store
+            units = permutation(len(store.units), self._seed, store.source, number)
+            documents = units if len(units) == store.documents else _expanded(store.units, units)
+            if self._kept is not None:
+                documents = documents[self._kept[documents]]
+            known = documents, np.cumsum((store.ends - store.starts)[documents])
+            self._epochs[number] = known
+        return known
+
+    def pieces(self, start: int, length: int) -> list[Piece]:
+        """Return what `length` tokens of the stream from `start` on consist of."""
+        found: list[Piece] = []
+        number, offset = divmod(start, self.tokens)
+        while length:
+            documents, ends = self.epoch(number)
+            place = int(ends.searchsorted(offset, side="right"))
+            while length and place < len(documents):
+                document = documents.item(place)
+                left = ends.item(place) - offset
+                taken = left if left < length else length
+                found.append((document, self.store.ends.item(document) - left, taken))
+                length -= taken
+                offset += taken
+                place += 1
+            number, offset = number + 1, 0
+        return found
+
+    def read(self, pieces: Sequence[Piece]) -> npt.NDArray[np.int64]:
+        """Return the tokens of pieces, one after the other, shape (sum of lengths,)."""
+        found = np.empty(sum(length for _, _, length in pieces), np.int64)
+        ids, filled = self.store.ids, 0
+        for _, begin, length in pieces:
+            found[filled : filled + length] = ids[begin : begin + length]
+            filled += length
+        return found
+
+    def begun(self, tokens: int) -> tuple[int, int]:
+        """Return where the first `tokens` tokens stop: the epoch, and how many of its documents were begun."""
+        number, offset = divmod(tokens, self.tokens)
+        _, ends = self.epoch(number)
+        return number, int(ends.searchsorted(offset, side="left")) + 1 if offset else 0
+
+    def drawn(self, tokens: int) -> npt.NDArray[np.int64]:
+        """Return the documents that the first `tokens` tokens of the stream come from, rising."""
+        number, begun = self.begun(tokens)
+        documents, _ = self.epoch(0)
+        return np.sort(documents if number else documents[:begun])
+
+
+def _expanded(units: npt.NDArray[np.int64], chosen: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+    """Return the documents of units, in the order in which the units are chosen.
+
+    Args:
+        units: At which document each unit ends (exclusive), rising.
+        chosen: Units.
+    """
+    starts = np.concatenate([np.zeros(1, np.int64), units[:-1]])[chosen]
+    sizes = units[chosen] - starts
+    firsts = np.cumsum(sizes) - sizes
+    return np.arange(int(sizes.sum())) + np.repeat(starts - firsts, sizes)
+
+
 @dataclass(frozen=True, eq=False)
 class Order:
     """A planned mixture; make it with `plan_order`.
@@ -67,7 +155,8 @@ class Order:
         sequence_length: Tokens a sequence trains on.
         seed: Permutes the documents.
         counts: Source to how many sequences of it there are in all.
-        pattern: Index into `counts` for each sequence of one period, shape (period,); it repeats.
+        pattern: Index into `counts` for each sequence of one period, shape (period,); it repeats. An order of several
+            stages is one period.
     """
 
     stores: Mapping[str, TokenStore]
@@ -114,7 +203,13 @@ class Order:
     def sequence(self, index: int) -> npt.NDArray[np.int64]:
         """Return sequence `index` and the token that follows it, shape (sequence_length + 1,)."""
         source = self.source_of(index)
-        return self._stream(source, self.position_of(index) * self.sequence_length, self.sequence_length + 1)
+        stream = self.streams[source]
+        return stream.read(stream.pieces(self.position_of(index) * self.sequence_length, self.sequence_length + 1))
+
+    def pieces(self, index: int) -> list[Piece]:
+        """Return which documents the `sequence_length` tokens of sequence `index` come from."""
+        stream = self.streams[self.source_of(index)]
+        return stream.pieces(self.position_of(index) * self.sequence_length, self.sequence_length)
 
     def bytes_of(self, index: int) -> int:
         """Return how many UTF-8 bytes the `sequence_length` tokens of sequence `index` stand for."""
@@ -137,38 +232,9 @@ class Order:
         return np.concatenate([np.zeros((1, len(self.counts)), np.int64), np.cumsum(counted, axis=0)])
 
     @cached_property
-    def _epochs(self) -> dict[tuple[str, int], tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]]:
-        return {}
-
-    def _epoch(self, source: str, epoch: int) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
-        """Return the documents of a source in an epoch's order, and where each ends in its stream of tokens."""
-        known = self._epochs.get((source, epoch))
-        if known is None:
-            store = self.stores[source]
-            documents = permutation(store.documents, self.seed, source, epoch)
-            known = documents, np.cumsum((store.ends - store.starts)[documents])
-            self._epochs[source, epoch] = known
-        return known
-
-    def _stream(self, source: str, start: int, length: int) -> npt.NDArray[np.int64]:
-        store = self.stores[source]
-        found = np.empty(length, np.int64)
-        filled = 0
-        epoch, offset = divmod(start, store.tokens)
-        while filled < length:
-            documents, ends = self._epoch(source, epoch)
-            place = int(np.searchsorted(ends, offset, side="right"))
-            while filled < length and place < len(documents):
-                document = documents[place]
-                stop = int(store.ends[document])
-                begin = stop - (int(ends[place]) - offset)
-                taken = min(stop - begin, length - filled)
-                found[filled : filled + taken] = store.ids[begin : begin + taken]
-                filled += taken
-                offset += taken
-                place += 1
-            epoch, offset = epoch + 1, 0
-        return found
+    def streams(self) -> dict[str, Stream]:
+        """Return the endless stream of each source."""
+        return {source: Stream(store, self.seed) for source, store in self.stores.items()}
 
     def __getstate__(self) -> dict[str, Any]:
         fields = ("stores", "sequence_length", "seed", "counts", "pattern")
@@ -212,18 +278,31 @@ def plan_order(
     ]
     if mistakes:
         raise BadInput(mistakes)
-    wanted = {source: share for source, share in allocation.shares.items() if share > 0}
+    wanted = {source: share for source, share in allocation.targets(tokens).items() if share > 0}
     tokenizers = {store.tokenizer for source, store in stores.items() if source in wanted}
     if len(tokenizers) > 1:
         bad_input("stores", f"made with different tokenizers ({', '.join(sorted(t[:12] for t in tokenizers))})")
-    counts = apportion(wanted, tokens, sequence_length)
     supply = {source: stores[source].tokens if source in stores else 0 for source in wanted}
-    report = shortage_report(wanted, counts, supply, tokens, sequence_length, max_epochs)
+    parts = allocation.parts(tokens // sequence_length * sequence_length)
+    pattern = None
+    if not allocation.stages:
+        shares = {source: share for source, share in allocation.shares.items() if share > 0}
+        counts = apportion(shares, tokens, sequence_length)
+    else:
+        names = sorted(wanted)
+        exact = [(Fraction(until, sequence_length), normalised(shares)) for until, shares in parts]
+        turns = interleave_stages([(until, [own.get(name, Fraction(0)) for name in names]) for until, own in exact])
+        taken = np.bincount(turns, minlength=len(names))
+        counts = dict(zip(names, taken.tolist(), strict=True))
+        pattern = np.searchsorted(np.flatnonzero(taken), turns).astype(np.uint16)
+    report = shortage_report(allocation, counts, supply, tokens, sequence_length, max_epochs)
     if report is not None:
         raise Infeasible(report)
     counts = {source: count for source, count in sorted(counts.items()) if count}
     drawn = {source: stores[source] for source in counts}
-    return Order(drawn, sequence_length, seed, counts, interleave(list(counts.values())))
+    return Order(
+        drawn, sequence_length, seed, counts, interleave(list(counts.values())) if pattern is None else pattern
+    )
 
 
 def apportion(shares: Mapping[str, float], tokens: int, sequence_length: int) -> dict[str, int]:
@@ -277,6 +356,63 @@ def interleave(counts: list[int]) -> npt.NDArray[np.uint16]:
     return turns
 
 
+def interleave_stages(stages: Sequence[tuple[Fraction, Sequence[Fraction]]]) -> npt.NDArray[np.uint16]:
+    """Return the order in which sources take turns where their shares change on the way.
+
+    After any k turns each source has had what the stages gave it up to there, rounded down or up. As in `interleave`,
+    the n-th sequence of a source may be given once the source has earned more than n - 1, and is due when it has
+    earned n.
+
+    Args:
+        stages: After how many turns each stage ends, rising (the last a whole number), and the share of each source in
+            it, together 1.
+
+    Returns:
+        Indices of sources, shape (turns,).
+
+    Source: Tijdeman (1980), Discrete Mathematics 32, 323-330, whose weights may differ from turn to turn.
+    """
+    total = int(stages[-1][0])
+    # By source and stage: what was earned by its end, rounded down and up; and whole numbers c, d, r such that an
+    # amount is earned after (c + d x amount) / r turns.
+    lines: list[list[tuple[int, int, int, int, int]]] = []
+    for source in range(len(stages[0][1])):
+        begun, earned = Fraction(0), Fraction(0)
+        own: list[tuple[int, int, int, int, int]] = []
+        for end, shares in stages:
+            rate = shares[source]
+            earned += (end - begun) * rate
+            begun = end
+            if rate:
+                offset = end * rate - earned
+                common = math.lcm(offset.denominator, rate.denominator)
+                own.append((math.floor(earned), math.ceil(earned), int(offset * common), common, int(rate * common)))
+        lines.append(own)
+
+    def after(source: int, amount: int) -> int:
+        """Return after how many turns a source has earned more than an amount."""
+        return next((((c + d * amount) // r) + 1 for _, up, c, d, r in lines[source] if up > amount), total + 1)
+
+    def due(source: int, amount: int) -> int:
+        """Return after how many turns a source has earned an amount."""
+        return next((-(-(c + d * amount) // r) for down, _, c, d, r in lines[source] if down >= amount), total + 1)
+
+    turns = np.empty(total, np.uint16)
+    given = [0] * len(lines)
+    ready: list[tuple[int, int]] = []
+    waiting = [(after(source, 0), source) for source in range(len(lines))]
+    heapq.heapify(waiting)
+    for turn in range(total):
+        while waiting and waiting[0][0] <= turn + 1:
+            source = heapq.heappop(waiting)[1]
+            heapq.heappush(ready, (due(source, given[source] + 1), source))
+        source = heapq.heappop(ready)[1]
+        turns[turn] = source
+        given[source] += 1
+        heapq.heappush(waiting, (after(source, given[source]), source))
+    return turns
+
+
 def permutation(documents: int, seed: int, source: str, epoch: int) -> npt.NDArray[np.int64]:
     """Return the order of a source's documents in an epoch, shape (documents,).
 
@@ -290,7 +426,7 @@ def permutation(documents: int, seed: int, source: str, epoch: int) -> npt.NDArr
 
 
 def shortage_report(
-    shares: Mapping[str, float],
+    allocation: Allocation,
     counts: Mapping[str, int],
     supply: Mapping[str, int],
     tokens: int,
@@ -300,10 +436,11 @@ def shortage_report(
     """Return why a mixture cannot be supplied and what can, or None where it can.
 
     The nearest feasible allocation gives short sources all they have and keeps the ratios of the others: of all
-    feasible allocations it diverges least from the one asked for.
+    feasible allocations it diverges least from the one asked for. The nearest curriculum has the same stages, without
+    the sources of which there is nothing, each as much shorter as the scarcest source demands.
 
     Args:
-        shares: Source to share, all above 0.
+        allocation: What is asked for.
         counts: Source to sequences wanted.
         supply: Source to unique tokens.
         tokens: Tokens in all.
@@ -313,7 +450,7 @@ def shortage_report(
     Returns:
         The JSON that `Infeasible` describes.
     """
-    available = {source: math.floor(Fraction(max_epochs) * supply[source] / sequence_length) for source in shares}
+    available = {source: math.floor(Fraction(max_epochs) * supply[source] / sequence_length) for source in counts}
     shortage = {
         source: {
             "wanted": count * sequence_length,
@@ -327,17 +464,55 @@ def shortage_report(
     if not shortage:
         return None
     limits = {source: count * sequence_length for source, count in available.items()}
-    scale = sum(Fraction(share) for share in shares.values())
+    targets = {source: amount for source, amount in allocation.targets(tokens).items() if amount > 0}
     reachable = min(tokens // sequence_length * sequence_length, sum(limits.values()))
-    nearest = _nearest(shares, limits, reachable)
+    if allocation.stages:
+        nearest = _shorter(allocation, tokens, limits, sequence_length)
+    else:
+        shares = {source: share for source, share in allocation.shares.items() if share > 0}
+        found = _nearest(shares, limits, reachable)
+        nearest = found and {"tokens": reachable, "allocation": {"shares": found}}
     return {
         "error": "the stores cannot supply this mixture; nothing was written",
         "tokens": tokens,
         "max_epochs": max_epochs,
         "shortage": shortage,
-        "nearest": nearest and {"tokens": reachable, "allocation": {"shares": nearest}},
-        "same_shares_tokens": min(math.floor(limits[source] * scale / Fraction(shares[source])) for source in shares),
+        "nearest": nearest,
+        "same_shares_tokens": _scaled_tokens(targets, limits, tokens),
     }
+
+
+def _scaled_tokens(targets: Mapping[str, Fraction], limits: Mapping[str, int], tokens: int) -> int:
+    """Return how many tokens the targets come to in all when they are scaled to what the scarcest source has."""
+    return min(tokens, *(math.floor(limits[source] * tokens / amount) for source, amount in targets.items()))
+
+
+def _shorter(
+    allocation: Allocation, tokens: int, limits: Mapping[str, int], sequence_length: int
+) -> dict[str, Any] | None:
+    parts: list[tuple[int, dict[str, float]]] = []
+    for until, shares in allocation.parts(tokens):
+        kept = {source: share for source, share in shares.items() if share > 0 and limits[source]}
+        if not kept:
+            return None
+        whole = sum(kept.values())
+        parts.append((until, {source: share / whole for source, share in kept.items()}))
+    asked = staged([Stage(until, shares) for until, shares in parts]).targets(tokens)
+    reachable = _scaled_tokens({name: one for name, one in asked.items() if one > 0}, limits, tokens)
+    reachable = reachable // sequence_length * sequence_length
+    while reachable:
+        stages: list[Stage] = []
+        for until, shares in parts:
+            end = until * reachable // tokens
+            if end > (stages[-1].until_tokens if stages else 0):
+                stages.append(Stage(end, shares))
+        found = staged(stages)
+        if stages[-1].until_tokens == reachable and all(
+            amount <= limits[source] for source, amount in found.targets(reachable).items()
+        ):
+            return {"tokens": reachable, "allocation": found.as_json()}
+        reachable -= sequence_length  # ends that were rounded down moved a share
+    return None
 
 
 def _nearest(shares: Mapping[str, float], limits: Mapping[str, int], tokens: int) -> dict[str, float] | None:

@@ -5,12 +5,18 @@ sequences one after the other, with nothing between them: `np.fromfile(path, dty
 `sequences.parquet` has a row for each sequence, over all shards in order: its source, how many of that source came
 before it, and the token that follows it in its document stream (the target of its last token). Validation stores lie
 beside the shards, so that `training.stores.open_stores(shards, "validation")` works.
+
+Every token is known back to its document: `shard-00000.pieces.parquet` says which stretch of which document a stretch
+of a shard is, `documents.parquet` what the documents are; `Shards.document_at` looks both up. The same bytes carry
+the indexes of others: `shard-00000.idx` makes `shard-00000.bin` a Megatron data set of one element a sequence, and
+`shard-00000.ds` (the same file by a hard link) with `.ds.index` and `.ds.metadata` is datatrove's, with the ends of
+documents and sequences.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any, cast
@@ -18,20 +24,46 @@ from typing import Any, cast
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from quality.artifacts import MANIFEST, file_sha256, read_manifest
 from quality.contracts import Contract, Expectation
-from quality.mistakes import BadInput, Mistake
+from quality.mistakes import BadInput, Mistake, bad_input
 from training.stores import DTYPES, TOKENIZER_FILE
 
 SEQUENCES_FILE = "sequences.parquet"
+DOCUMENTS_FILE = "documents.parquet"
 
 SEQUENCE_SCHEMA = pa.schema(
     [
         pa.field("source", pa.dictionary(pa.int32(), pa.string()), nullable=False),
         pa.field("position", pa.int64(), nullable=False),  # sequences of the same source before this one
         pa.field("following", pa.uint32(), nullable=False),  # id of the token behind the sequence's last
+    ]
+)
+
+PIECE_SCHEMA = pa.schema(
+    [
+        pa.field("sequence", pa.int64(), nullable=False),  # over all shards
+        pa.field("offset", pa.int32(), nullable=False),  # the piece's first token in the sequence
+        pa.field("length", pa.int32(), nullable=False),  # tokens
+        pa.field("source", pa.dictionary(pa.int32(), pa.string()), nullable=False),
+        pa.field("document", pa.int64(), nullable=False),  # row in the source's store
+        pa.field("start", pa.int64(), nullable=False),  # the piece's first token in the document
+    ]
+)
+
+SHARD_DOCUMENT_SCHEMA = pa.schema(
+    [
+        pa.field("source", pa.string(), nullable=False),
+        pa.field("document", pa.int64(), nullable=False),  # row in the source's store
+        pa.field("id", pa.string(), nullable=False),
+        pa.field("repo_name", pa.string(), nullable=False),
+        pa.field("path", pa.string(), nullable=False),
+        pa.field("license_type", pa.string(), nullable=False),
+        pa.field("detected_licenses", pa.list_(pa.string())),
+        pa.field("tokens", pa.int64(), nullable=False),  # of the whole document
     ]
 )
 
@@ -114,6 +146,12 @@ class ShardManifest:
         sequence_length: Tokens a sequence.
         seed: What the order was planned with.
         dtype: `uint16` or `uint32`, little-endian.
+        composition: What the tokens of each source are: `content` (code, or prose), `prompts` (with the separators
+            between the halves of pairs) and `control` (end-of-text and the like).
+        drawn: Where the stream of each source stops: its epoch, and how many documents of that were begun.
+        stores: SHA-256 of the tokens of each source's store.
+        text_settings: How text became tokens.
+        revoked: Documents that were taken out since, by source.
     """
 
     target: Mapping[str, float]
@@ -125,6 +163,11 @@ class ShardManifest:
     sequence_length: int
     seed: int
     dtype: str
+    composition: Mapping[str, Mapping[str, int]] = field(default_factory=dict[str, Mapping[str, int]])
+    drawn: Mapping[str, Sequence[int]] = field(default_factory=dict[str, Sequence[int]])
+    stores: Mapping[str, str] = field(default_factory=dict[str, str])
+    text_settings: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    revoked: Mapping[str, int] = field(default_factory=dict[str, int])
 
     def as_json(self) -> dict[str, Any]:
         """Return the manifest's fields as JSON."""
@@ -166,9 +209,10 @@ def read_shard_manifest(folder: Path | str) -> ShardManifest:
         "seed": int,
         "dtype": str,
     }
+    later = ("composition", "drawn", "stores", "text_settings", "revoked")
     mistakes = [
         Mistake(f"{path}: {name}", f"{manifest.get(name)!r} cannot be right; pack the shards again")
-        for name, kind in kinds.items()
+        for name, kind in (kinds | {name: dict for name in later if name in manifest}).items()
         if not isinstance(manifest.get(name), kind)
         or (name == "dtype" and manifest[name] not in DTYPES)
         or (name == "sequence_length" and manifest[name] < 1)
@@ -183,7 +227,7 @@ def read_shard_manifest(folder: Path | str) -> ShardManifest:
             mistakes.append(Mistake(f"{path}: shards[{place}]", "needs path, tokens, sha256; pack the shards again"))
     if mistakes:
         raise BadInput(mistakes)
-    fields: dict[str, Any] = {name: manifest[name] for name in kinds}
+    fields: dict[str, Any] = {name: manifest[name] for name in (*kinds, *later) if name in manifest}
     fields["shards"] = tuple(shards)
     return ShardManifest(**fields)
 
@@ -243,6 +287,45 @@ class Shards:
         found[-1] = self._sequences[2][index]
         return found
 
+    def document_at(self, token: int) -> dict[str, Any]:
+        """Return where a token came from.
+
+        Args:
+            token: Its offset over all shards, in their order.
+
+        Returns:
+            `shard` and `offset` (of the token in that file), `sequence`, `source`, `token` (its id), `document` (`id`,
+            `repo_name`, `path`, `license_type`, `detected_licenses`, `tokens`) and `document_offset`, the token's place
+            in the document.
+
+        Raises:
+            IndexError: There is no such token.
+            BadInput: The shards were packed without their documents.
+        """
+        total = len(self) * self.sequence_length
+        if not 0 <= token < total:
+            raise IndexError(f"token {token} of {total}")
+        index, offset = divmod(token, self.sequence_length)
+        place = int(np.searchsorted(self._ends, index, side="right"))
+        shard = self.manifest.shards[place]
+        first = (int(self._ends[place - 1]) if place else 0) * self.sequence_length
+        pieces = pieces_path(self.folder / shard.path)
+        if not pieces.is_file():
+            bad_input(pieces, "missing: these shards do not say where their tokens came from; pack them again")
+        inside = (pc.field("sequence") == index) & (pc.field("offset") <= offset)
+        piece = max(pq.read_table(pieces, filters=inside).to_pylist(), key=lambda row: row["offset"])
+        own = (pc.field("source") == piece["source"]) & (pc.field("document") == piece["document"])
+        (document,) = pq.read_table(self.folder / DOCUMENTS_FILE, filters=own).to_pylist()
+        return {
+            "shard": shard.path,
+            "offset": token - first,
+            "sequence": index,
+            "source": document.pop("source"),
+            "token": int(self._ids[place][token - first]),
+            "document": {name: value for name, value in document.items() if name != "document"},
+            "document_offset": piece["start"] + offset - piece["offset"],
+        }
+
     def _checked(self, index: int) -> int:
         if not 0 <= index < len(self):
             raise IndexError(f"sequence {index} of {len(self)}")
@@ -251,7 +334,8 @@ class Shards:
     @cached_property
     def _ids(self) -> list[npt.NDArray[Any]]:
         dtype = DTYPES[self.manifest.dtype]
-        return [np.memmap(self.folder / shard.path, dtype, mode="r") for shard in self.manifest.shards]
+        shards = self.manifest.shards
+        return [np.memmap(self.folder / shard.path, dtype, mode="r").view(np.ndarray) for shard in shards]
 
     @cached_property
     def _ends(self) -> npt.NDArray[np.int64]:
@@ -265,6 +349,11 @@ class Shards:
 
     def __getstate__(self) -> dict[str, Any]:
         return {"folder": self.folder, "manifest": self.manifest}
+
+
+def pieces_path(shard: Path) -> Path:
+    """Return the file that says which documents a shard's tokens come from."""
+    return shard.with_suffix(".pieces.parquet")
 
 
 def open_shards(folder: Path | str, tokenizer: str | None = None, *, verify: bool = False) -> Shards:

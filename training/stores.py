@@ -17,12 +17,14 @@ from typing import Any, cast
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from quality.artifacts import file_sha256, read_manifest
 from quality.mistakes import BadInput, Mistake, bad_input
 
 TOKENIZER_FILE = "tokenizer.json"
+DOCUMENTS_FILE = "documents.parquet"
 DTYPES: dict[str, np.dtype[Any]] = {"uint16": np.dtype("<u2"), "uint32": np.dtype("<u4")}
 UINT16_IDS = 65_536
 
@@ -34,7 +36,10 @@ STORE_DOCUMENT_SCHEMA = pa.schema(
         pa.field("license_type", pa.string(), nullable=False),
         pa.field("start", pa.int64(), nullable=False),  # token offset
         pa.field("end", pa.int64(), nullable=False),  # exclusive; the end-of-text token is counted to the document
-        pa.field("bytes", pa.int64(), nullable=False),  # UTF-8 bytes of the text; end-of-text has none
+        pa.field("bytes", pa.int64(), nullable=False),  # UTF-8 bytes of the text; control tokens have none
+        pa.field("detected_licenses", pa.list_(pa.string())),  # SPDX ids; null where nothing is known
+        # Tokens of prompts and separators, as offsets in the document: start, end, start, end, ...; null for none.
+        pa.field("prompts", pa.list_(pa.int32())),
     ]
 )
 
@@ -63,6 +68,8 @@ class TokenStore:
         ends: Token offset at which each document ends (exclusive), shape (documents,), rising.
         document_bytes: UTF-8 bytes of each document, shape (documents,).
         id_bytes: Bytes each token id stands for, shape (vocabulary,); 0 for control tokens.
+        repositories: Document at which each repository ends (exclusive), shape (repositories,), rising, where
+            repositories are drawn as wholes; None where documents are.
     """
 
     folder: Path
@@ -73,6 +80,7 @@ class TokenStore:
     ends: npt.NDArray[np.int64]
     document_bytes: npt.NDArray[np.int64]
     id_bytes: npt.NDArray[np.int64]
+    repositories: npt.NDArray[np.int64] | None = None
 
     @property
     def tokens(self) -> int:
@@ -93,6 +101,15 @@ class TokenStore:
     def starts(self) -> npt.NDArray[np.int64]:
         """Return the token offset at which each document starts, shape (documents,)."""
         return np.concatenate([np.zeros(1, np.int64), self.ends[:-1]])
+
+    @cached_property
+    def units(self) -> npt.NDArray[np.int64]:
+        """Return the document at which each unit that is drawn as a whole ends (exclusive), shape (units,)."""
+        return np.arange(1, self.documents + 1) if self.repositories is None else self.repositories
+
+    def table(self, columns: list[str] | None = None) -> pa.Table:
+        """Return what is known of each document, as rows of `STORE_DOCUMENT_SCHEMA`."""
+        return pq.read_table(self.folder / DOCUMENTS_FILE, columns=columns)
 
     def window(self, start: int, length: int) -> npt.NDArray[np.int64]:
         """Return `length` tokens from token offset `start`, shape (length,).
@@ -149,7 +166,7 @@ def open_store(folder: Path | str, tokenizer: str | None = None, *, verify: bool
         )
     elif verify and file_sha256(ids_path) != described["sha256"]:
         mistakes.append(Mistake(str(ids_path), "its SHA-256 differs from store.json; make the token stores again"))
-    ends, document_bytes, wrong = _documents(folder / "documents.parquet", described)
+    ends, document_bytes, wrong = _documents(folder / DOCUMENTS_FILE, described)
     mistakes += wrong
     tokenizer_path = folder.parent.parent / TOKENIZER_FILE
     beside = file_sha256(tokenizer_path) if tokenizer_path.is_file() else None
@@ -169,7 +186,8 @@ def open_store(folder: Path | str, tokenizer: str | None = None, *, verify: bool
             )
     if mistakes or beside is None:
         raise BadInput(mistakes)
-    ids = np.memmap(ids_path, dtype, mode="r") if tokens else np.zeros(0, dtype)
+    # A plain array over the mapped file: slices of a memory map carry bookkeeping, which costs more than they do.
+    ids = np.memmap(ids_path, dtype, mode="r").view(np.ndarray) if tokens else np.zeros(0, dtype)
     return TokenStore(
         folder,
         described["source"],
@@ -179,6 +197,7 @@ def open_store(folder: Path | str, tokenizer: str | None = None, *, verify: bool
         ends,
         document_bytes,
         _byte_lengths(tokenizer_path, beside),
+        _repositories(folder) if described.get("unit") == "repository" else None,
     )
 
 
@@ -277,6 +296,13 @@ def _described(folder: Path) -> tuple[dict[str, Any] | None, list[Mistake]]:
     if not wrong and described["dtype"] not in DTYPES:
         wrong.append(Mistake(f"{path}: dtype", f"{described['dtype']!r}; known: {', '.join(DTYPES)}"))
     return (None if wrong else described), wrong
+
+
+def _repositories(folder: Path) -> npt.NDArray[np.int64]:
+    """Return the document at which each repository ends, exclusive."""
+    names: Any = pq.read_table(folder / DOCUMENTS_FILE, columns=["repo_name"])["repo_name"].combine_chunks()
+    changes = pc.not_equal(names[1:], names[:-1]).to_numpy(zero_copy_only=False)
+    return np.concatenate([np.flatnonzero(changes) + 1, [len(names)]]).astype(np.int64)
 
 
 def _documents(

@@ -203,6 +203,8 @@ def _opened(
     train, validation = open_stores(data, "train", verify=True), open_stores(data, "validation", verify=True)
     allocation = allocation or uniform([name for name in LANGUAGES if name in train])
     batch, whole = _batches(tokens, length, batch_tokens, mistakes)
+    if allocation.stages:
+        mistakes.append(Mistake("allocation", "has stages; pack it with `polymix pack` and train on the shards"))
     try:
         if not mistakes:
             plan_order(train, allocation, whole, length, seed, max_epochs)

@@ -50,12 +50,42 @@ import click
     show_default=True,
     help="Which half of a pair comes first; `both` has each pair twice.",
 )
+@click.option(
+    "--text",
+    multiple=True,
+    metavar="NAME=PATH",
+    help="Natural language for the source text:NAME: Parquet or JSON Lines with id and text. May be repeated.",
+)
+@click.option(
+    "--document-order",
+    type=click.Choice(["id", "repository"]),
+    default="id",
+    show_default=True,
+    help="Keep the files of a repository together, each behind those it imports.",
+)
+@click.option(
+    "--fim-rate",
+    type=float,
+    default=0.0,
+    show_default=True,
+    metavar="X",
+    help="Fraction of the code documents that are turned round for fill-in-the-middle.",
+)
+@click.option(
+    "--fim-spm-rate",
+    type=float,
+    default=0.5,
+    show_default=True,
+    metavar="X",
+    help="Fraction of those with the suffix first.",
+)
 @click.option("--sequence-length", type=int, default=2048, show_default=True, metavar="N", help="Tokens a sequence.")
 @click.option("--seed", type=int, default=0, show_default=True, help="Decides the order of each source's documents.")
 @click.option(
     "--max-epochs", type=float, default=4.0, show_default=True, metavar="X", help="How often a source may be read."
 )
 @click.option("--shard-tokens", default="128M", show_default=True, metavar="N", help="Tokens a shard holds at most.")
+@click.option("--texts", is_flag=True, help="Write the text of the tokens beside them, as Parquet.")
 @click.option(
     "--stores",
     type=click.Path(path_type=Path),
@@ -77,6 +107,11 @@ def command(
     max_epochs: float,
     shard_tokens: str,
     stores: Path | None,
+    text: tuple[str, ...],
+    document_order: str,
+    fim_rate: float,
+    fim_spm_rate: float,
+    texts: bool,
 ) -> None:
     """Tokenize a corpus and pack shards with exactly the mix asked for.
 
@@ -118,6 +153,11 @@ def command(
         seed=seed,
         max_epochs=max_epochs,
         shard_tokens=shard_tokens,
+        texts=texts,
+        text=text,
+        document_order=document_order,
+        fim_rate=fim_rate,
+        fim_spm_rate=fim_spm_rate,
     )
     try:
         pack(
@@ -130,6 +170,7 @@ def command(
             settings=request.settings,
             token_settings=request.token_settings,
             stores=stores,
+            texts=request.texts,
             command=shlex.join(["polymix", *sys.argv[1:]]),
         )
     except Infeasible as error:

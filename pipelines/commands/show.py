@@ -9,8 +9,16 @@ import click
 
 @click.command(context_settings={"help_option_names": ["-h", "--help"]})
 @click.argument("artifact", type=click.Path(path_type=Path))
-def command(artifact: Path) -> None:
-    """Print where an artifact came from and what it counts.
+@click.option(
+    "--token",
+    "tokens",
+    type=int,
+    multiple=True,
+    metavar="N",
+    help="Of shards: print the document, repository and licence of token N (from 0, over all shards). May be repeated.",
+)
+def command(artifact: Path, tokens: tuple[int, ...]) -> None:
+    """Print where an artifact came from and what it counts, or where tokens of shards came from.
 
     ARTIFACT is a folder that a verb or a turn made (it holds a manifest.json).
 
@@ -18,7 +26,8 @@ def command(artifact: Path) -> None:
     Examples:
       polymix show store/demo/0/corpus
       polymix show store/demo/0/pairs | jq .counts
+      polymix show shards/ --token 1048576 | jq .document
     """
     from pipelines.show import show
 
-    show(artifact)
+    show(artifact, tokens)

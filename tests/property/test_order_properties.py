@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import math
 import pickle
 from collections.abc import Mapping, Sequence
+from fractions import Fraction
 from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from training.allocation import Allocation
-from training.order import Infeasible, Order, apportion, interleave, plan_order
+from quality.mistakes import BadInput
+from training.allocation import Allocation, Stage, staged
+from training.order import Infeasible, Order, apportion, interleave, interleave_stages, plan_order
 from training.stores import TokenStore
 
 SOURCES = ("python", "java", "javascript", "typescript", "csharp", "go", "rust", "pair:python-go", "pair:python-rust")
@@ -220,8 +223,77 @@ FROZEN_TOKENS = [
 def test_an_order_travels_without_its_caches() -> None:
     order = plan_order({"go": store("go", [5, 6, 7])}, Allocation({"go": 1.0}), 40, 4, 3, max_epochs=9)
     before = order.sequence(5).tolist()
-    assert "_epochs" not in order.__getstate__()
+    assert "streams" not in order.__getstate__()
     fields = order.__getstate__()
     assert Order(**fields).sequence(5).tolist() == before
     error = pickle.loads(pickle.dumps(Infeasible({"shortage": {"go": {"wanted": 3, "available": 1}}})))
     assert "shares.go: 3 tokens wanted, at most 1 available" in str(error)
+
+
+curricula = st.lists(
+    st.tuples(st.integers(1, 500), st.lists(st.floats(0, 1), min_size=4, max_size=4)), min_size=1, max_size=4
+)
+
+
+def curriculum_of(drawn: Sequence[tuple[int, list[float]]]) -> Allocation:
+    stages, until = [], 0
+    for length, weights in drawn:
+        until += length
+        weights = [weight if weight > 1e-6 else 0.0 for weight in weights]
+        weights[0] += 0.01
+        shares = {name: weight / sum(weights) for name, weight in zip(SOURCES, weights, strict=False)}
+        stages.append(Stage(until, shares))
+    return staged(stages)
+
+
+@settings(deadline=None, max_examples=70)
+@given(curricula, st.integers(1, 17), st.floats(0.2, 1))
+def test_every_prefix_of_a_curriculum_is_exact_to_a_sequence(
+    drawn: list[tuple[int, list[float]]], length: int, cut: float
+) -> None:
+    allocation = curriculum_of(drawn)
+    tokens = int(allocation.stages[-1].until_tokens * cut)
+    assume(tokens >= length)
+    stores = {name: store(name, [5, 9, 2]) for name in SOURCES[:4]}
+    order = plan_order(stores, allocation, tokens, length, 3, max_epochs=1e6)
+    assert len(order) == tokens // length
+    given_out = [order.source_of(index) for index in range(len(order))]
+    for source in SOURCES[:4]:
+        own = np.cumsum([name == source for name in given_out])
+        assert order.tokens.get(source, 0) == own[-1] * length
+        for index in {1, len(order), *range(1, len(order), 1 + len(order) // 25)}:
+            had = own[index - 1]
+            earned = allocation.targets(index * length)[source] / length
+            assert math.floor(earned) <= had <= math.ceil(earned), "not the curriculum's share of this prefix"
+
+
+@settings(deadline=None, max_examples=70)
+@given(curricula, st.integers(1, 9), st.lists(st.integers(0, 60), min_size=4, max_size=4), st.floats(0.5, 3))
+def test_an_infeasible_curriculum_has_a_shorter_one(
+    drawn: list[tuple[int, list[float]]], length: int, supply: list[int], max_epochs: float
+) -> None:
+    allocation = curriculum_of(drawn)
+    tokens = allocation.stages[-1].until_tokens
+    assume(tokens >= length)
+    stores = {name: store(name, [own]) for name, own in zip(SOURCES, supply, strict=False) if own}
+    try:
+        plan_order(stores, allocation, tokens, length, 0, max_epochs)
+    except Infeasible as error:
+        nearest = error.report["nearest"]
+        if nearest is None:
+            return
+        shorter = staged([Stage(**stage) for stage in nearest["allocation"]["stages"]])
+        assert 0 < nearest["tokens"] <= tokens
+        order = plan_order(stores, shorter, nearest["tokens"], length, 0, max_epochs)
+        assert len(order) * length == nearest["tokens"]
+
+
+def test_one_stage_is_no_curriculum() -> None:
+    counts = [7, 3, 11, 1]
+    shares = [Fraction(count, sum(counts)) for count in counts]
+    alone = interleave(counts)
+    assert interleave_stages([(Fraction(sum(counts)), shares)]).tolist() == alone.tolist()
+    halves = [(Fraction(19, 3), shares), (Fraction(sum(counts)), shares)]
+    assert interleave_stages(halves).tolist() == alone.tolist(), "a border between equal shares changes nothing"
+    with pytest.raises(BadInput, match="end at 10 tokens, but 11"):
+        plan_order({}, staged([Stage(10, {"go": 1.0})]), 11, 1, 0)
