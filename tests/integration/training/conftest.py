@@ -21,7 +21,7 @@ def write_store(root: Path, source: str, split: str, tokens: int, branching: int
     random = np.random.default_rng([branching, split == "validation"])
     ids = np.zeros(tokens, "<u2")
     for place in range(1, tokens):
-        ids[place] = follows[ids[place - 1], random.integers(branching)] if place % 100 else 0
+        ids[place] = follows[ids[place - 1], random.integers(branching)] if (place + 1) % 100 else 0
     folder = root / source.replace(":", "_") / split
     folder.mkdir(parents=True)
     ids.tofile(folder / "tokens.bin")
