@@ -167,7 +167,7 @@ def initial_values(name: str, shape: tuple[int, ...], layers: int, seed: int) ->
     return values
 
 
-def model_arguments(shape: Size, vocabulary: int, end_of_text: int | None = None) -> TransformerModelArgs:
+def model_arguments(shape: Size, vocabulary: int, end_of_text: int | None = None) -> LlamaArguments:
     """Return a size as torchtitan's own arguments: its llama3 model with plain rotary positions is LLaMA-2.
 
     Args:
