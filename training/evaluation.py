@@ -16,6 +16,9 @@ import numpy.typing as npt
 from quality.mistakes import bad_input
 from training.stores import TokenStore
 
+IGNORED = -100
+"""The label of a token that does not count. Source: torch's cross-entropy, whose default it is."""
+
 
 @dataclass(frozen=True)
 class ValidationSet:
@@ -32,9 +35,29 @@ class ValidationSet:
     target_bytes: int
 
     @property
+    def inputs(self) -> npt.NDArray[np.int64]:
+        """Return what is given, `(n, sequence_length)`."""
+        return self.sequences[:, :-1]
+
+    @property
+    def labels(self) -> npt.NDArray[np.int64]:
+        """Return what each token is to be followed by, `(n, sequence_length)`."""
+        return self.sequences[:, 1:]
+
+    @property
     def target_tokens(self) -> int:
         """Return how many tokens are predicted."""
-        return self.sequences.shape[0] * (self.sequences.shape[1] - 1)
+        return self.labels.size
+
+    @property
+    def named(self) -> dict[str, str]:
+        """Return what its rows are told by."""
+        return {"language": self.language}
+
+
+def end_of_text(store: TokenStore) -> int:
+    """Return the token that ends the documents of a store."""
+    return int(store.ids[store.ends[0] - 1])
 
 
 def validation_set(store: TokenStore, *, sequence_length: int, wanted: int) -> ValidationSet:

@@ -1,10 +1,11 @@
 """How one run is trained: our order, sizes, schedule and validation, plugged into torchtitan's own Trainer.
 
-Start at `train_run`. torchtitan is used as it is, through its `TrainSpec`; what is ours is the initial weights (a pure
-function of seed and parameter name, so that every layout starts from the same model), the loader (`training.loader`),
-the validation (`training.evaluation`), and the rows that are kept of it all. What always holds: a run changes nothing
-of the process that outlives it (environment, log handlers, random state of numpy, thread count, garbage collection),
-and nothing is read out of logs.
+Start at `train_run`. torchtitan is used as it is, through its `TrainSpec`; what is ours is the initial weights and the
+document masks (`training.model`), the schedule (`training.schedule`), the loader (`training.loader`), how a run goes on
+from before a spike (`training.spikes`), the validation (`training.evaluation`, `training.translations`), compiling a
+model as a whole where one process has all of it, and the rows that are kept of it all. What always holds: a run changes
+nothing of the process that outlives it (environment, log handlers, random state of numpy, thread count, garbage
+collection), and nothing is read out of logs.
 
 Refused, with the reason: replicas that are not sharded (torchtitan 0.2.2 divides their gradients twice, its issues
 2318 and 2323) and pipeline parallelism (its gradients are not divided by the tokens of the whole batch, issue 2972).
@@ -15,16 +16,17 @@ from __future__ import annotations
 import contextlib
 import copy
 import gc
+import importlib.util
 import inspect
 import json
 import logging
 import math
 import os
+import statistics
 import time
 import warnings
-import zlib
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from functools import cache
 from pathlib import Path
 from typing import Any, cast
@@ -35,26 +37,29 @@ import torch
 import torch.distributed as dist
 from torch._C._distributed_c10d import HashStore
 from torch.distributed.fsdp import FSDPModule
-from torch.distributed.tensor import DTensor, distribute_tensor
+from torch.distributed.tensor import DTensor
 
-from quality.mistakes import BadInput
+from quality.mistakes import BadInput, Mistake
 from training import cpu
-from training.evaluation import ValidationSet, bits_per_byte
-from training.hyperparameters import RECIPE, decay_starts, steps_of, warmup_steps
-from training.layout import Layout, layout_mistakes
+from training.evaluation import IGNORED, ValidationSet, bits_per_byte
+from training.hyperparameters import RECIPE, SCHEDULE, decay_starts, steps_of, warmup_steps
+from training.layout import Layout, layout_mistakes, local_tokens
 from training.loader import OrderLoader, Sequence
+from training.model import LlamaArguments, LlamaTwo, document_masks, model_arguments
 from training.runs import RunSpec
-from training.sizes import NORM_EPSILON, ROPE_THETA, Size, size
+from training.schedule import Schedule
+from training.sizes import STATE_BYTES, size
+from training.spikes import Redealt, Restart, trouble
+from training.translations import TranslationSet
 
 with cpu.torchtitan_importable():
-    from torchtitan.components.loss import IGNORE_INDEX, build_cross_entropy_loss
+    from torchtitan.components.loss import build_cross_entropy_loss
     from torchtitan.components.lr_scheduler import LRSchedulersContainer
     from torchtitan.components.metrics import MetricsProcessor
     from torchtitan.components.optimizer import build_optimizers
     from torchtitan.components.validate import BaseValidator
     from torchtitan.config import JobConfig, LRScheduler
-    from torchtitan.models.llama3 import Transformer, TransformerModelArgs, parallelize_llama
-    from torchtitan.models.llama3.model.args import RoPEScalingArgs
+    from torchtitan.models.llama3 import TransformerModelArgs, parallelize_llama
     from torchtitan.models.llama3.model.state_dict_adapter import Llama3StateDictAdapter
     from torchtitan.protocols.train_spec import TrainSpec, register_train_spec
     from torchtitan.tools.utils import device_type
@@ -64,7 +69,8 @@ CURVE_POINTS = 200
 """Rows kept of a training curve: enough to draw it, few enough for thousands of runs."""
 
 LOCAL_TOKENS = 8_192
-"""Tokens that a CPU works on at once; the float32 logits of a 32,000-token vocabulary then take 1 GiB."""
+"""Tokens that a CPU works on at once, and any device in validation; the float32 logits of a 32,000-token vocabulary
+then take 1 GiB."""
 
 _NAME = "polymix"
 
@@ -74,13 +80,19 @@ class Outcome:
     """What came of one run.
 
     Args:
-        status: `finished` or `diverged` (a loss or gradient that is not finite, or a final loss above ln V).
+        status: `finished` or `diverged` (a loss or gradient that is not finite after all restarts, or a final loss
+            above ln V).
         steps: Optimizer steps done.
         final_train_loss_nats: Mean over the curve's last tenth; NaN where it is not finite.
         curve: `step, loss_nats, learning_rate, gradient_norm` of the points kept.
         evaluations: `step, language, loss_nats, bits_per_byte, evaluated_tokens, evaluated_bytes`.
+        translations: The same of each direction (`training.runs.TRANSLATION_SCHEMA`).
+        restarts: Where it went back from a spike.
         seconds: Wall clock of training and validation.
+        step_seconds: Median wall clock of a step.
+        loader_seconds: Wall clock of waiting for data.
         device: What it ran on.
+        precision: Of matrix products: `float32`, `bfloat16` or `float8`.
     """
 
     status: str
@@ -88,8 +100,13 @@ class Outcome:
     final_train_loss_nats: float
     curve: tuple[dict[str, float], ...]
     evaluations: tuple[dict[str, Any], ...]
+    translations: tuple[dict[str, Any], ...]
+    restarts: tuple[Restart, ...]
     seconds: float
+    step_seconds: float
+    loader_seconds: float
     device: str
+    precision: str
 
 
 def train_run(spec: RunSpec, **arguments: Any) -> Outcome:
@@ -106,9 +123,12 @@ def train_branches(
     sequence: Sequence,
     validation: tuple[ValidationSet, ...],
     on_outcome: Callable[[RunSpec, Outcome], None],
+    translations: tuple[TranslationSet, ...] = (),
+    end_of_text: int | None = None,
     warmup: int | None = None,
     layout: Layout | None = None,
     threads: int = 1,
+    compiled: bool | None = None,
     checkpoint: Path | None = None,
     checkpoint_every: int = 500,
     log: Path | None = None,
@@ -125,17 +145,22 @@ def train_branches(
         sequence: The order's sequences; the first `steps x batch_tokens / sequence_length` are read by a run.
         validation: What each model is validated on when it is trained.
         on_outcome: Called with each run as soon as it is done.
+        translations: What its translations are scored on then.
+        end_of_text: The token that ends a document; needed where attention stays within documents.
         warmup: Steps in which the rate rises; a tenth of the shortest run unless named.
         layout: How it is spread; more than one process needs the environment that `torchrun` sets.
         threads: CPU threads; results are the same bit for bit for the same number.
+        compiled: Whether the model is compiled; on accelerators only unless named.
         checkpoint: Folder that full checkpoints are written to, and gone on from where there are any; for one run.
-        checkpoint_every: Steps between checkpoints.
+        checkpoint_every: Steps between checkpoints, rounded up to a multiple of `RECIPE.rewind_every`: a run that goes
+            on has the same states to go back to.
         log: File that torchtitan's own log lines are added to.
         on_step: Called after each step with the tokens of that step.
 
     Raises:
-        BadInput: The layout does not fit the shape or the batch.
-        ValueError: The runs differ by more than their tokens, or several ask for one checkpoint folder.
+        BadInput: The layout does not fit the shape or the batch, or float8 is asked for where torchao is not.
+        ValueError: The runs differ by more than their tokens, have no stable phase to share, or several ask for one
+            checkpoint folder.
 
     Source: Hägele et al., arXiv 2405.18392, section 4.
     """
@@ -145,13 +170,22 @@ def train_branches(
         raise ValueError("runs of one trunk may differ by their tokens alone")
     if list(specs) != sorted(specs, key=steps_of) or (checkpoint is not None and len(specs) > 1):
         raise ValueError("give runs by rising tokens, and only a single run a checkpoint folder")
+    if longest.schedule != SCHEDULE and len(specs) > 1:
+        raise ValueError(f"runs with the schedule {longest.schedule!r} have no stable phase to share; train them alone")
+    if not longest.across_documents and end_of_text is None:
+        raise ValueError("attention stays within documents: name the end_of_text that ends them")
     mistakes = layout_mistakes(longest, vocabulary, layout)
+    if longest.float8 and importlib.util.find_spec("torchao") is None:
+        mistakes.append(Mistake("float8", "needs torchao, which is not installed: pip install 'polymix[float8]'"))
     if mistakes:
         raise BadInput(mistakes)
     _register()
-    schedule = Schedule(warmup or warmup_steps(steps_of(shortest)))
-    config = _config(longest, vocabulary, layout, checkpoint, checkpoint_every)
-    config.inputs = _Inputs(longest, sequence, validation, schedule, on_step)
+    compiled = device_type != "cpu" if compiled is None else compiled
+    schedule = Schedule(warmup or warmup_steps(steps_of(shortest)), longest.schedule)
+    config = _config(longest, vocabulary, layout, checkpoint, checkpoint_every, compiled)
+    config.model.flavor += "" if longest.across_documents else f"/{end_of_text}"
+    redealt = Redealt(sequence, seed=longest.seed, sequences_a_step=config.training.global_batch_size)
+    config.inputs = _Inputs(longest, redealt, validation, translations, schedule, compiled, on_step)
     config.lr_scheduler = _ScheduleConfig(schedule=schedule)
     with _process_state(threads, log, layout):
         run = _Run(config)
@@ -166,43 +200,14 @@ def ignorance(vocabulary: int) -> float:
     return math.log(vocabulary)
 
 
-class Schedule:
-    """The learning rate's factor by step: rises, stays, and in the end falls by one minus the square root.
-
-    Args:
-        warmup: Steps in which it rises.
-
-    Source: Hägele et al., arXiv 2405.18392, equation 1 and section 4.2.
-    """
-
-    def __init__(self, warmup: int) -> None:
-        self._warmup = warmup
-        self._stop: int | None = None
-        self._decay = 0
-
-    def stay(self) -> None:
-        """Stay at the peak from here on."""
-        self._stop = None
-
-    def fall(self, stop: int) -> None:
-        """Fall over the last part (`RECIPE.decay`) of `stop` steps."""
-        self._stop, self._decay = stop, stop - decay_starts(stop)
-
-    def factor(self, step: int) -> float:
-        """Return the factor of a step, counted from 0."""
-        if step < self._warmup:
-            return (step + 1) / self._warmup
-        if self._stop is None or step <= self._stop - self._decay:
-            return 1.0
-        return 1 - math.sqrt(min(1.0, (step - self._stop + self._decay) / self._decay))
-
-
 @dataclass
 class _Inputs:
     spec: RunSpec
-    sequence: Sequence
+    sequence: Redealt
     validation: tuple[ValidationSet, ...]
+    translations: tuple[TranslationSet, ...]
     schedule: Schedule
+    compiled: bool
     on_step: Callable[[int], object] | None
 
 
@@ -228,7 +233,9 @@ class _Config(JobConfig):
         return self.inputs
 
 
-def _config(spec: RunSpec, vocabulary: int, layout: Layout, checkpoint: Path | None, checkpoint_every: int) -> _Config:
+def _config(
+    spec: RunSpec, vocabulary: int, layout: Layout, checkpoint: Path | None, checkpoint_every: int, compiled: bool
+) -> _Config:
     steps = steps_of(spec)
     config = _Config()
     config.job.dump_folder = str(checkpoint.parent if checkpoint else ".")
@@ -245,15 +252,26 @@ def _config(spec: RunSpec, vocabulary: int, layout: Layout, checkpoint: Path | N
     training = config.training
     training.seq_len = spec.sequence_length
     training.global_batch_size = spec.batch_tokens // spec.sequence_length
-    training.local_batch_size = _local_batch(training.global_batch_size // layout.shards, spec.sequence_length)
+    at_once = _tokens_at_once(spec, vocabulary, layout)
+    training.local_batch_size = _local_batch(
+        training.global_batch_size // layout.readers, max(1, at_once // spec.sequence_length)
+    )
     training.steps = steps
     training.max_norm = RECIPE.gradient_clip
     training.mixed_precision_param = "float32" if device_type == "cpu" else "bfloat16"
     parallelism = config.parallelism
-    parallelism.data_parallel_replicate_degree = 1
+    parallelism.data_parallel_replicate_degree = layout.replicas
     parallelism.data_parallel_shard_degree = layout.shards
     parallelism.tensor_parallel_degree = layout.tensor_parallel
-    config.activation_checkpoint.mode = "none"
+    # What does not fit even for one sequence is computed again.
+    config.activation_checkpoint.mode = "none" if at_once >= spec.sequence_length else "full"
+    config.compile.enable = compiled
+    # A model that one process has all of is compiled as a whole, by `_parallelize`.
+    config.compile.components = ["loss"] if layout.processes == 1 else ["model", "loss"]
+    if spec.float8:
+        config.model.converters = ["quantize.linear.float8"]
+        config.quantize.linear.float8.filter_fqns = ["output"]
+        config.quantize.linear.float8.emulate = device_type == "cpu"
     config.metrics.disable_color_printing = True
     config.metrics.log_freq = 1
     config.validation.enable = True
@@ -262,15 +280,24 @@ def _config(spec: RunSpec, vocabulary: int, layout: Layout, checkpoint: Path | N
     if checkpoint is not None:
         config.checkpoint.enable = True
         config.checkpoint.folder = checkpoint.name
-        config.checkpoint.interval = checkpoint_every
+        config.checkpoint.interval = RECIPE.rewind_every * math.ceil(checkpoint_every / RECIPE.rewind_every)
         config.checkpoint.keep_latest_k = 2
         config.checkpoint.last_save_model_only = False
     return config
 
 
-def _local_batch(sequences: int, sequence_length: int) -> int:
-    """Return the most sequences at once that divide a process's part of the batch and keep to `LOCAL_TOKENS`."""
-    most = max(1, LOCAL_TOKENS // sequence_length)
+def _tokens_at_once(spec: RunSpec, vocabulary: int, layout: Layout) -> int:
+    """Return the tokens that a process can work on at once; less than a sequence where not even that fits."""
+    if device_type == "cpu":
+        return max(LOCAL_TOKENS, spec.sequence_length)
+    shape = size(spec.size)
+    state = STATE_BYTES * shape.total_parameters(vocabulary) / (layout.shards * layout.tensor_parallel)
+    memory = torch.get_device_module(device_type).get_device_properties(0).total_memory
+    return layout.tensor_parallel * local_tokens(shape, vocabulary, memory - state)
+
+
+def _local_batch(sequences: int, most: int) -> int:
+    """Return the most sequences at once that divide a process's part of the batch."""
     return max(count for count in range(1, sequences + 1) if sequences % count == 0 and count <= most)
 
 
@@ -331,6 +358,7 @@ class _Run(Trainer):
     def __init__(self, job_config: JobConfig) -> None:
         # Without torch.distributed.elastic's `record` around it, which turns on fault handlers for the whole process.
         inspect.unwrap(Trainer.__init__)(self, job_config)
+        self._before: dict[str, Any] = {}
 
     @property
     def rows(self) -> _Rows:
@@ -348,27 +376,51 @@ class _Run(Trainer):
         for spec in specs:
             steps = steps_of(spec)
             started = time.perf_counter()
-            schedule.stay()
-            self._advance(batches, decay_starts(steps))
+            if spec.schedule == SCHEDULE:
+                schedule.stay()
+                self._advance(batches, decay_starts(steps))
             branched = time.perf_counter()
             trunk_seconds += branched - started
-            trunk = self._snapshot() if spec is not specs[-1] and not self.rows.diverged else None
+            more = spec is not specs[-1] and not self.rows.diverged
+            trunk = {**self._snapshot(), "before": self._before} if more else None
             schedule.fall(steps)
             self._advance(batches, steps)
             outcome = self._outcome(steps, vocabulary)
             on_outcome(spec, replace(outcome, seconds=trunk_seconds + time.perf_counter() - branched))
             if trunk is not None:
                 self._restore(trunk)
+                self._before = trunk["before"]
 
     def _advance(self, batches: Any, stop: int) -> None:
         inputs = cast(_Config, self.job_config).read()
-        while self.step < stop and not self.rows.diverged:
+        rows = self.rows
+        while self.step < stop and not rows.diverged:
+            if self.step % RECIPE.rewind_every == 0:
+                self._before = self._snapshot()
             self.step += 1
             self.gc_handler.run(self.step)
+            started = time.perf_counter()
             self.train_step(batches)
+            rows.seconds.append(time.perf_counter() - started)
+            reason = trouble([point["loss_nats"] for point in rows.recent], rows.curve[-1]["gradient_norm"], RECIPE)
+            if reason and len(rows.restarts) < RECIPE.restarts:
+                self._go_back(Restart(self.step, self._before["step"], reason))
+                continue
+            # A jump that comes again with other batches is not theirs: a mixture that changes jumps, too. The final
+            # loss decides.
+            rows.diverged = reason == "not finite"
             self.checkpointer.save(self.step, last_step=self.step == self.job_config.training.steps)
             if inputs.on_step is not None:
                 inputs.on_step(inputs.spec.batch_tokens)
+
+    def _go_back(self, restart: Restart) -> None:
+        restarts = (*self.rows.restarts, restart)
+        self._restore(self._before)
+        self._set_restarts(restarts)
+
+    def _set_restarts(self, restarts: tuple[Restart, ...]) -> None:
+        self.rows.restarts = restarts
+        cast(_Config, self.job_config).read().sequence.restarts = restarts
 
     def _outcome(self, steps: int, vocabulary: int) -> Outcome:
         rows = self.rows
@@ -378,6 +430,7 @@ class _Run(Trainer):
         if status == "finished":
             self.validator.validate(self.model_parts, self.step)
         evaluations, rows.evaluations = tuple(rows.evaluations), []
+        translations, rows.translations = tuple(rows.translations), []
         every = math.ceil(steps / CURVE_POINTS)
         kept = [point for point in rows.curve if point["step"] in (1, self.step) or point["step"] % every == 0]
         return Outcome(
@@ -386,43 +439,96 @@ class _Run(Trainer):
             final_train_loss_nats=final,
             curve=tuple(kept),
             evaluations=evaluations,
+            translations=translations,
+            restarts=rows.restarts,
             seconds=0.0,
+            step_seconds=statistics.median(rows.seconds),
+            loader_seconds=sum(rows.waited),
             device=rows.device_memory_monitor.device_name,
+            precision=_precision(self.job_config),
         )
 
     def _snapshot(self) -> dict[str, Any]:
+        """Copy this process's part of the state to the host: an accelerator has no room for it twice."""
         (model,) = self.model_parts
         assert self.dataloader is not None
         return {
             "step": self.step,
-            "model": {name: parameter.detach().clone() for name, parameter in model.named_parameters()},
-            "optimizers": [copy.deepcopy(optimizer.state_dict()) for optimizer in self.optimizers],
+            "model": [_host_copy(parameter) for parameter in model.parameters()],
+            "moments": [
+                {name: _host_copy(value) for name, value in optimizer.state[parameter].items()}
+                if parameter in optimizer.state
+                else {}
+                for optimizer in self.optimizers
+                for parameter in model.parameters()
+            ],
+            "rates": [group["lr"] for optimizer in self.optimizers for group in optimizer.param_groups],
             "schedulers": copy.deepcopy(self.lr_schedulers.state_dict()),
             "loader": self.dataloader.state_dict(),
             "points": len(self.rows.curve),
+            "restarts": self.rows.restarts,
         }
 
     def _restore(self, saved: dict[str, Any]) -> None:
         (model,) = self.model_parts
         assert self.dataloader is not None
+        parameters = list(model.parameters())
         with torch.no_grad():
-            for name, parameter in model.named_parameters():
-                parameter.copy_(saved["model"][name])
-        for optimizer, state in zip(self.optimizers, saved["optimizers"], strict=True):
-            optimizer.load_state_dict(state)
+            for parameter, value in zip(parameters, saved["model"], strict=True):
+                _local(parameter).copy_(value)
+            moments = iter(saved["moments"])
+            for optimizer in self.optimizers:
+                for parameter in parameters:
+                    values = next(moments)
+                    if not values:
+                        optimizer.state.pop(parameter, None)
+                    for name, value in values.items():
+                        _local(optimizer.state[parameter][name]).copy_(value)
+        groups = [group for optimizer in self.optimizers for group in optimizer.param_groups]
+        for group, rate in zip(groups, saved["rates"], strict=True):
+            group["lr"] = rate
         self.lr_schedulers.load_state_dict(saved["schedulers"])
         self.dataloader.load_state_dict(saved["loader"])
         self.step = saved["step"]
         del self.rows.curve[saved["points"] :]
+        self._set_restarts(saved["restarts"])
         self.rows.diverged = False
 
+    def post_dataloading_process(self, input_dict: dict[str, torch.Tensor], labels: torch.Tensor) -> tuple[Any, ...]:
+        """Add the mask that keeps attention within documents, where it shall stay there."""
+        inputs, labels, extra, arguments = super().post_dataloading_process(input_dict, labels)
+        return inputs, labels, extra, {**arguments, **_masks(self.model_args, inputs)}
+
     def state_dict(self) -> dict[str, Any]:
-        # A run that goes on from a checkpoint keeps the curve up to it. Text, so that DCP stores it as one value.
-        return {**super().state_dict(), "curve": json.dumps(self.rows.curve)}
+        # A run that goes on from a checkpoint keeps what came before it. Text, so that DCP stores it as one value.
+        kept = {"curve": self.rows.curve, "restarts": [asdict(restart) for restart in self.rows.restarts]}
+        return {**super().state_dict(), "rows": json.dumps(kept)}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         super().load_state_dict(state_dict)
-        self.rows.curve[:] = json.loads(state_dict["curve"])
+        kept = json.loads(state_dict["rows"])
+        self.rows.curve[:] = kept["curve"]
+        self._set_restarts(tuple(Restart(**restart) for restart in kept["restarts"]))
+
+
+def _local(value: torch.Tensor) -> torch.Tensor:
+    return value.to_local() if isinstance(value, DTensor) else value
+
+
+def _host_copy(value: torch.Tensor) -> torch.Tensor:
+    return _local(value.detach()).to("cpu", copy=True)
+
+
+def _masks(arguments: Any, inputs: torch.Tensor) -> dict[str, Any]:
+    end = cast(LlamaArguments, arguments).end_of_text
+    return {} if end is None else {"attention_masks": document_masks(inputs, end)}
+
+
+def _precision(config: JobConfig) -> str:
+    parallelism = config.parallelism
+    if parallelism.tensor_parallel_degree > 1 and parallelism.data_parallel_shard_degree == 1:
+        return "float32"  # torchtitan has mixed precision by FSDP or without any parallelism only
+    return "float8" if config.model.converters else config.training.mixed_precision_param
 
 
 class _Rows(MetricsProcessor):
@@ -435,7 +541,16 @@ class _Rows(MetricsProcessor):
         super().__init__(job_config, parallel_dims, tag)
         self.curve: list[dict[str, float]] = []
         self.evaluations: list[dict[str, Any]] = []
+        self.translations: list[dict[str, Any]] = []
+        self.restarts: tuple[Restart, ...] = ()
+        self.seconds: list[float] = []
+        self.waited: list[float] = []
         self.diverged = False
+
+    @property
+    def recent(self) -> list[dict[str, float]]:
+        """The points that a spike is told by."""
+        return self.curve[-RECIPE.spike_window - RECIPE.spike_steps :]
 
     def log(
         self,
@@ -446,15 +561,15 @@ class _Rows(MetricsProcessor):
         extra_metrics: dict[str, Any] | None = None,
     ) -> None:
         loss = float(global_avg_loss)
-        self.diverged = not (math.isfinite(loss) and math.isfinite(grad_norm))
         rate = float((extra_metrics or {})["lr"])
         self.curve.append({"step": step, "loss_nats": loss, "learning_rate": rate, "gradient_norm": float(grad_norm)})
         self.ntokens_since_last_log = 0
+        self.waited.append(sum(self.data_loading_times))
         self.data_loading_times.clear()
 
 
 class _LanguageValidator(BaseValidator):
-    """Sums the nats of each language's fixed sequences, over all processes."""
+    """Sums the nats of each language's fixed sequences and each direction's translations, over all processes."""
 
     def __init__(
         self,
@@ -480,36 +595,44 @@ class _LanguageValidator(BaseValidator):
         inputs = cast(_Config, self.job_config).read()
         (model,) = model_parts
         model.eval()
-        with torch.no_grad():
-            for chosen in inputs.validation:
-                nats = self._total_nats(model, chosen.sequences)
-                self._rows.evaluations.append(
-                    {
-                        "step": step,
-                        "language": chosen.language,
-                        "loss_nats": nats / chosen.target_tokens,
-                        "bits_per_byte": bits_per_byte(nats, chosen.target_bytes),
-                        "evaluated_tokens": chosen.target_tokens,
-                        "evaluated_bytes": chosen.target_bytes,
-                    }
-                )
+        # Compiled once more for another shape and without gradients, it would take longer than it could save.
+        with torch.no_grad(), torch.compiler.set_stance("force_eager"):
+            for sets, rows in (
+                (inputs.validation, self._rows.evaluations),
+                (inputs.translations, self._rows.translations),
+            ):
+                for chosen in sets:
+                    nats = self._total_nats(model, chosen.inputs, chosen.labels)
+                    rows.append(
+                        {
+                            "step": step,
+                            **chosen.named,
+                            "loss_nats": nats / chosen.target_tokens,
+                            "bits_per_byte": bits_per_byte(nats, chosen.target_bytes),
+                            "evaluated_tokens": chosen.target_tokens,
+                            "evaluated_bytes": chosen.target_bytes,
+                        }
+                    )
         model.train()
 
-    def _total_nats(self, model: torch.nn.Module, sequences: npt.NDArray[np.int64]) -> float:
-        mine = sequences[self._rank :: self._world]
+    def _total_nats(self, model: torch.nn.Module, given: npt.NDArray[np.int64], wanted: npt.NDArray[np.int64]) -> float:
+        mine = slice(self._rank, None, self._world)
+        given_here, wanted_here = given[mine], wanted[mine]
         # Every process does the same number of batches, or sharded ones wait for each other for ever: short ones are
         # filled up with rows whose labels do not count.
-        rows = math.ceil(len(sequences) / self._world)
-        at_once = max(1, LOCAL_TOKENS // (sequences.shape[1] - 1))
+        rows = math.ceil(len(given) / self._world)
+        at_once = max(1, LOCAL_TOKENS // given.shape[1])
         total = torch.zeros((), dtype=torch.float64, device=device_type)
         for first in range(0, rows, at_once):
             count = min(at_once, rows - first)
-            inputs = np.zeros((count, sequences.shape[1] - 1), np.int64)
-            labels = np.full_like(inputs, IGNORE_INDEX)
-            part = mine[first : first + count]
-            inputs[: len(part)], labels[: len(part)] = part[:, :-1], part[:, 1:]
+            inputs = np.zeros((count, given.shape[1]), np.int64)
+            labels = np.full_like(inputs, IGNORED)
+            part = slice(first, first + count)
+            filled = len(given_here[part])
+            inputs[:filled], labels[:filled] = given_here[part], wanted_here[part]
+            tokens = torch.from_numpy(inputs).to(device_type)
             with self._context(), self._amp:
-                predicted = model(torch.from_numpy(inputs).to(device_type))
+                predicted = model(tokens, **_masks(cast(Any, model).model_args, tokens))
                 loss = self._loss(predicted, torch.from_numpy(labels).to(device_type))
             total += (loss.full_tensor() if isinstance(loss, DTensor) else loss).double()
         if self._dims.dp_cp_enabled:
@@ -517,95 +640,12 @@ class _LanguageValidator(BaseValidator):
         return float(total)
 
 
-@dataclass
-class _Arguments(TransformerModelArgs):
-    """torchtitan's shape with the seed of the initial weights."""
-
-    seed: int = 0
-
-    def update_from_config(self, job_config: JobConfig, **kwargs: Any) -> None:
-        super().update_from_config(job_config, **kwargs)
-        self.seed = int(job_config.debug.seed or 0)
-
-
-class _LlamaTwo(Transformer):
-    """torchtitan's Transformer, with initial weights that are a function of seed and parameter name alone.
-
-    torch's own generators would give every shard of a parameter the same numbers on a CPU, and other numbers for every
-    layout and torch version.
-    """
-
-    def init_weights(self, buffer_device: torch.device | None = None) -> None:
-        with torch.device(buffer_device or self.freqs_cis.device):
-            self.freqs_cis = self._precompute_freqs_cis()
-        arguments = cast(_Arguments, self.model_args)
-        for name, parameter in self.named_parameters():
-            values = torch.from_numpy(
-                initial_values(_plain(name), tuple(parameter.shape), arguments.n_layers, arguments.seed)
-            )
-            whole = values.to(parameter.device, parameter.dtype)
-            if isinstance(parameter.data, DTensor):
-                sharded = parameter.data
-                whole = distribute_tensor(whole, sharded.device_mesh, sharded.placements, src_data_rank=None)
-            parameter.data.copy_(whole)
-
-
-def _plain(name: str) -> str:
-    return name.replace("_checkpoint_wrapped_module.", "").replace("_orig_mod.", "")
-
-
-def initial_values(name: str, shape: tuple[int, ...], layers: int, seed: int) -> npt.NDArray[np.float32]:
-    """Return the initial values of one parameter.
-
-    Args:
-        name: Its name in the model, such as `layers.0.attention.wq.weight`.
-        shape: Its whole shape, however it is sharded.
-        layers: Transformer blocks of the model.
-        seed: The run's seed.
-
-    Returns:
-        Ones for the gains of norms; else normal values cut at three standard deviations: 0.02, divided by the square
-        root of twice the layers for what adds to the residual stream.
-
-    Source: the scheme of GPT-2 (Radford et al. 2019, section 2.3), as in torchtitan's Llama; the embeddings' 0.02 is
-    GPT-2's as well.
-    """
-    if "norm" in name:
-        return np.ones(shape, np.float32)
-    matrix = name.split(".")[-2]
-    if matrix == "output":
-        deviation = shape[-1] ** -0.5
-    else:
-        deviation = 0.02 / math.sqrt(2 * layers) if matrix in ("wo", "w2") else 0.02
-    random = np.random.Generator(np.random.Philox(key=[seed & (2**64 - 1), zlib.crc32(name.encode())]))
-    values = random.standard_normal(shape, dtype=np.float32)
-    np.clip(values, -3, 3, out=values)
-    values *= np.float32(deviation)
-    return values
-
-
-def model_arguments(shape: Size, vocabulary: int) -> TransformerModelArgs:
-    """Return a size as torchtitan's own arguments: its llama3 model with plain rotary positions is LLaMA-2."""
-    return _Arguments(
-        dim=shape.dimension,
-        n_layers=shape.layers,
-        n_heads=shape.heads,
-        n_kv_heads=shape.heads,
-        vocab_size=vocabulary,
-        multiple_of=shape.multiple_of,
-        norm_eps=NORM_EPSILON,
-        rope_theta=ROPE_THETA,
-        rope_scaling_args=RoPEScalingArgs(scaling_factor=1.0),
-        depth_init=False,
-    )
-
-
 class _Flavors(Mapping[str, TransformerModelArgs]):
     """Makes new arguments at each look-up: torchtitan writes into the ones it is given."""
 
     def __getitem__(self, flavor: str) -> TransformerModelArgs:
-        label, _, vocabulary = flavor.partition("/")
-        return model_arguments(size(label), int(vocabulary))
+        label, *numbers = flavor.split("/")
+        return model_arguments(size(label), *map(int, numbers))
 
     def __iter__(self) -> Iterator[str]:
         return iter(())
@@ -617,9 +657,11 @@ class _Flavors(Mapping[str, TransformerModelArgs]):
 def _parallelize(model: torch.nn.Module, parallel_dims: Any, job_config: JobConfig) -> torch.nn.Module:
     if parallel_dims.pp_enabled:
         raise ValueError("pipeline parallelism is refused: torchtitan 0.2.2 does not scale its gradients by the tokens")
-    if parallel_dims.dp_replicate_enabled:
+    if parallel_dims.dp_replicate_enabled and not parallel_dims.dp_shard_enabled:
         raise ValueError("replicas are refused: torchtitan 0.2.2 divides their gradients twice; shard them instead")
     model = parallelize_llama(model, parallel_dims, job_config)
+    if cast(_Config, job_config).read().compiled and parallel_dims.world_size == 1:
+        model.compile(backend=job_config.compile.backend, fullgraph=True)
     if device_type == "cpu":
         for module in model.modules():
             if isinstance(module, FSDPModule):
@@ -651,7 +693,7 @@ def _register() -> None:
     register_train_spec(
         _NAME,
         TrainSpec(
-            model_cls=_LlamaTwo,
+            model_cls=LlamaTwo,
             model_args=_Flavors(),
             parallelize_fn=_parallelize,
             pipelining_fn=None,

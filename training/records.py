@@ -1,4 +1,4 @@
-"""What a finished run leaves: one file a run, and the three tables they become. No torch here.
+"""What a finished run leaves: one file a run, and the four tables they become. No torch here.
 
 Start at `write_record`, then `tables_of`. A record appears whole or not at all, so that a sweep killed at any moment
 keeps every run that was finished. Records are plain JSON; numbers that are not finite are null there and NaN in tables.
@@ -17,10 +17,15 @@ import pyarrow.parquet as pq
 
 from quality.artifacts import write_atomically
 from quality.contracts import check
-from training.runs import CURVE_SCHEMA, EVALUATION_SCHEMA, RUN_CONTRACT, RUN_SCHEMA
+from training.runs import CURVE_SCHEMA, EVALUATION_SCHEMA, RUN_CONTRACT, RUN_SCHEMA, TRANSLATION_SCHEMA
 
 RECORDS = "records"
-TABLES = {"runs.parquet": RUN_SCHEMA, "evaluations.parquet": EVALUATION_SCHEMA, "curves.parquet": CURVE_SCHEMA}
+TABLES = {
+    "runs.parquet": RUN_SCHEMA,
+    "evaluations.parquet": EVALUATION_SCHEMA,
+    "translations.parquet": TRANSLATION_SCHEMA,
+    "curves.parquet": CURVE_SCHEMA,
+}
 
 
 def record_path(folder: Path, run_id: str) -> Path:
@@ -29,7 +34,7 @@ def record_path(folder: Path, run_id: str) -> Path:
 
 
 def write_record(folder: Path, record: Mapping[str, Any]) -> None:
-    """Write a record whole: `run` (a row), `evaluations` and `curve` (rows without `run_id`)."""
+    """Write a record whole: `run` (a row), `evaluations`, `translations` and `curve` (rows without `run_id`)."""
     path = record_path(folder, record["run"]["run_id"])
     path.parent.mkdir(exist_ok=True)
     write_atomically(path, json.dumps(_finite(record), allow_nan=False) + "\n")
@@ -42,7 +47,7 @@ def read_record(folder: Path, run_id: str) -> dict[str, Any] | None:
 
 
 def tables_of(records: Iterable[Mapping[str, Any]]) -> dict[str, pa.Table]:
-    """Return `runs.parquet`, `evaluations.parquet` and `curves.parquet` as tables, in the order of the records."""
+    """Return the tables of `TABLES`, with rows in the order of the records."""
     rows: dict[str, list[dict[str, Any]]] = {name: [] for name in TABLES}
     for record in records:
         run = dict(record["run"])
@@ -50,7 +55,8 @@ def tables_of(records: Iterable[Mapping[str, Any]]) -> dict[str, pa.Table]:
         batch = run["batch_tokens"]
         run |= {name: list(run[name].items()) for name in ("shares", "repeats")}
         rows["runs.parquet"].append({**run, "final_train_loss_nats": _number(run["final_train_loss_nats"])})
-        rows["evaluations.parquet"] += [{**own, "tokens": e["step"] * batch, **e} for e in record["evaluations"]]
+        for name in ("evaluations", "translations"):
+            rows[f"{name}.parquet"] += [{**own, "tokens": e["step"] * batch, **e} for e in record[name]]
         rows["curves.parquet"] += [
             {**own, "tokens": p["step"] * batch, **{name: _number(value) for name, value in p.items()}}
             for p in record["curve"]
@@ -59,7 +65,7 @@ def tables_of(records: Iterable[Mapping[str, Any]]) -> dict[str, pa.Table]:
 
 
 def write_tables(folder: Path, records: Iterable[Mapping[str, Any]]) -> dict[str, pa.Table]:
-    """Write the three tables and check what was written.
+    """Write the four tables and check what was written.
 
     Returns:
         File name to table.

@@ -1,7 +1,8 @@
 """The nouns `RunSpec` and `RunRecord`: what one training run is, and what came of it. No torch here.
 
 A run is one row of `runs.parquet` (`RUN_SCHEMA`); its validation losses are rows of `evaluations.parquet`
-(`EVALUATION_SCHEMA`), one a step and language; its training losses are rows of `curves.parquet` (`CURVE_SCHEMA`).
+(`EVALUATION_SCHEMA`), one a step and language; its losses on translations are rows of `translations.parquet`
+(`TRANSLATION_SCHEMA`), one a step and direction; its training losses are rows of `curves.parquet` (`CURVE_SCHEMA`).
 Counts are raw: both parameter counts, tokens, FLOPs by formula, so that no fit has to guess which N is meant.
 """
 
@@ -28,6 +29,9 @@ class RunSpec:
         batch_tokens: Tokens an optimizer step.
         learning_rate: Peak learning rate.
         tokenizer: SHA-256 of the tokenizer file.
+        schedule: How the rate goes over the steps (`training.hyperparameters.SCHEDULES`).
+        across_documents: Whether tokens attend to the documents before theirs in the same sequence.
+        float8: Whether matrices are multiplied in 8 bits.
     """
 
     size: str
@@ -38,6 +42,9 @@ class RunSpec:
     batch_tokens: int
     learning_rate: float
     tokenizer: str
+    schedule: str = "wsd-sqrt"
+    across_documents: bool = True
+    float8: bool = False
 
 
 RUN_SCHEMA = pa.schema(
@@ -56,9 +63,14 @@ RUN_SCHEMA = pa.schema(
         pa.field("batch_tokens", pa.int64(), nullable=False),
         pa.field("learning_rate", pa.float64(), nullable=False),
         pa.field("schedule", pa.string(), nullable=False),
+        pa.field("across_documents", pa.bool_(), nullable=False),  # whether attention crosses document boundaries
+        pa.field("precision", pa.string(), nullable=False),  # of matrix products: float32, bfloat16, float8
         pa.field("steps", pa.int64(), nullable=False),
+        pa.field("restarts", pa.int64(), nullable=False),  # how often it went back from a spike
         pa.field("final_train_loss_nats", pa.float64(), nullable=False),
         pa.field("seconds", pa.float64(), nullable=False),  # wall clock: never part of an identity
+        pa.field("step_seconds", pa.float64(), nullable=False),  # median wall clock of a step
+        pa.field("loader_seconds", pa.float64(), nullable=False),  # waiting for data, in all
         pa.field("world_size", pa.int64(), nullable=False),
         pa.field("device", pa.string(), nullable=False),
         pa.field("torch", pa.string(), nullable=False),
@@ -77,6 +89,23 @@ EVALUATION_SCHEMA = pa.schema(
         pa.field("tokens", pa.int64(), nullable=False),  # trained on so far
         pa.field("language", pa.string(), nullable=False),
         pa.field("loss_nats", pa.float64(), nullable=False),  # a token
+        pa.field("bits_per_byte", pa.float64(), nullable=False),
+        pa.field("evaluated_tokens", pa.int64(), nullable=False),
+        pa.field("evaluated_bytes", pa.int64(), nullable=False),
+    ]
+)
+
+TRANSLATION_SCHEMA = pa.schema(
+    [
+        pa.field("run_id", pa.string(), nullable=False),
+        pa.field("step", pa.int64(), nullable=False),
+        pa.field("tokens", pa.int64(), nullable=False),  # trained on so far
+        pa.field("source_language", pa.string(), nullable=False),
+        pa.field("target_language", pa.string(), nullable=False),
+        pa.field("seen", pa.bool_(), nullable=False),  # parallel documents train this direction
+        pa.field("instances", pa.int64(), nullable=False),
+        pa.field("left_out", pa.int64(), nullable=False),  # instances longer than a sequence
+        pa.field("loss_nats", pa.float64(), nullable=False),  # a token of the target, its source given
         pa.field("bits_per_byte", pa.float64(), nullable=False),
         pa.field("evaluated_tokens", pa.int64(), nullable=False),
         pa.field("evaluated_bytes", pa.int64(), nullable=False),

@@ -84,6 +84,26 @@ class Size:
         multiplied = self.non_embedding_parameters + vocabulary * self.dimension
         return 6.0 * multiplied + 12.0 * self.layers * self.dimension * sequence_length
 
+    def activation_bytes_per_token(self, vocabulary: int) -> float:
+        """Return the memory that one token's forward pass leaves for its backward pass, nothing recomputed.
+
+        Args:
+            vocabulary: Token ids.
+
+        Returns:
+            In 16 bits a block keeps 10 vectors of the width (what enters the norms and comes out of them, queries,
+            keys, values, what was attended to, both sums) and 3 of the feed-forward; the logits are kept in 16 bits,
+            and in 32 bits with their gradient.
+
+        Source: counted as in Korthikanti et al., arXiv 2205.05198, section 4.1, for flash attention and SwiGLU.
+        """
+        return self.layers * 2.0 * (10 * self.dimension + 3 * self.feed_forward) + 10.0 * vocabulary
+
+
+STATE_BYTES = 16
+"""Bytes a parameter: weight, gradient and Adam's two moments in 32 bits. Source: Rajbhandari et al., ZeRO, arXiv
+1910.02054, section 3.1, without its copies in 16 bits."""
+
 
 SIZES: dict[str, Size] = {
     row.label: row

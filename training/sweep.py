@@ -28,7 +28,6 @@ from quality.progress import progress, say
 from training.allocation import Allocation
 from training.hyperparameters import (
     RECIPE,
-    SCHEDULE,
     decay_starts,
     learning_rate,
     run_id,
@@ -603,6 +602,7 @@ def train_trunk(task: TrunkTask, note: Note) -> None:
                     command=task.command,
                 ),
                 "evaluations": list(outcome.evaluations),
+                "translations": list(outcome.translations),
                 "curve": list(outcome.curve),
             }
         )
@@ -660,10 +660,15 @@ def run_row(
         "sequence_length": spec.sequence_length,
         "batch_tokens": spec.batch_tokens,
         "learning_rate": spec.learning_rate,
-        "schedule": SCHEDULE,
+        "schedule": spec.schedule,
+        "across_documents": spec.across_documents,
+        "precision": outcome.precision,
         "steps": outcome.steps,
+        "restarts": len(outcome.restarts),
         "final_train_loss_nats": outcome.final_train_loss_nats,
         "seconds": outcome.seconds,
+        "step_seconds": outcome.step_seconds,
+        "loader_seconds": outcome.loader_seconds,
         "world_size": world_size,
         "device": outcome.device,
         "torch": importlib.metadata.version("torch"),

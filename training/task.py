@@ -15,6 +15,7 @@ from typing import Any, cast
 
 from quality.artifacts import read_manifest
 from training.allocation import Allocation
+from training.evaluation import end_of_text, validation_set
 from training.layout import Layout
 from training.order import plan_order
 from training.records import write_record
@@ -23,8 +24,11 @@ from training.shards import open_shards
 from training.shuffle import Ordered
 from training.stores import open_stores
 from training.sweep import LOG, run_row
+from training.translations import read_translation_sets
 
 CHECKPOINT = "checkpoint"
+TRANSLATIONS_FILE = "translations.npz"
+"""In a task's folder while it is run: the tokenized evaluation set, where there is one."""
 
 
 @dataclass(frozen=True)
@@ -44,6 +48,7 @@ class TrainTask:
         warmup: Steps in which the learning rate rises.
         layout: How it is spread.
         threads: CPU threads of each process.
+        compiled: Whether the model is compiled; None for what suits the device.
         checkpoint_every: Steps between checkpoints.
         folder: Where record, checkpoint and log are put.
         command: The command line that makes it again.
@@ -61,6 +66,7 @@ class TrainTask:
     warmup: int
     layout: Layout
     threads: int
+    compiled: bool | None
     checkpoint_every: int
     folder: str
     command: str
@@ -86,11 +92,10 @@ def run_task(task: TrainTask, on_step: Callable[[int], object]) -> None:
         task: What to do.
         on_step: Called after each step with its tokens.
     """
-    from training.evaluation import validation_set
     from training.recipe import Outcome, train_branches
     from training.shuffle import Shuffled
 
-    data, spec = Path(task.data), task.spec
+    data, folder, spec = Path(task.data), Path(task.folder), task.spec
     order: Ordered
     if read_manifest(data)["kind"] == "shards":
         order = open_shards(data)
@@ -104,8 +109,8 @@ def run_task(task: TrainTask, on_step: Callable[[int], object]) -> None:
         validation_set(held_out[name], sequence_length=spec.sequence_length, wanted=task.validation_tokens)
         for name in task.languages
     )
+    translations = folder / TRANSLATIONS_FILE
     repeats = {source: epochs * spec.tokens / task.order_tokens for source, epochs in order.repeats.items()}
-    folder = Path(task.folder)
     leads = is_first()
 
     def keep(spec: RunSpec, outcome: Outcome) -> None:
@@ -121,7 +126,16 @@ def run_task(task: TrainTask, on_step: Callable[[int], object]) -> None:
             command=task.command,
             world_size=task.layout.processes,
         )
-        write_record(folder, {"run": row, "evaluations": outcome.evaluations, "curve": outcome.curve})
+        write_record(
+            folder,
+            {
+                "run": row,
+                "evaluations": outcome.evaluations,
+                "translations": outcome.translations,
+                "curve": outcome.curve,
+                "restarts": [asdict(restart) for restart in outcome.restarts],
+            },
+        )
 
     train_branches(
         (spec,),
@@ -129,9 +143,12 @@ def run_task(task: TrainTask, on_step: Callable[[int], object]) -> None:
         sequence=Shuffled(order, spec.seed).sequence,
         validation=validation,
         on_outcome=keep,
+        translations=read_translation_sets(translations) if translations.is_file() else (),
+        end_of_text=end_of_text(next(iter(held_out.values()))),
         warmup=task.warmup,
         layout=task.layout,
         threads=task.threads,
+        compiled=task.compiled,
         checkpoint=folder / CHECKPOINT,
         checkpoint_every=task.checkpoint_every,
         log=folder / LOG if leads else None,

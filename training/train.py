@@ -1,8 +1,8 @@
 """One training run, kept with its model: from token stores or shards to a `runs` artifact with a checkpoint.
 
-Start at `train`. What always holds: a run killed at any moment goes on from its last checkpoint and ends with the same
-losses; the number of processes and how they share the work is layout, and never part of a run's identity. Importing
-this module imports no torch.
+Start at `train`; `training.export` takes the model from there. What always holds: a run killed at any moment goes on
+from its last checkpoint and ends with the same losses; the number of processes and how they share the work is layout,
+and never part of a run's identity. Importing this module imports no torch.
 """
 
 from __future__ import annotations
@@ -18,8 +18,12 @@ from quality.languages import LANGUAGES
 from quality.mistakes import BadInput, Mistake, bad_input
 from quality.progress import progress, say
 from training.allocation import Allocation, uniform
+from training.evaluation import end_of_text
 from training.hyperparameters import (
+    SCHEDULE,
+    SCHEDULES,
     VALIDATION_TOKENS,
+    batch_size,
     run_id,
     run_identity,
     steps_of,
@@ -35,11 +39,12 @@ from training.records import read_record, write_tables
 from training.runs import RunSpec
 from training.settings import FEWEST_STEPS
 from training.shards import open_shards
+from training.sizes import SIZES, size_mistake
 from training.sizes import size as shape_of
-from training.sizes import size_mistake
-from training.stores import open_stores
+from training.stores import TOKENIZER_FILE, open_stores
 from training.sweep import LOG, stores_fingerprint
-from training.task import CHECKPOINT, TrainTask, run_task
+from training.task import CHECKPOINT, TRANSLATIONS_FILE, TrainTask, run_task
+from training.translations import TranslationSet, translation_sets, write_translation_sets
 
 MODEL_FILE = "model.json"
 
@@ -55,10 +60,15 @@ def train(
     sequence_length: int | None = None,
     batch_tokens: int | None = None,
     learning_rate: float | None = None,
+    schedule: str = SCHEDULE,
+    across_documents: bool = True,
+    float8: bool = False,
     validation_tokens: int = VALIDATION_TOKENS,
+    evaluation: Path | str | None = None,
     max_epochs: float = MAX_EPOCHS,
     layout: Layout | None = None,
     threads: int = 1,
+    compiled: bool | None = None,
     checkpoint_every: int = 500,
     command: str = "",
 ) -> Path:
@@ -72,12 +82,17 @@ def train(
         allocation: Shares by source, for token stores; all languages alike unless named.
         seed: Seeds initial weights and order of the data.
         sequence_length: Tokens a sequence; 2,048 unless named. Shards have their own.
-        batch_tokens: Tokens an optimizer step; 524,288 unless named, or less where the run would have under 100 steps.
+        batch_tokens: Tokens an optimizer step; by size unless named, or less where the run would have under 100 steps.
         learning_rate: Peak rate; by size unless named.
+        schedule: How the rate goes over the steps; one of `training.hyperparameters.SCHEDULES`.
+        across_documents: Whether tokens attend to the documents before theirs in the same sequence.
+        float8: Whether matrices are multiplied in 8 bits.
         validation_tokens: Tokens of each language that the model is validated on.
+        evaluation: An `evaluation` artifact, on whose translations the model is scored as well.
         max_epochs: How often a source may be read.
         layout: How the run is spread over processes.
         threads: CPU threads of each process.
+        compiled: Whether the model is compiled; on accelerators only unless named.
         checkpoint_every: Steps between checkpoints that a killed run goes on from.
         command: The command line that makes it again.
 
@@ -98,12 +113,18 @@ def train(
         batch_tokens=source.batch_tokens,
         learning_rate=learning_rate or rate_of_size(shape_of(size).non_embedding_parameters, source.batch_tokens),
         tokenizer=source.tokenizer,
+        schedule=schedule,
+        across_documents=across_documents,
+        float8=float8,
     )
     mistakes = layout_mistakes(spec, source.vocabulary, layout)
     if validation_tokens < source.sequence_length:
         mistakes.append(Mistake("validation_tokens", f"{validation_tokens} is less than a sequence; raise it"))
+    if schedule not in SCHEDULES:
+        mistakes.append(Mistake("schedule", f"{schedule!r} is none of {', '.join(SCHEDULES)}"))
     if mistakes:
         raise BadInput(mistakes)
+    translations = read_translations(evaluation, Path(data), source) if evaluation is not None else ()
     warmup = warmup_steps(steps_of(spec))
     identity = run_identity(
         spec,
@@ -111,6 +132,7 @@ def train(
         warmup=warmup,
         order_tokens=source.order_tokens,
         validation={"languages": list(source.languages), "tokens": validation_tokens},
+        **({"evaluation": read_manifest(evaluation)["fingerprint"]} if evaluation is not None else {}),
     )
     name = run_id(identity)
     if (out / MANIFEST).is_file() and read_manifest(out, "runs")["fingerprint"] == fingerprint(identity):
@@ -130,6 +152,7 @@ def train(
             warmup=warmup,
             layout=layout,
             threads=threads,
+            compiled=compiled,
             checkpoint_every=checkpoint_every,
             folder=str(draft.path.absolute()),
             command=command,
@@ -142,6 +165,8 @@ def train(
                 f" ({shape.non_embedding_parameters:,} without embeddings), {steps_of(spec):,} steps of"
                 f" {spec.batch_tokens:,} tokens, learning rate {spec.learning_rate:.4g}, {flops:.2e} FLOPs"
             )
+            if translations:
+                write_translation_sets(translations, draft.path / TRANSLATIONS_FILE)
             with progress(total=spec.tokens, description=f"training {size}", unit="tok") as bar:
                 if layout.processes == 1:
                     run_task(task, bar.update)
@@ -151,8 +176,17 @@ def train(
         if record is None:
             raise RuntimeError(f"the run left no record; {draft.path / LOG} may say why")
         write_tables(draft.path, [record])
+        (draft.path / TRANSLATIONS_FILE).unlink(missing_ok=True)
         _keep_last(draft.path / CHECKPOINT)
-        model = {"size": size, "vocabulary": source.vocabulary, "tokenizer": spec.tokenizer, **asdict(shape_of(size))}
+        shutil.copy(Path(data) / TOKENIZER_FILE, draft.path / TOKENIZER_FILE)
+        model = {
+            "size": size,
+            "vocabulary": source.vocabulary,
+            "sequence_length": spec.sequence_length,
+            "end_of_text": source.end_of_text,
+            "tokenizer": spec.tokenizer,
+            **asdict(shape_of(size)),
+        }
         write_atomically(draft.path / MODEL_FILE, json.dumps(model, indent=2) + "\n")
         draft.counts.update(
             runs=1,
@@ -171,7 +205,22 @@ def _keep_last(checkpoints: Path) -> None:
 
 
 @dataclass(frozen=True)
-class _Source:
+class Source:
+    """What a run reads, and what follows from it.
+
+    Args:
+        tokens: Training tokens, in whole batches.
+        order_tokens: Tokens that the order is planned for.
+        sequence_length: Tokens a sequence.
+        batch_tokens: Tokens an optimizer step.
+        shares: Source to fraction of the tokens.
+        languages: Languages that there is validation text of.
+        vocabulary: Token ids.
+        tokenizer: SHA-256 of the tokenizer file.
+        end_of_text: The token that ends a document.
+        stores: Fingerprint of what is read.
+    """
+
     tokens: int
     order_tokens: int
     sequence_length: int
@@ -180,7 +229,26 @@ class _Source:
     languages: tuple[str, ...]
     vocabulary: int
     tokenizer: str
+    end_of_text: int
     stores: str
+
+
+def read_translations(evaluation: Path | str, data: Path, source: Source) -> tuple[TranslationSet, ...]:
+    """Tokenize an `evaluation` artifact with the tokenizer of the data that a run reads.
+
+    Raises:
+        BadInput: There is no such artifact, or none of its instances fits into a sequence.
+    """
+    from parallel_mining.evaluation import read_instances
+    from training.tokenizer import encode, load_tokenizer
+
+    tokenizer = load_tokenizer(data / TOKENIZER_FILE)
+    return translation_sets(
+        read_instances(evaluation),
+        lambda texts: encode(tokenizer, texts),
+        end_of_text=source.end_of_text,
+        sequence_length=source.sequence_length,
+    )
 
 
 def _opened(
@@ -192,17 +260,17 @@ def _opened(
     sequence_length: int | None,
     batch_tokens: int | None,
     max_epochs: float,
-) -> _Source:
+) -> Source:
     kind = read_manifest(data).get("kind")
     mistakes = [Mistake("size", why) for why in [size_mistake(size)] if why]
     if kind == "shards":
-        return _from_shards(data, tokens, allocation, sequence_length, batch_tokens, mistakes)
+        return _from_shards(data, size, tokens, allocation, sequence_length, batch_tokens, mistakes)
     if kind != "tokens":
         bad_input(data, f"holds a {kind!r}; give a `tokens` or `shards` artifact")
     length = sequence_length or 2048
     train, validation = open_stores(data, "train", verify=True), open_stores(data, "validation", verify=True)
     allocation = allocation or uniform([name for name in LANGUAGES if name in train])
-    batch, whole = _batches(tokens, length, batch_tokens, mistakes)
+    batch, whole = _batches(size, tokens, length, batch_tokens, mistakes)
     if allocation.stages:
         mistakes.append(Mistake("allocation", "has stages; pack it with `polymix pack` and train on the shards"))
     try:
@@ -217,24 +285,36 @@ def _opened(
     store = train[drawn[0]]
     stores = stores_fingerprint([train[name] for name in drawn] + [validation[name] for name in languages])
     shares = {source: allocation.shares[source] for source in drawn}
-    return _Source(whole, whole, length, batch, shares, languages, len(store.id_bytes), store.tokenizer, stores)
+    return Source(
+        tokens=whole,
+        order_tokens=whole,
+        sequence_length=length,
+        batch_tokens=batch,
+        shares=shares,
+        languages=languages,
+        vocabulary=len(store.id_bytes),
+        tokenizer=store.tokenizer,
+        end_of_text=end_of_text(store),
+        stores=stores,
+    )
 
 
 def _from_shards(
     data: Path,
+    size: str,
     tokens: int,
     allocation: Allocation | None,
     sequence_length: int | None,
     batch_tokens: int | None,
     mistakes: list[Mistake],
-) -> _Source:
+) -> Source:
     shards, validation = open_shards(data, verify=True), open_stores(data, "validation", verify=True)
     length = shards.sequence_length
     if allocation is not None:
         mistakes.append(Mistake("allocation", "shards were packed to one already; leave it out, or give token stores"))
     if sequence_length not in (None, length):
         mistakes.append(Mistake("sequence_length", f"{sequence_length}, but the shards were packed with {length}"))
-    batch, whole = _batches(tokens, length, batch_tokens, mistakes)
+    batch, whole = _batches(size, tokens, length, batch_tokens, mistakes)
     if whole > len(shards) * length:
         mistakes.append(
             Mistake("tokens", f"{whole} wanted, the shards hold {len(shards) * length}; pack more or train on fewer")
@@ -247,7 +327,7 @@ def _from_shards(
     stores = fingerprint(
         [[shard.sha256 for shard in manifest.shards], stores_fingerprint([validation[name] for name in languages])]
     )
-    return _Source(
+    return Source(
         tokens=whole,
         order_tokens=len(shards) * length,
         sequence_length=length,
@@ -256,13 +336,15 @@ def _from_shards(
         languages=languages,
         vocabulary=len(next(iter(validation.values())).id_bytes),
         tokenizer=shards.tokenizer,
+        end_of_text=end_of_text(next(iter(validation.values()))),
         stores=stores,
     )
 
 
-def _batches(tokens: int, length: int, batch_tokens: int | None, mistakes: list[Mistake]) -> tuple[int, int]:
-    """Return tokens a step and tokens in whole steps; the step is cut so that a run has a hundred of them."""
-    batch = batch_tokens or max(1, min(524_288, tokens // 100) // length) * length
+def _batches(size: str, tokens: int, length: int, batch_tokens: int | None, mistakes: list[Mistake]) -> tuple[int, int]:
+    """Return tokens a step and tokens in whole steps."""
+    by_size = batch_size(SIZES[size].non_embedding_parameters, tokens, length) if size in SIZES else length
+    batch = batch_tokens or by_size
     if batch % length:
         nearest = length * max(1, round(batch / length))
         mistakes.append(

@@ -21,7 +21,7 @@ def write_store(root: Path, source: str, split: str, tokens: int, branching: int
     random = np.random.default_rng([branching, split == "validation"])
     ids = np.zeros(tokens, "<u2")
     for place in range(1, tokens):
-        ids[place] = follows[ids[place - 1], random.integers(branching)] if place % 100 else 0
+        ids[place] = follows[ids[place - 1], random.integers(branching)] if (place + 1) % 100 else 0
     folder = root / source.replace(":", "_") / split
     folder.mkdir(parents=True)
     ids.tofile(folder / "tokens.bin")
@@ -56,10 +56,18 @@ def write_store(root: Path, source: str, split: str, tokens: int, branching: int
 def tokens_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
     root = tmp_path_factory.mktemp("tokens") / "tokens"
     root.mkdir()
+    # Two digits a token: enough of a tokenizer to be loaded, and every text of numbers has its own ids.
+    marks = {"single_word": False, "lstrip": False, "rstrip": False, "normalized": False}
     tokenizer = {
-        "model": {"vocab": {"<|endoftext|>": 0, **{f"{n:02d}": n for n in range(1, VOCABULARY)}}},
-        "decoder": {"type": "ByteLevel"},
-        "added_tokens": [{"id": 0, "content": "<|endoftext|>", "special": True}],
+        "version": "1.0",
+        "model": {
+            "type": "WordLevel",
+            "vocab": {"<|endoftext|>": 0, **{f"{n:02d}": n for n in range(1, VOCABULARY)}},
+            "unk_token": "01",
+        },
+        "pre_tokenizer": {"type": "Split", "pattern": {"Regex": ".."}, "behavior": "Isolated", "invert": False},
+        "decoder": {"type": "ByteLevel", "add_prefix_space": False, "trim_offsets": True, "use_regex": False},
+        "added_tokens": [{"id": 0, "content": "<|endoftext|>", "special": True, **marks}],
     }
     (root / "tokenizer.json").write_text(json.dumps(tokenizer))
     for branching, source in ((2, "python"), (4, "go"), (8, "rust")):

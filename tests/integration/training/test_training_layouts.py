@@ -40,18 +40,34 @@ def alone(tokens_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return train(tokens_dir, "25k", 12 * 256, tmp_path_factory.mktemp("train") / "run", **OPTIONS)
 
 
-@pytest.mark.parametrize("tensor_parallel", [1, 2], ids=["fsdp2", "tensor parallel"])
-def test_two_processes_give_the_losses_of_one(
-    alone: Path, tokens_dir: Path, tmp_path: Path, tensor_parallel: int
-) -> None:
-    layout = Layout(processes=2, tensor_parallel=tensor_parallel)
+@pytest.mark.parametrize(
+    "layout",
+    [
+        pytest.param(Layout(2), id="fsdp2"),
+        pytest.param(Layout(2, tensor_parallel=2), id="tensor parallel"),
+        pytest.param(Layout(4, tensor_parallel=2), id="fsdp2 x tensor parallel", marks=pytest.mark.prove),
+        pytest.param(Layout(4, replicas=2), id="replicas of shards", marks=pytest.mark.prove),
+    ],
+)
+def test_processes_give_the_losses_of_one(alone: Path, tokens_dir: Path, tmp_path: Path, layout: Layout) -> None:
     out = train(tokens_dir, "25k", 12 * 256, tmp_path / "run", layout=layout, **OPTIONS)
     assert losses(out) == pytest.approx(losses(alone), abs=1e-6, rel=0)
     assert len(losses(out)) == 12 + 3
     left, right = (pq.read_table(folder / "runs.parquet").to_pylist()[0] for folder in (out, alone))
-    assert (left["world_size"], right["world_size"]) == (2, 1)
+    assert (left["world_size"], right["world_size"]) == (layout.processes, 1)
     assert left["run_id"] == right["run_id"]
     assert not (out / "task.json").exists()
+
+
+@pytest.mark.prove
+@pytest.mark.parametrize("layout", [Layout(2), Layout(2, 2), Layout(4, 2)], ids=["fsdp2", "tp", "fsdp2 x tp"])
+def test_processes_give_the_losses_of_one_within_documents(tokens_dir: Path, tmp_path: Path, layout: Layout) -> None:
+    within = {**OPTIONS, "across_documents": False}
+    one, more = (
+        train(tokens_dir, "25k", 12 * 256, tmp_path / name, layout=way, **within)
+        for name, way in (("one", Layout()), ("more", layout))
+    )
+    assert losses(more) == pytest.approx(losses(one), abs=1e-6, rel=0)
 
 
 def test_a_run_keeps_its_model(alone: Path) -> None:

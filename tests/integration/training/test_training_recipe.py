@@ -6,6 +6,8 @@ import gc
 import logging
 import math
 import os
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,11 +18,15 @@ import torch
 from quality.mistakes import BadInput
 from training.allocation import Allocation
 from training.evaluation import ValidationSet, validation_set
+from training.hyperparameters import RECIPE
 from training.layout import Layout
+from training.model import initial_values, model_arguments
 from training.order import plan_order
-from training.recipe import Outcome, Schedule, initial_values, train_branches, train_run
+from training.recipe import Outcome, train_branches, train_run
 from training.runs import RunSpec
+from training.schedule import Schedule
 from training.shuffle import Shuffled
+from training.spikes import Restart
 from training.stores import open_stores
 
 pytestmark = pytest.mark.torch
@@ -53,7 +59,15 @@ def data(tokens_dir: Path) -> dict[str, Any]:
 
 
 def plain(outcome: Outcome) -> tuple[Any, ...]:
-    return outcome.status, outcome.steps, outcome.final_train_loss_nats, outcome.curve, outcome.evaluations
+    return (
+        outcome.status,
+        outcome.steps,
+        outcome.final_train_loss_nats,
+        outcome.curve,
+        outcome.evaluations,
+        outcome.translations,
+        outcome.restarts,
+    )
 
 
 @pytest.fixture(scope="module")
@@ -111,9 +125,10 @@ def test_a_run_that_diverges_says_so_and_is_not_evaluated(data: dict[str, Any]) 
     assert outcome.evaluations == ()
     poisoned = {**data, "validation": ()}
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("training.recipe.initial_values", lambda _, shape, *__: np.full(shape, np.nan, np.float32))
+        patch.setattr("training.model.initial_values", lambda _, shape, *__: np.full(shape, np.nan, np.float32))
         broken = train_run(spec(), **poisoned)
     assert (broken.status, broken.steps) == ("diverged", 1)
+    assert broken.restarts == (Restart(1, 0, "not finite"),) * RECIPE.restarts
     assert math.isnan(broken.final_train_loss_nats)
 
 
@@ -129,24 +144,83 @@ def test_a_run_leaves_the_process_as_it_was(data: dict[str, Any], tmp_path: Path
     assert capfd.readouterr() == ("", "")
 
 
-def test_a_stopped_run_goes_on_from_its_checkpoint(trained: Outcome, data: dict[str, Any], tmp_path: Path) -> None:
-    class Stopped(Exception):
-        pass
+class Stopped(Exception):
+    pass
 
-    steps: list[int] = []
+
+def stopping_after(steps: int) -> Callable[[int], None]:
+    seen: list[int] = []
 
     def stop(_: int) -> None:
-        steps.append(1)
-        if len(steps) == 23:
+        seen.append(1)
+        if len(seen) == steps:
             raise Stopped
 
-    saved = {"checkpoint": tmp_path / "checkpoint", "checkpoint_every": 10}
+    return stop
+
+
+def test_a_stopped_run_goes_on_from_its_checkpoint(
+    trained: Outcome, data: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("training.recipe.RECIPE", replace(RECIPE, rewind_every=10))
+    saved = {"checkpoint": tmp_path / "checkpoint", "checkpoint_every": 6}
     with pytest.raises(Stopped):
-        train_run(spec(), on_step=stop, **saved, **data)
+        train_run(spec(), on_step=stopping_after(23), **saved, **data)
     more: list[int] = []
     outcome = train_run(spec(), on_step=more.append, **saved, **data)
     assert len(more) == 20
     assert plain(outcome) == plain(trained)
+
+
+def test_a_run_goes_back_from_a_spike_reads_all_its_data_once_and_may_be_killed(
+    trained: Outcome, data: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("training.recipe.RECIPE", replace(RECIPE, rewind_every=10))
+    found: list[int] = []
+
+    def spike_at_17(losses: list[float], *_: object) -> str | None:
+        found.append(len(losses))
+        return "spike" if len(losses) == 17 and found.count(17) == 1 else None
+
+    monkeypatch.setattr("training.recipe.trouble", spike_at_17)
+    read: list[int] = []
+
+    def sequence(index: int) -> Any:
+        read.append(index)
+        return data["sequence"](index)
+
+    outcome = train_run(spec(), **{**data, "sequence": sequence})
+    assert outcome.status == "finished"
+    assert outcome.restarts == (Restart(17, 10, "spike"),)
+    assert outcome.curve[:10] == trained.curve[:10]
+    assert outcome.curve[10] != trained.curve[10]
+    assert [point["learning_rate"] for point in outcome.curve] == [point["learning_rate"] for point in trained.curve]
+    a_step = BATCH // LENGTH
+    again = read[17 * a_step : 24 * a_step]
+    assert again != read[10 * a_step : 17 * a_step]
+    assert sorted(again) == list(range(10 * a_step, 17 * a_step))
+    assert sorted(read[: 10 * a_step] + read[17 * a_step :]) == list(range(40 * a_step))
+
+    # Killed when it is back at step 19, and goes on from 10; killed at 22, and goes on from 20.
+    for steps in (25, 28):
+        found.clear()
+        saved = {"checkpoint": tmp_path / f"checkpoint{steps}", "checkpoint_every": 10}
+        with pytest.raises(Stopped):
+            train_run(spec(), on_step=stopping_after(steps), **saved, **data)
+        found.clear()
+        assert plain(train_run(spec(), **saved, **data)) == plain(outcome)
+
+
+def test_a_cosine_falls_from_the_warm_up_on_and_shares_no_trunk(data: dict[str, Any]) -> None:
+    outcome = train_run(spec(20 * BATCH, schedule="cosine"), **data)
+    rates = [point["learning_rate"] for point in outcome.curve]
+    assert rates[:2] == pytest.approx([0.005, 0.01])
+    assert rates[2:] == sorted(rates[2:], reverse=True)
+    assert rates[-1] == pytest.approx(0.001, rel=0.1)
+    with pytest.raises(ValueError, match="no stable phase to share"):
+        train_branches(
+            (spec(20 * BATCH, schedule="cosine"), spec(schedule="cosine")), on_outcome=lambda *_: None, **data
+        )
 
 
 def test_layouts_that_do_not_fit_are_refused(data: dict[str, Any]) -> None:
@@ -179,7 +253,6 @@ def test_the_schedule_never_reaches_zero_and_never_leaves_the_unit_interval() ->
 def test_a_model_is_validated_like_plain_torch_would(data: dict[str, Any]) -> None:
     from torchtitan.models.llama3 import Transformer
 
-    from training.recipe import model_arguments
     from training.sizes import size
 
     chosen: ValidationSet = data["validation"][0]

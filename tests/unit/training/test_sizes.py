@@ -30,7 +30,7 @@ def test_the_formulas_count_what_the_module_has(label: str) -> None:
     import torch
     from torchtitan.models.llama3 import Transformer
 
-    from training.recipe import model_arguments
+    from training.model import model_arguments
 
     shape = size(label)
     arguments = model_arguments(shape, 1000)

@@ -1,0 +1,150 @@
+"""A trained model is exported, read by transformers, and gives the losses that training measured."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+import torch
+
+from parallel_mining.evaluation import INSTANCE_SCHEMA
+from pipelines.cli import main
+from quality.artifacts import creating
+from quality.mistakes import BadInput
+from training.allocation import Allocation
+from training.evaluation import IGNORED, validation_set
+from training.export import export
+from training.stores import open_stores
+from training.train import train
+
+transformers = pytest.importorskip("transformers")
+pytestmark = [
+    pytest.mark.torch,
+    pytest.mark.filterwarnings("ignore::DeprecationWarning:transformers"),
+]
+
+
+def instance(target: str, prompt: str, wanted: str, *, seen: bool) -> dict[str, Any]:
+    texts = [field.name for field in INSTANCE_SCHEMA if pa.types.is_string(field.type)]
+    lists = [field.name for field in INSTANCE_SCHEMA if pa.types.is_list(field.type)]
+    return {
+        **dict.fromkeys(texts, "x"),
+        **{name: [] for name in lists},
+        "compared": 8,
+        "agreed": 8,
+        "instance_id": prompt + wanted,
+        "source_language": "python",
+        "target_language": target,
+        "prompt": prompt,
+        "target_code": wanted,
+        "seen": seen,
+    }
+
+
+@pytest.fixture(scope="module")
+def run(tokens_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    root = tmp_path_factory.mktemp("export")
+    rows = [
+        instance("go", "010203", "0405", seen=True),
+        instance("go", "0707", "080910", seen=True),
+        instance("rust", "01" * 10, "02", seen=False),
+        instance("rust", "01" * 40, "02", seen=False),
+    ]
+    with creating(root / "evaluation", "evaluation", {"rows": 4}) as draft:
+        pq.write_table(pa.Table.from_pylist(rows, INSTANCE_SCHEMA), draft.path / "instances.parquet")
+    return train(
+        tokens_dir,
+        "25k",
+        12 * 256,
+        root / "run",
+        allocation=Allocation({"python": 0.5, "go": 0.5}),
+        sequence_length=32,
+        batch_tokens=256,
+        validation_tokens=512,
+        learning_rate=0.005,
+        evaluation=root / "evaluation",
+    )
+
+
+@pytest.fixture(scope="module")
+def model(run: Path) -> Path:
+    return export(run, run.parent / "model")
+
+
+def test_transformers_gives_the_losses_of_training(run: Path, model: Path, tokens_dir: Path) -> None:
+    llama = transformers.AutoModelForCausalLM.from_pretrained(model).eval()
+    assert type(llama).__name__ == "LlamaForCausalLM"
+    assert llama.dtype == torch.float32
+    measured = {row["language"]: row for row in pq.read_table(run / "evaluations.parquet").to_pylist()}
+    stores = open_stores(tokens_dir, "validation")
+    for language, row in measured.items():
+        chosen = validation_set(stores[language], sequence_length=32, wanted=512)
+        with torch.no_grad():
+            logits = llama(torch.from_numpy(chosen.inputs.copy())).logits
+        loss = torch.nn.functional.cross_entropy(logits.flatten(0, 1), torch.from_numpy(chosen.labels.copy()).flatten())
+        assert float(loss) == pytest.approx(row["loss_nats"], abs=1e-5)
+
+
+def test_translations_are_scored_by_direction_on_the_target_alone(run: Path, model: Path) -> None:
+    rows = {row["target_language"]: row for row in pq.read_table(run / "translations.parquet").to_pylist()}
+    assert {name: (row["seen"], row["instances"], row["left_out"]) for name, row in rows.items()} == {
+        "go": (True, 2, 0),
+        "rust": (False, 1, 1),
+    }
+    assert (rows["go"]["evaluated_tokens"], rows["go"]["evaluated_bytes"]) == (5, 10)
+    llama = transformers.AutoModelForCausalLM.from_pretrained(model).eval()
+    nats = 0.0
+    for prompt, wanted in (([1, 2, 3], [4, 5]), ([7, 7], [8, 9, 10])):
+        ids = torch.tensor([[0, *prompt, *wanted]])
+        labels = torch.tensor([[IGNORED] * len(prompt) + wanted])
+        with torch.no_grad():
+            logits = llama(ids[:, :-1]).logits
+        nats += float(torch.nn.functional.cross_entropy(logits[0], labels[0], reduction="sum"))
+    assert rows["go"]["loss_nats"] == pytest.approx(nats / 5, abs=1e-5)
+    assert rows["go"]["bits_per_byte"] == pytest.approx(nats / 10 / np.log(2), abs=1e-5)
+    assert not (run / "translations.npz").exists()
+
+
+def test_the_tokenizer_goes_along(model: Path) -> None:
+    tokenizer = transformers.AutoTokenizer.from_pretrained(model)
+    assert tokenizer("0710", add_special_tokens=False)["input_ids"] == [7, 10]
+    assert tokenizer.eos_token_id == json.loads((model / "config.json").read_text())["eos_token_id"] == 0
+
+
+def test_the_model_goes_on_from_a_prompt(model: Path) -> None:
+    llama = transformers.AutoModelForCausalLM.from_pretrained(model)
+    torch.manual_seed(0)
+    out = llama.generate(torch.tensor([[0, 5, 9]]), max_new_tokens=5, do_sample=False, pad_token_id=0)
+    assert out.shape[0] == 1
+    assert 3 < out.shape[1] <= 8
+
+
+def test_large_models_are_written_to_several_files(
+    run: Path, model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("training.export.FILE_BYTES", 40_000)
+    with pytest.raises(SystemExit) as ended:
+        main(["export", str(run), "--out", str(tmp_path / "model"), "--precision", "bfloat16"])
+    assert ended.value.code == 0
+    said = json.loads(capsys.readouterr().out)
+    index = json.loads((tmp_path / "model" / "model.safetensors.index.json").read_text())
+    files = sorted(path.name for path in (tmp_path / "model").glob("*.safetensors"))
+    assert len(files) > 1
+    assert sorted(set(index["weight_map"].values())) == files
+    whole, split = (transformers.AutoModelForCausalLM.from_pretrained(folder) for folder in (model, tmp_path / "model"))
+    assert split.dtype == torch.bfloat16
+    assert said["parameters"] == sum(parameter.numel() for parameter in whole.parameters())
+    for left, right in zip(whole.parameters(), split.parameters(), strict=True):
+        assert torch.equal(left.to(torch.bfloat16), right)
+
+
+def test_what_keeps_no_model_is_refused(tmp_path: Path) -> None:
+    with creating(tmp_path / "runs", "runs", {"a": 1}):
+        pass
+    with pytest.raises(BadInput, match="keeps no model: `polymix train` leaves one"):
+        export(tmp_path / "runs", tmp_path / "out")
