@@ -151,7 +151,8 @@ def train_branches(
         layout: How it is spread; more than one process needs the environment that `torchrun` sets.
         threads: CPU threads; results are the same bit for bit for the same number.
         compiled: Whether the model is compiled; on accelerators only unless named.
-        checkpoint: Folder that full checkpoints are written to, and gone on from where there are any; for one run.
+        checkpoint: Folder that full checkpoints are written to, and gone on from where there are any. None is written
+            while a branch decays, but for the last one.
         checkpoint_every: Steps between checkpoints, rounded up to a multiple of `RECIPE.rewind_every`: a run that goes
             on has the same states to go back to.
         log: File that torchtitan's own log lines are added to.
@@ -159,8 +160,8 @@ def train_branches(
 
     Raises:
         BadInput: The layout does not fit the shape or the batch, or float8 is asked for where torchao is not.
-        ValueError: The runs differ by more than their tokens, have no stable phase to share, or several ask for one
-            checkpoint folder.
+        ValueError: The runs differ by more than their tokens, have no stable phase to share, or the checkpoint is
+            behind a branch that is asked for.
 
     Source: Hägele et al., arXiv 2405.18392, section 4.
     """
@@ -168,8 +169,8 @@ def train_branches(
     shortest, longest = specs[0], specs[-1]
     if any(replace(spec, tokens=longest.tokens) != longest for spec in specs):
         raise ValueError("runs of one trunk may differ by their tokens alone")
-    if list(specs) != sorted(specs, key=steps_of) or (checkpoint is not None and len(specs) > 1):
-        raise ValueError("give runs by rising tokens, and only a single run a checkpoint folder")
+    if list(specs) != sorted(specs, key=steps_of):
+        raise ValueError("give runs by rising tokens")
     if longest.schedule != SCHEDULE and len(specs) > 1:
         raise ValueError(f"runs with the schedule {longest.schedule!r} have no stable phase to share; train them alone")
     if not longest.across_documents and end_of_text is None:
@@ -370,6 +371,9 @@ class _Run(Trainer):
         config = cast(_Config, self.job_config)
         schedule = config.read().schedule
         self.checkpointer.load(step=config.checkpoint.load_step)
+        first, last = specs[0], specs[-1]
+        if first is not last and self.step > decay_starts(steps_of(first)):
+            raise ValueError(f"the checkpoint of step {self.step} is behind the branch of {first.tokens} tokens")
         assert self.dataloader is not None
         batches = self.batch_generator(self.dataloader)
         trunk_seconds = 0.0
@@ -381,17 +385,17 @@ class _Run(Trainer):
                 self._advance(batches, decay_starts(steps))
             branched = time.perf_counter()
             trunk_seconds += branched - started
-            more = spec is not specs[-1] and not self.rows.diverged
+            more = spec is not last and not self.rows.diverged
             trunk = {**self._snapshot(), "before": self._before} if more else None
             schedule.fall(steps)
-            self._advance(batches, steps)
+            self._advance(batches, steps, keep=spec is last)
             outcome = self._outcome(steps, vocabulary)
             on_outcome(spec, replace(outcome, seconds=trunk_seconds + time.perf_counter() - branched))
             if trunk is not None:
                 self._restore(trunk)
                 self._before = trunk["before"]
 
-    def _advance(self, batches: Any, stop: int) -> None:
+    def _advance(self, batches: Any, stop: int, *, keep: bool = True) -> None:
         inputs = cast(_Config, self.job_config).read()
         rows = self.rows
         while self.step < stop and not rows.diverged:
@@ -409,7 +413,8 @@ class _Run(Trainer):
             # A jump that comes again with other batches is not theirs: a mixture that changes jumps, too. The final
             # loss decides.
             rows.diverged = reason == "not finite"
-            self.checkpointer.save(self.step, last_step=self.step == self.job_config.training.steps)
+            if keep:
+                self.checkpointer.save(self.step, last_step=self.step == self.job_config.training.steps)
             if inputs.on_step is not None:
                 inputs.on_step(inputs.spec.batch_tokens)
 

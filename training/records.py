@@ -1,11 +1,13 @@
 """What a finished run leaves: one file a run, and the four tables they become. No torch here.
 
-Start at `write_record`, then `tables_of`. A record appears whole or not at all, so that a sweep killed at any moment
-keeps every run that was finished. Records are plain JSON; numbers that are not finite are null there and NaN in tables.
+Start at `run_row` and `write_record`, then `tables_of`. A record appears whole or not at all, so that a sweep killed at
+any moment keeps every run that was finished. Records are plain JSON; numbers that are not finite are null there and NaN
+in tables.
 """
 
 from __future__ import annotations
 
+import importlib.metadata
 import json
 import math
 from collections.abc import Iterable, Mapping
@@ -17,9 +19,11 @@ import pyarrow.parquet as pq
 
 from quality.artifacts import write_atomically
 from quality.contracts import check
-from training.runs import CURVE_SCHEMA, EVALUATION_SCHEMA, RUN_CONTRACT, RUN_SCHEMA, TRANSLATION_SCHEMA
+from training.runs import CURVE_SCHEMA, EVALUATION_SCHEMA, RUN_CONTRACT, RUN_SCHEMA, TRANSLATION_SCHEMA, RunSpec
+from training.sizes import size
 
 RECORDS = "records"
+LOG = "torchtitan.log"
 TABLES = {
     "runs.parquet": RUN_SCHEMA,
     "evaluations.parquet": EVALUATION_SCHEMA,
@@ -31,6 +35,73 @@ TABLES = {
 def record_path(folder: Path, run_id: str) -> Path:
     """Return where a run's record lies."""
     return folder / RECORDS / f"{run_id}.json"
+
+
+def run_row(
+    run_id: str,
+    spec: RunSpec,
+    outcome: Any,
+    *,
+    vocabulary: int,
+    repeats: Mapping[str, float],
+    stores: str,
+    command: str,
+    world_size: int = 1,
+    mixture: str = "",
+    pairing: str = "",
+) -> dict[str, Any]:
+    """Return a run's row of `runs.parquet`.
+
+    Args:
+        run_id: Its name.
+        spec: What it is.
+        outcome: What came of it (`training.recipe.Outcome`).
+        vocabulary: Token ids.
+        repeats: Source to epochs.
+        stores: Fingerprint of the stores it read.
+        command: The command line that makes it again.
+        world_size: Processes it was trained by.
+        mixture: What a sweep calls its mixture, or "".
+        pairing: How the halves of its pairs were trained on, or "".
+    """
+    shape = size(spec.size)
+    trained = outcome.steps * spec.batch_tokens
+    drawn = [source for source, share in spec.shares.items() if share > 0]
+    part = trained / spec.tokens if spec.tokens else math.nan
+    return {
+        "run_id": run_id,
+        "size": spec.size,
+        "params_total": shape.total_parameters(vocabulary),
+        "params_non_embedding": shape.non_embedding_parameters,
+        "tokens": trained,
+        "flops": shape.flops_per_token(vocabulary, spec.sequence_length) * trained,
+        "shares": dict(spec.shares),
+        "repeats": {source: epochs * part for source, epochs in repeats.items()},
+        "trained_on": drawn[0] if len(drawn) == 1 else "mixture",
+        "mixture": mixture,
+        "pairing": pairing,
+        "seed": spec.seed,
+        "sequence_length": spec.sequence_length,
+        "batch_tokens": spec.batch_tokens,
+        "learning_rate": spec.learning_rate,
+        "schedule": spec.schedule,
+        "across_documents": spec.across_documents,
+        "precision": outcome.precision,
+        "steps": outcome.steps,
+        "restarts": len(outcome.restarts),
+        "final_train_loss_nats": outcome.final_train_loss_nats,
+        "seconds": outcome.seconds,
+        "step_seconds": outcome.step_seconds,
+        "loader_seconds": outcome.loader_seconds,
+        "world_size": world_size,
+        "device": outcome.device,
+        "torch": importlib.metadata.version("torch"),
+        "torchtitan": importlib.metadata.version("torchtitan"),
+        "tokenizer": spec.tokenizer,
+        "stores": stores,
+        "status": outcome.status,
+        "command": command,
+    }
 
 
 def write_record(folder: Path, record: Mapping[str, Any]) -> None:

@@ -18,12 +18,11 @@ from training.allocation import Allocation
 from training.evaluation import end_of_text, validation_set
 from training.layout import Layout
 from training.order import plan_order
-from training.records import write_record
+from training.records import LOG, run_row, write_record
 from training.runs import RunSpec
 from training.shards import open_shards
 from training.shuffle import Ordered
 from training.stores import open_stores
-from training.sweep import LOG, run_row
 from training.translations import read_translation_sets
 
 CHECKPOINT = "checkpoint"

@@ -35,14 +35,14 @@ from training.hyperparameters import (
 from training.launch import launch
 from training.layout import Layout, layout_mistakes
 from training.order import MAX_EPOCHS, Infeasible, plan_order
-from training.records import read_record, write_tables
+from training.plan import stores_fingerprint
+from training.records import LOG, read_record, write_tables
 from training.runs import RunSpec
 from training.settings import FEWEST_STEPS
 from training.shards import open_shards
 from training.sizes import SIZES, size_mistake
 from training.sizes import size as shape_of
 from training.stores import TOKENIZER_FILE, open_stores
-from training.sweep import LOG, stores_fingerprint
 from training.task import CHECKPOINT, TRANSLATIONS_FILE, TrainTask, run_task
 from training.translations import TranslationSet, translation_sets, write_translation_sets
 

@@ -8,7 +8,8 @@ language registry and by nothing else, so a new language is a registry row and a
 - `job(programs, tools) -> Job`: the files and the settings that `supervisor` needs inside the sandbox.
 
 It may have `whole_job(programs, tools) -> Job`, the same for whole programs (`pairs.WHOLE`); a language without it has
-functions only.
+functions only. And it may have `tested(code, tests, done) -> str`, the whole program that runs a solution's unit tests
+in the form in which MultiPL-E publishes them, and says so when they have passed.
 
 Beside it stand `syntax`, which reads the language's files (see `parallel_mining.cutting.Syntax`), and `samples`, the
 programs by which the contract suite of all languages tries it (see `parallel_mining.drivers.samples`).
@@ -134,6 +135,24 @@ def whole_driver(language_id: str) -> WholeDriver | None:
     """
     found = driver(language_id)
     return cast(WholeDriver, found) if hasattr(found, "whole_job") else None
+
+
+class TestingDriver(WholeDriver, Protocol):
+    """What the module of a driver offers that runs unit tests too."""
+
+    def tested(self, code: str, tests: str, done: str) -> str:
+        """Return a whole program that runs a solution's unit tests, and then prints `done` on a line of its own."""
+        ...
+
+
+def testing_driver(language_id: str) -> TestingDriver | None:
+    """Return a language's driver if it runs unit tests.
+
+    Raises:
+        BadInput: No such language.
+    """
+    found = driver(language_id)
+    return cast(TestingDriver, found) if hasattr(found, "tested") and hasattr(found, "whole_job") else None
 
 
 @cache

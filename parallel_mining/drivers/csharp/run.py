@@ -91,6 +91,26 @@ def whole_job(programs: Sequence[Program], tools: Toolchain) -> Job:
     return replace(made, build=build, worker=(*made.worker, WHOLE, "{k}"), whole=True)
 
 
+def tested(code: str, tests: str, done: str) -> str:
+    """Return a whole program that runs a solution's unit tests, and then prints `done` on a line of its own."""
+    # `Debug.Assert` does nothing in a program that is not compiled for debugging, and more than to fail in one that is.
+    checked = re.sub(r"\bDebug\s*\.\s*Assert\s*\(", "PolymixTests.Check(", tests)
+    checked = _ENDS.sub(lambda end: f'Console.WriteLine("{done}");\n{end[0]}', checked, count=1)
+    return f"{code}\n{checked}\n{_CHECK}"
+
+
+_ENDS = re.compile(r"\}\s*\}\s*\Z")
+"""Of `Main` and its class, with which tests end."""
+
+_CHECK = """
+static class PolymixTests {
+    public static void Check(bool passed, string said = "") {
+        if (!passed) throw new Exception("a unit test failed " + said);
+    }
+}
+"""
+
+
 def _mcs_job(texts: Mapping[int, str], tools: Toolchain) -> Job:
     # Names may clash between programs; inside a namespace of its own each finds its own first.
     files = {f"programs/{k}.cs": f"namespace P{k} {{\n{text}\n}}\n".encode() for k, text in texts.items()}

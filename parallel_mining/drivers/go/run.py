@@ -46,6 +46,21 @@ def whole_job(programs: Sequence[Program], tools: Toolchain) -> Job:
     return replace(_job(texts, tools, ("/tmp/built/{k}", WHOLE, "{k}")), alone=False, whole=True)
 
 
+def tested(code: str, tests: str, done: str) -> str:
+    """Return a whole program that runs a solution's unit tests, and then prints `done` on a line of its own."""
+    # Tests are those of `go test`; the package gets a `main` that runs them, and one more behind them that prints.
+    imported = 'package main\n\nimport polymixFmt "fmt"\n'
+    named, count = _PACKAGE.subn(imported, code, count=1)
+    functions = re.findall(r"^func\s+(Test\w*)\s*\(\s*\w+\s+\*testing\.T\s*\)", tests, re.MULTILINE)
+    listed = "".join(f'\t\t{{Name: "{name}", F: {name}}},\n' for name in functions)
+    return (
+        f"{named if count else imported + code}\n{tests}\nfunc main() {{\n"
+        "\tall := func(_, _ string) (bool, error) { return true, nil }\n"
+        f'\tsay := func(t *testing.T) {{ polymixFmt.Println("{done}") }}\n'
+        f'\ttesting.Main(all, []testing.InternalTest{{\n{listed}\t\t{{Name: "Done", F: say}},\n\t}}, nil, nil)\n}}\n'
+    )
+
+
 def _job(programs: Mapping[int, tuple[str, list[str]]], tools: Toolchain, worker: tuple[str, ...]) -> Job:
     here = Path(__file__).parent
     files = {name: (here / name).read_bytes() for name in ("build.py", "harness.go")}

@@ -68,6 +68,61 @@ def whole_job(programs: Sequence[Program], tools: Toolchain) -> Job:
     return replace(made, build=(*made.build, "whole"), worker=java, whole=True, warm=warm, calm=calm)
 
 
+def tested(code: str, tests: str, done: str) -> str:
+    """Return a whole program that runs a solution's unit tests, and then prints `done` on a line of its own."""
+    # `assert` does nothing in a JVM that was not told so.
+    checked = re.sub(r"\bassert\s*\(", "PolymixTests.check(", tests)
+    checked = _ENDS.sub(lambda end: f'System.out.println("{done}");\n{end[0]}', checked, count=1)
+    tuples = _TUPLES if re.search(r"^\s*import\s+org\.javatuples\b", code, re.MULTILINE) else ""
+    return f"{_TUPLES_IMPORT.sub('', code)}\n{checked}\n{_CHECK}{tuples}"
+
+
+_ENDS = re.compile(r"\}\s*\}\s*\Z")
+"""Of `main` and its class, with which tests end."""
+
+_TUPLES_IMPORT = re.compile(r"^\s*import\s+org\.javatuples\.[\w.*]+;\s*$", re.MULTILINE)
+
+_CHECK = """
+class PolymixTests {
+    static void check(boolean passed) {
+        if (!passed) throw new AssertionError("a unit test failed");
+    }
+}
+"""
+
+_NAMES = ("Unit", "Pair", "Triplet", "Quartet", "Quintet", "Sextet", "Septet", "Octet", "Ennead", "Decade")
+
+
+def _tuple_class(name: str, size: int) -> str:
+    letters = [f"T{i}" for i in range(size)]
+    generic = f"<{', '.join(letters)}>"
+    taken = ", ".join(f"{letter} v{i}" for i, letter in enumerate(letters))
+    given = ", ".join(f"v{i}" for i in range(size))
+    getters = "".join(
+        f"    public {letter} getValue{i}() {{ return v{i}; }}\n"
+        f"    public {name}{generic} setAt{i}({letter} v) {{ return new {name}{generic}"
+        f"({', '.join('v' if i == j else f'v{j}' for j in range(size))}); }}\n"
+        for i, letter in enumerate(letters)
+    )
+    fields = "".join(f"    private final {letter} v{i};\n" for i, letter in enumerate(letters))
+    return (
+        f"class {name}{generic} {{\n{fields}"
+        f"    public {name}({taken}) {{ {' '.join(f'this.v{i} = v{i};' for i in range(size))} }}\n"
+        f"    public static {generic} {name}{generic} with({taken}) {{ return new {name}{generic}({given}); }}\n"
+        f"{getters}"
+        f"    public int getSize() {{ return {size}; }}\n"
+        f"    private java.util.List<Object> all() {{ return java.util.Arrays.asList(new Object[] {{{given}}}); }}\n"
+        "    public boolean equals(Object o) {\n"
+        f"        return o instanceof {name} && all().equals((({name}<{', '.join('?' * size)}>) o).all());\n    }}\n"
+        "    public int hashCode() { return all().hashCode(); }\n"
+        "    public String toString() { return all().toString(); }\n}\n"
+    )
+
+
+_TUPLES = "\n" + "".join(_tuple_class(name, size) for size, name in enumerate(_NAMES, 1))
+"""What published problems use of the library javatuples, which the JDK does not have."""
+
+
 @cache
 def _harness(javac: str, binds: tuple[str, ...]) -> Mapping[str, bytes]:
     """Return the compiled harness: compiled once a process, as it costs as much as a hundred programs."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import json
 import re
 import shutil
 from collections.abc import Sequence
@@ -59,6 +60,11 @@ def job(programs: Sequence[Program], tools: Toolchain) -> Job:
 def whole_job(programs: Sequence[Program], tools: Toolchain) -> Job:
     """Return the files and settings of one batch of whole programs."""
     return node_whole_job(programs, tools, "js")
+
+
+def tested(code: str, tests: str, done: str) -> str:
+    """Return a whole program that runs a solution's unit tests, and then prints `done` on a line of its own."""
+    return f"{code}\n{tests}\nconsole.log({json.dumps(done)});\n"
 
 
 def node_whole_job(programs: Sequence[Program], tools: Toolchain, extension: str) -> Job:

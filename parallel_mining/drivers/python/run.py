@@ -41,3 +41,8 @@ def whole_job(programs: Sequence[Program], tools: Toolchain) -> Job:
     calm = frozenset(k for k, program in enumerate(programs) if not _ALONE.search(program.code))
     worker = (*python, "/job/programs/{k}.py")
     return Job(files, worker, (*python, "/job/check.py"), whole=True, warm=warm, calm=calm)
+
+
+def tested(code: str, tests: str, done: str) -> str:
+    """Return a whole program that runs a solution's unit tests, and then prints `done` on a line of its own."""
+    return f"{code}\n{tests}\nprint({done!r})\n"

@@ -60,6 +60,12 @@ def whole_job(programs: Sequence[Program], tools: Toolchain) -> Job:
     return replace(made, worker=("/tmp/built", WHOLE, "{k}"), whole=True)
 
 
+def tested(code: str, tests: str, done: str) -> str:
+    """Return a whole program that runs a solution's unit tests, and then prints `done` on a line of its own."""
+    head, brace, tail = tests.rpartition("}")  # of `main`, with which tests end
+    return f'{code}\n{head}println!("{done}");\n{brace}{tail}'
+
+
 def _job(programs: Sequence[Program], tools: Toolchain, callers_for: Callable[[Program], list[str]]) -> Job:
     here = Path(__file__).parent
     files = {name: (here / name).read_bytes() for name in ("build.py", "wire.rs")}

@@ -8,14 +8,14 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from parallel_mining.drivers import Job, Toolchain, Unavailable
-from parallel_mining.drivers.javascript.run import BATCH, find_node, node_job, node_whole_job
+from parallel_mining.drivers.javascript.run import BATCH, find_node, node_job, node_whole_job, tested
 from parallel_mining.pairs import Program
 from quality.languages import grammar_of
 
 if TYPE_CHECKING:
     import tree_sitter
 
-__all__ = ["BATCH", "job", "toolchain", "whole_job"]
+__all__ = ["BATCH", "job", "tested", "toolchain", "whole_job"]
 
 
 def toolchain() -> Toolchain | Unavailable:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -76,3 +77,13 @@ def tokens_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
     manifest = {"kind": "tokens", "fingerprint": "toy", "identity": {}, "command": "", "counts": {}}
     (root / "manifest.json").write_text(json.dumps(manifest))
     return root
+
+
+@pytest.fixture(scope="session")
+def paired(tokens_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    """The stores with pairs, and beside them the same with the halves of pairs parted."""
+    root = tmp_path_factory.mktemp("paired")
+    for name, branching in (("parallel", 5), ("shuffled", 6)):
+        shutil.copytree(tokens_dir, root / name)
+        write_store(root / name, "pair:python-go", "train", 8000, branching)
+    return root / "parallel", root / "shuffled"

@@ -14,8 +14,8 @@ from pipelines.cli import main
 from quality.mistakes import BadInput
 from training.allocation import Allocation
 from training.layout import Layout
+from training.plan import plan_sweep
 from training.settings import SweepSettings
-from training.sweep import plan_sweep
 from training.train import train
 
 pytestmark = pytest.mark.torch

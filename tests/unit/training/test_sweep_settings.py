@@ -36,11 +36,52 @@ def test_counts_may_be_texts_and_defaults_are_for_real_use() -> None:
         ({"learning_rate": 2.0}, "is not between 0 and 1"),
         ({"seed": -1}, "greater than or equal to 0"),
         ({"max_epochs": 0.0}, "greater than 0"),
+        ({"bilingual": [0.5, 1.0]}, "1.0 is not between 0 and 1; name the share of the first language"),
+        ({"pairing": ["parallel", "parallel"]}, "named more than once: parallel"),
+        ({"pairing": ["plain"]}, "Input should be 'parallel' or 'shuffled'"),
+        ({"rate_factors": [0.0]}, "0.0 is not a factor above 0"),
     ],
 )
 def test_what_cannot_be_trained_is_refused(fields: dict[str, Any], said: str) -> None:
     with pytest.raises(ValidationError, match=said):
         parsed(**fields)
+
+
+def test_mixtures_of_two_languages_and_of_all() -> None:
+    made = parsed(languages=["go", "rust"], bilingual=[0.5, 0.75], uniform=True, mixtures={"mine": {"java": 1.0}})
+    assert made.all_mixtures(("python",)) == {
+        "go": {"go": 1.0},
+        "rust": {"rust": 1.0},
+        "go-rust 0.5": {"go": 0.5, "rust": 0.5},
+        "go-rust 0.75": {"go": 0.75, "rust": 0.25},
+        "rust-go 0.75": {"rust": 0.75, "go": 0.25},
+        "uniform": {"go": 0.5, "rust": 0.5},
+        "mine": {"java": 1.0},
+    }
+    assert len(parsed(each_language=False, bilingual=[0.5]).all_mixtures(tuple("abcdefg"))) == 21
+    with pytest.raises(BadInput, match=r"mixtures\.uniform: is the name of a mixture that this sweep makes itself"):
+        parsed(uniform=True, mixtures={"uniform": {"go": 1.0}}).all_mixtures(("go",))
+
+
+def test_allocations_are_read_beside_the_file_and_only_their_content_counts(tmp_path: Path) -> None:
+    allocation = tmp_path / "allocation.json"
+    allocation.write_text(json.dumps({"shares": {"go": 0.25, "rust": 0.75}, "gain": 0.1}))
+    file = tmp_path / "sweep.toml"
+    start = 'sizes = ["4M"]\ntokens = ["100M"]\n'
+    file.write_text(start + '[mixtures.half]\ngo = 0.5\nrust = 0.5\n[allocations]\nrecommended = "allocation.json"\n')
+    half = {"go": 0.5, "rust": 0.5}
+    settings = read_sweep_settings(file)
+    assert settings == parsed(mixtures={"half": half, "recommended": {"go": 0.25, "rust": 0.75}})
+    file.write_text(
+        start + '[mixtures.half]\ngo = 1.0\n[allocations]\nhalf = "allocation.json"\nnone = "none.json"\nx = 1\n'
+    )
+    with pytest.raises(BadInput) as caught:
+        read_sweep_settings(file)
+    said = "\n".join(str(mistake) for mistake in caught.value.mistakes)
+    assert "allocations.half: is the name of a mixture, too" in said
+    assert "allocations.none" in said
+    assert "no such file" in said
+    assert "allocations.x: 1 is not the path of a file" in said
 
 
 def test_a_file_with_three_mistakes_lists_three(tmp_path: Path) -> None:
