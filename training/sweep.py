@@ -42,6 +42,7 @@ from training.settings import SweepSettings
 from training.shuffle import Shuffled
 from training.sizes import size
 from training.stores import TokenStore, open_stores
+from training.translations import mean_bits_per_byte
 from training.workers import Note, default_workers, work
 
 CALIBRATION_STEPS = 8
@@ -504,13 +505,17 @@ def run_summaries(folder: Path | str) -> list[dict[str, Any]]:
         folder: The artifact.
 
     Returns:
-        `run_id, trained_on, shares, size, params_non_embedding, tokens, status, train_loss_nats` and `bits_per_byte`
-        (language to its last validation loss).
+        `run_id, trained_on, shares, size, params_non_embedding, tokens, status, train_loss_nats`, `bits_per_byte`
+        (language to its last validation loss) and, where translations were scored, `translation_bits_per_byte` (of the
+        directions that were `seen` and `unseen`).
     """
     folder = Path(folder)
     losses: dict[str, dict[str, float]] = {}
     for row in pq.read_table(folder / "evaluations.parquet").to_pylist():
         losses.setdefault(row["run_id"], {})[row["language"]] = round(row["bits_per_byte"], 6)
+    translations: dict[str, list[dict[str, Any]]] = {}
+    for row in pq.read_table(folder / "translations.parquet").to_pylist():
+        translations.setdefault(row["run_id"], []).append(row)
     return [
         {
             "run_id": row["run_id"],
@@ -522,6 +527,11 @@ def run_summaries(folder: Path | str) -> list[dict[str, Any]]:
             "status": row["status"],
             "train_loss_nats": row["final_train_loss_nats"] if math.isfinite(row["final_train_loss_nats"]) else None,
             "bits_per_byte": losses.get(row["run_id"], {}),
+            **(
+                {"translation_bits_per_byte": mean_bits_per_byte(translations[row["run_id"]])}
+                if row["run_id"] in translations
+                else {}
+            ),
         }
         for row in pq.read_table(folder / "runs.parquet").to_pylist()
     ]
