@@ -11,7 +11,7 @@ export POLYMIX_BENCH := $(BENCH)/files.parquet
 # Files that `polymix validate` reads, whose programs `bench` runs in their languages:  make bench PAIRS="a.jsonl b.jsonl"
 PAIRS ?=
 
-.PHONY: demo test prove bench bench-data environment toolchains lint
+.PHONY: demo test prove bench bench-gpu bench-data environment toolchains lint
 
 demo: toolchains environment ## the main job on real packages, ending in a report
 	$(BIN)/polymix demo
@@ -28,6 +28,9 @@ bench: bench-data ## speed beside accuracy, peers in the same run (an hour or tw
 	    $(BIN)/python -m tests.benchmark.bench_$$topic --data $(POLYMIX_BENCH) --out $(BENCH)/$$topic.json || exit 1; \
 	done
 	[ -z "$(PAIRS)" ] || $(BIN)/python -m tests.benchmark.bench_validation --pairs $(PAIRS) --out $(BENCH)/validation.json
+
+bench-gpu: environment ## training speed of one GPU, stock torchtitan in the same run (some 20 minutes)
+	$(BIN)/python -m tests.benchmark.bench_gpu --out $(BENCH)/gpu.json
 
 bench-data: toolchains environment
 	[ -f $(POLYMIX_BENCH) ] || $(BIN)/python -m tests.benchmark.data --out $(POLYMIX_BENCH)

@@ -28,6 +28,7 @@ from training.pricing import GpuPrice, Price, gpu_price, price
 from training.records import read_record, write_tables
 from training.settings import SweepSettings
 from training.slurm import SlurmSettings, run_array
+from training.translations import mean_bits_per_byte
 from training.trunks import CHECKPOINTS, TrunkTask, launch_trunk, train_trunk, trunk_tasks
 from training.workers import Failed, default_workers, visible_devices, work
 
@@ -184,13 +185,17 @@ def run_summaries(folder: Path | str) -> list[dict[str, Any]]:
         folder: The artifact.
 
     Returns:
-        `run_id, trained_on, shares, size, params_non_embedding, tokens, status, train_loss_nats` and `bits_per_byte`
-        (language to its last validation loss).
+        `run_id, trained_on, shares, size, params_non_embedding, tokens, status, train_loss_nats`, `bits_per_byte`
+        (language to its last validation loss) and, where translations were scored, `translation_bits_per_byte` (of the
+        directions that were `seen` and `unseen`).
     """
     folder = Path(folder)
     losses: dict[str, dict[str, float]] = {}
     for row in pq.read_table(folder / "evaluations.parquet").to_pylist():
         losses.setdefault(row["run_id"], {})[row["language"]] = round(row["bits_per_byte"], 6)
+    translations: dict[str, list[dict[str, Any]]] = {}
+    for row in pq.read_table(folder / "translations.parquet").to_pylist():
+        translations.setdefault(row["run_id"], []).append(row)
     return [
         {
             "run_id": row["run_id"],
@@ -202,6 +207,11 @@ def run_summaries(folder: Path | str) -> list[dict[str, Any]]:
             "status": row["status"],
             "train_loss_nats": row["final_train_loss_nats"] if math.isfinite(row["final_train_loss_nats"]) else None,
             "bits_per_byte": losses.get(row["run_id"], {}),
+            **(
+                {"translation_bits_per_byte": mean_bits_per_byte(translations[row["run_id"]])}
+                if row["run_id"] in translations
+                else {}
+            ),
         }
         for row in pq.read_table(folder / "runs.parquet").to_pylist()
     ]

@@ -125,6 +125,25 @@ def translation_sets(
     return tuple(found)
 
 
+def mean_bits_per_byte(rows: Sequence[Mapping[str, Any]]) -> dict[str, float]:
+    """Return the bits per byte over all directions that parallel documents train (`seen`), and over all others.
+
+    Args:
+        rows: Rows of `training.runs.TRANSLATION_SCHEMA` of one run; those of its last step count.
+
+    Returns:
+        `seen` and `unseen`, weighted by bytes; without those that have no direction.
+    """
+    last = max((row["step"] for row in rows), default=0)
+    found: dict[str, float] = {}
+    for name, seen in (("seen", True), ("unseen", False)):
+        chosen = [row for row in rows if row["step"] == last and row["seen"] is seen]
+        size = sum(row["evaluated_bytes"] for row in chosen)
+        if size:
+            found[name] = sum(row["bits_per_byte"] * row["evaluated_bytes"] for row in chosen) / size
+    return found
+
+
 def write_translation_sets(sets: Sequence[TranslationSet], path: Path) -> None:
     """Write sets to a file, for the processes of a run."""
     arrays: dict[str, Any] = {}

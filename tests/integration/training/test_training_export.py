@@ -20,6 +20,7 @@ from training.allocation import Allocation
 from training.evaluation import IGNORED, validation_set
 from training.export import export
 from training.stores import open_stores
+from training.sweep import run_summaries
 from training.train import train
 
 transformers = pytest.importorskip("transformers")
@@ -108,6 +109,11 @@ def test_translations_are_scored_by_direction_on_the_target_alone(run: Path, mod
     assert rows["go"]["loss_nats"] == pytest.approx(nats / 5, abs=1e-5)
     assert rows["go"]["bits_per_byte"] == pytest.approx(nats / 10 / np.log(2), abs=1e-5)
     assert not (run / "translations.npz").exists()
+    (summary,) = run_summaries(run)
+    assert summary["translation_bits_per_byte"] == {
+        "seen": pytest.approx(rows["go"]["bits_per_byte"]),
+        "unseen": pytest.approx(rows["rust"]["bits_per_byte"]),
+    }
 
 
 def test_the_tokenizer_goes_along(model: Path) -> None:

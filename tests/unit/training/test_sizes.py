@@ -25,7 +25,7 @@ def test_7b_is_llama_two() -> None:
 
 
 @pytest.mark.torch
-@pytest.mark.parametrize("label", [label for label in SIZES if SIZES[label].layers <= 20])
+@pytest.mark.parametrize("label", SIZES)
 def test_the_formulas_count_what_the_module_has(label: str) -> None:
     import torch
     from torchtitan.models.llama3 import Transformer
@@ -42,6 +42,19 @@ def test_the_formulas_count_what_the_module_has(label: str) -> None:
     assert shape.flops_per_token(1000, 256) == flops
     embeddings = model.tok_embeddings.weight.numel() + model.output.weight.numel()
     assert shape.non_embedding_parameters == parameters - embeddings
+
+
+def test_what_activations_take_grows_with_shape_and_vocabulary() -> None:
+    # A block of the 7B in 16 bits: 2 x (10 x 4096 + 3 x 11008) bytes a token, and the logits.
+    assert size("7B").activation_bytes_per_token(32_000) == 32 * 147_968 + 320_000
+    labels = ("0.1B", "0.5B", "1B", "3B", "7B", "14B")
+    taken = [size(label).activation_bytes_per_token(32_000) for label in labels]
+    assert taken == sorted(taken)
+
+
+def test_the_ladders_of_the_paper_are_there() -> None:
+    ladder = "0.1B 0.2B 0.4B 0.6B 1.1B 1.3B 1.6B 2B 2.4B 3.1B 0.5B 1.5B 3B 7B 14B 1M 2M 4M 8M 20M 50M"
+    assert set(ladder.split()) <= set(SIZES)
 
 
 def test_an_unknown_size_lists_the_known_ones() -> None:

@@ -8,7 +8,12 @@ import pytest
 
 from quality.mistakes import BadInput
 from training.evaluation import IGNORED
-from training.translations import read_translation_sets, translation_sets, write_translation_sets
+from training.translations import (
+    mean_bits_per_byte,
+    read_translation_sets,
+    translation_sets,
+    write_translation_sets,
+)
 
 END = 9
 
@@ -52,6 +57,16 @@ def test_sets_are_as_wide_as_their_longest_instance_needs() -> None:
 def test_an_evaluation_set_of_which_nothing_fits_is_refused() -> None:
     with pytest.raises(BadInput, match="none of its 1 instances fits into a sequence of 39 tokens"):
         translation_sets(ROWS[2:3], encode, end_of_text=END, sequence_length=39)
+
+
+def test_means_are_weighted_by_bytes_and_keep_seen_and_unseen_apart() -> None:
+    def row(step: int, seen: bool, bits: float, size: int) -> dict[str, Any]:
+        return {"step": step, "seen": seen, "bits_per_byte": bits, "evaluated_bytes": size}
+
+    rows = [row(5, True, 9.0, 10), row(9, True, 1.0, 30), row(9, True, 2.0, 10), row(9, False, 3.0, 7)]
+    assert mean_bits_per_byte(rows) == {"seen": pytest.approx(1.25), "unseen": pytest.approx(3.0)}
+    assert mean_bits_per_byte(rows[:3]) == {"seen": pytest.approx(1.25)}
+    assert mean_bits_per_byte([]) == {}
 
 
 def test_sets_are_read_back(tmp_path: Path) -> None:
