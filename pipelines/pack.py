@@ -80,8 +80,8 @@ def read_request(
     *,
     corpus: Path,
     pairs: Path | None,
-    allocation: Path,
-    tokens: str,
+    allocation: Path | None,
+    tokens: str | None,
     tokenizer: Path | None,
     vocabulary: int | None,
     pair_style: str,
@@ -110,7 +110,9 @@ def read_request(
             mistakes.extend(error.mistakes)
         return None
 
-    def counted(option: str, text: str) -> int:
+    def counted(option: str, text: str | None) -> int:
+        if text is None:
+            bad_input(option, "is needed to pack: 250000, 250k, 100M, 1.5B")
         try:
             return count(text)
         except ValueError as error:
@@ -140,13 +142,15 @@ def read_request(
         mistakes.append(Mistake("--tokens", f"{budget} is less than one sequence; raise it or lower --sequence-length"))
     if vocabulary is not None and tokenizer is not None:
         mistakes.append(Mistake("--vocabulary", "is for a tokenizer that is trained; leave it out with --tokenizer"))
-    asked = tried(lambda: read_allocation(allocation))
+    if allocation is None:
+        mistakes.append(Mistake("--allocation", "is needed to pack: a file such as `polymix allocate` prints"))
+    asked = None if allocation is None else tried(lambda: read_allocation(allocation))
     tried(lambda: _kind(corpus))
     if pairs is not None:
         tried(lambda: read_manifest(pairs, "pairs"))
     if tokenizer is not None:
         tried(lambda: token_byte_lengths(tokenizer))
-    if mistakes or budget is None or settings is None:
+    if mistakes or budget is None or settings is None or asked is None:
         raise BadInput(mistakes)
     return Request(asked, budget, settings, token_settings, named)
 
@@ -275,7 +279,7 @@ def _fill(draft: Draft, tokens_dir: Path, allocation: Allocation, tokens: int, s
         shutil.copytree(folder, draft.path / folder.relative_to(tokens_dir))
     shards, tallies = write_shards(order, draft.path, settings.shard_tokens, texts=settings.texts)
     write_documents(
-        draft.path, {source: order.streams[source].drawn(own) for source, own in order.tokens.items()}, stores
+        draft.path, {source: order.streams[source].drawn(own + 1) for source, own in order.tokens.items()}, stores
     )
     # A curriculum is cut where the last whole sequence ends; shares are those of all tokens asked for.
     whole = len(order) * settings.sequence_length if allocation.stages else tokens
@@ -346,7 +350,7 @@ def write_shards(
                 for place, index in enumerate(indices):
                     ids = order.sequence(index)
                     following[place] = ids[-1]
-                    yield PackedSequence(order.source_of(index), ids[:-1], order.pieces(index))
+                    yield PackedSequence(order.source_of(index), ids, order.pieces(index))
 
             shards.append(write_shard(files, len(shards), first, packed(), bar.update))
             table.write_table(_sequences(order, indices, following))
