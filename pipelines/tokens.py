@@ -272,7 +272,7 @@ def _strings(column: Any) -> list[str]:
 
 def _text_parts(name: str, path: Path, validation_share: float) -> list[_Part]:
     """Return the splits of a table of texts; which of them a text belongs to depends on its id alone."""
-    from pipelines.text_tables import open_texts
+    from pipelines.text_tables import open_texts, repeated_mistakes
 
     source = f"text:{name}"
     data = open_texts(path).data
@@ -293,6 +293,9 @@ def _text_parts(name: str, path: Path, validation_share: float) -> list[_Part]:
         ids += _strings(table["id"])
         licences += _strings(table["license_type"])
         lengths.append(pc.binary_length(table["text"]).to_numpy().astype(np.int64))
+    repeated = repeated_mistakes(path, pa.array(ids, pa.string()))
+    if repeated:
+        raise BadInput(repeated)
     sizes = np.concatenate(lengths)
     order = sorted((place for place in range(len(ids)) if sizes[place]), key=ids.__getitem__)
     parts: list[_Part] = []
