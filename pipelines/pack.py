@@ -13,7 +13,7 @@ import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -43,6 +43,9 @@ from training.shards import (
     shard_mistakes,
 )
 from training.stores import TOKENIZER_FILE, UINT16_IDS, TokenStore, open_stores, token_byte_lengths
+
+if TYPE_CHECKING:
+    from pipelines.corpus import Streaming
 
 
 class PackSettings(BaseModel):
@@ -200,6 +203,8 @@ def pack(
     token_settings: TokenSettings | None = None,
     stores: Path | str | None = None,
     texts: Mapping[str, Path | str] | None = None,
+    streaming: Streaming | None = None,
+    work: Path | None = None,
     command: str = "",
 ) -> dict[str, Any]:
     """Pack shards to an allocation.
@@ -215,6 +220,8 @@ def pack(
         token_settings: How text becomes tokens; None for the defaults.
         stores: Keep the token stores here and use them again next time; None to make them for this one time.
         texts: Natural language by name, for `text:` sources (see `pipelines.tokens.tokenize_corpus`).
+        streaming: Let datatrove tokenize the corpus, on this machine or on Slurm.
+        work: Where datatrove keeps what it has done.
         command: The command line that makes it again.
 
     Returns:
@@ -229,7 +236,7 @@ def pack(
     token_settings = token_settings or TokenSettings()
     ready = _kind(corpus) == "tokens"
     if ready:
-        _refuse_with_tokens(pairs=pairs, tokenizer=tokenizer, stores=stores, text=texts or None)
+        _refuse_with_tokens(pairs=pairs, tokenizer=tokenizer, stores=stores, text=texts or None, streaming=streaming)
         made_of = read_manifest(corpus, "tokens")["fingerprint"]
     else:
         made_of = fingerprint(tokens_identity(corpus, pairs, token_settings, tokenizer, texts))
@@ -246,7 +253,7 @@ def pack(
         try:
             if not ready:
                 _announce(allocation, pairs)
-                ensure_tokens(corpus, pairs, place, token_settings, tokenizer, command, texts)
+                ensure_tokens(corpus, pairs, place, token_settings, tokenizer, command, texts, streaming, work)
             _fill(draft, place, allocation, tokens, settings)
         finally:
             if place == passing:

@@ -90,6 +90,16 @@ import click
     metavar="FILE",
     help="Take what FILE lists out of the shards at --out; --corpus names the token stores they were packed from.",
 )
+@click.option("--streaming", type=click.Choice(["local", "slurm"]), help="Let datatrove tokenize; the same shards.")
+@click.option("--workers", type=int, help="Tasks of --streaming at a time. Default: one a core; on Slurm no limit.")
+@click.option("--slurm-partition", help="Slurm partition, for --streaming slurm.")
+@click.option("--slurm-time", default="12:00:00", show_default=True, help="Time limit of a Slurm task.")
+@click.option(
+    "--work",
+    type=click.Path(path_type=Path),
+    metavar="DIR",
+    help="Where datatrove keeps what it has done, so that it goes on from there; all nodes must see it.",
+)
 @click.option("--texts", is_flag=True, help="Write the text of the tokens beside them, as Parquet.")
 @click.option(
     "--stores",
@@ -118,6 +128,11 @@ def command(
     fim_spm_rate: float,
     texts: bool,
     revoke: Path | None,
+    streaming: str | None,
+    workers: int | None,
+    slurm_partition: str | None,
+    slurm_time: str,
+    work: Path | None,
 ) -> None:
     """Tokenize a corpus and pack shards with exactly the mix asked for.
 
@@ -154,6 +169,7 @@ def command(
       polymix pack --corpus corpus/ --pairs pairs/ --pair-style shuffled --allocation a.json --tokens 2M --out parted/
       polymix pack --corpus stores/ --revoke asked.txt --out shards-a/
     """
+    from pipelines.commands.options import streaming_of
     from pipelines.console import emit
     from pipelines.pack import pack, read_request
     from pipelines.revoke import revoke as revoke_documents
@@ -200,6 +216,8 @@ def command(
                 token_settings=request.token_settings,
                 stores=stores,
                 texts=request.texts,
+                streaming=streaming_of(streaming, workers, slurm_partition, slurm_time),
+                work=work,
                 command=line,
             )
     except Infeasible as error:

@@ -273,3 +273,35 @@ def test_the_command_takes_all_of_it(place: Path, tmp_path: Path) -> None:
     assert done.returncode == 2
     for said in ("'wiki': write NAME=PATH", "nowhere.jsonl: no such file", "--fim-rate: 2.0"):
         assert said in done.stderr
+
+
+def test_datatrove_makes_the_same_stores(place: Path, tmp_path: Path) -> None:
+    """By its executor, its tokenized files and its merger, at any number of workers."""
+    from pipelines.corpus import Streaming
+
+    write_corpus(tmp_path / "corpus", files=3)
+    (tmp_path / "wiki.jsonl").write_text("".join(json.dumps(row) + "\n" for row in text_rows(30)))
+    texts = {"wiki": tmp_path / "wiki.jsonl"}
+    settings = TokenSettings(**SMALL)
+    tokenize_corpus(tmp_path / "corpus", place / "pairs", tmp_path / "alone", settings, texts=texts)
+    for workers in (1, 2):
+        tokenize_corpus(
+            tmp_path / "corpus",
+            place / "pairs",
+            tmp_path / "streamed",
+            settings,
+            texts=texts,
+            streaming=Streaming(workers),
+            work=tmp_path / "work" if workers == 2 else None,
+        )
+        files = [path.relative_to(tmp_path / "alone") for path in (tmp_path / "alone").rglob("*.*") if path.is_file()]
+        assert {"python/train/tokens.bin", "text_wiki/train/tokens.bin"} < {str(path) for path in files}
+        for path in files:
+            if path.name != "manifest.json":
+                assert (tmp_path / "streamed" / path).read_bytes() == (tmp_path / "alone" / path).read_bytes(), path
+        assert sorted(p.name for p in (tmp_path / "streamed").iterdir()) == sorted(
+            p.name for p in (tmp_path / "alone").iterdir()
+        )
+    with pytest.raises(BadInput, match="leave fim_rate and document_order out"):
+        turned = TokenSettings(**SMALL, fim_rate=0.5)
+        tokenize_corpus(tmp_path / "corpus", None, tmp_path / "x", turned, streaming=Streaming())
