@@ -24,7 +24,7 @@ prove: bench-data ## proofs too heavy for `test`: corpora several times as large
 
 bench: bench-data ## speed beside accuracy, peers in the same run (an hour or two); rows in build-bench/TOPIC.json
 	bash setup/peers.sh
-	for topic in dedup classification secrets contamination tokenize spark; do \
+	for topic in dedup classification secrets contamination tokenize shards spark; do \
 	    $(BIN)/python -m tests.benchmark.bench_$$topic --data $(POLYMIX_BENCH) --out $(BENCH)/$$topic.json || exit 1; \
 	done
 	[ -z "$(PAIRS)" ] || $(BIN)/python -m tests.benchmark.bench_validation --pairs $(PAIRS) --out $(BENCH)/validation.json

@@ -13,7 +13,7 @@ import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -43,6 +43,9 @@ from training.shards import (
     shard_mistakes,
 )
 from training.stores import TOKENIZER_FILE, UINT16_IDS, TokenStore, open_stores, token_byte_lengths
+
+if TYPE_CHECKING:
+    from pipelines.corpus import Streaming
 
 
 class PackSettings(BaseModel):
@@ -80,8 +83,8 @@ def read_request(
     *,
     corpus: Path,
     pairs: Path | None,
-    allocation: Path,
-    tokens: str,
+    allocation: Path | None,
+    tokens: str | None,
     tokenizer: Path | None,
     vocabulary: int | None,
     pair_style: str,
@@ -110,7 +113,9 @@ def read_request(
             mistakes.extend(error.mistakes)
         return None
 
-    def counted(option: str, text: str) -> int:
+    def counted(option: str, text: str | None) -> int:
+        if text is None:
+            bad_input(option, "is needed to pack: 250000, 250k, 100M, 1.5B")
         try:
             return count(text)
         except ValueError as error:
@@ -140,13 +145,15 @@ def read_request(
         mistakes.append(Mistake("--tokens", f"{budget} is less than one sequence; raise it or lower --sequence-length"))
     if vocabulary is not None and tokenizer is not None:
         mistakes.append(Mistake("--vocabulary", "is for a tokenizer that is trained; leave it out with --tokenizer"))
-    asked = tried(lambda: read_allocation(allocation))
+    if allocation is None:
+        mistakes.append(Mistake("--allocation", "is needed to pack: a file such as `polymix allocate` prints"))
+    asked = None if allocation is None else tried(lambda: read_allocation(allocation))
     tried(lambda: _kind(corpus))
     if pairs is not None:
         tried(lambda: read_manifest(pairs, "pairs"))
     if tokenizer is not None:
         tried(lambda: token_byte_lengths(tokenizer))
-    if mistakes or budget is None or settings is None:
+    if mistakes or budget is None or settings is None or asked is None:
         raise BadInput(mistakes)
     return Request(asked, budget, settings, token_settings, named)
 
@@ -196,6 +203,8 @@ def pack(
     token_settings: TokenSettings | None = None,
     stores: Path | str | None = None,
     texts: Mapping[str, Path | str] | None = None,
+    streaming: Streaming | None = None,
+    work: Path | None = None,
     command: str = "",
 ) -> dict[str, Any]:
     """Pack shards to an allocation.
@@ -211,6 +220,8 @@ def pack(
         token_settings: How text becomes tokens; None for the defaults.
         stores: Keep the token stores here and use them again next time; None to make them for this one time.
         texts: Natural language by name, for `text:` sources (see `pipelines.tokens.tokenize_corpus`).
+        streaming: Let datatrove tokenize the corpus, on this machine or on Slurm.
+        work: Where datatrove keeps what it has done.
         command: The command line that makes it again.
 
     Returns:
@@ -225,7 +236,7 @@ def pack(
     token_settings = token_settings or TokenSettings()
     ready = _kind(corpus) == "tokens"
     if ready:
-        _refuse_with_tokens(pairs=pairs, tokenizer=tokenizer, stores=stores, text=texts or None)
+        _refuse_with_tokens(pairs=pairs, tokenizer=tokenizer, stores=stores, text=texts or None, streaming=streaming)
         made_of = read_manifest(corpus, "tokens")["fingerprint"]
     else:
         made_of = fingerprint(tokens_identity(corpus, pairs, token_settings, tokenizer, texts))
@@ -242,7 +253,7 @@ def pack(
         try:
             if not ready:
                 _announce(allocation, pairs)
-                ensure_tokens(corpus, pairs, place, token_settings, tokenizer, command, texts)
+                ensure_tokens(corpus, pairs, place, token_settings, tokenizer, command, texts, streaming, work)
             _fill(draft, place, allocation, tokens, settings)
         finally:
             if place == passing:
@@ -275,7 +286,7 @@ def _fill(draft: Draft, tokens_dir: Path, allocation: Allocation, tokens: int, s
         shutil.copytree(folder, draft.path / folder.relative_to(tokens_dir))
     shards, tallies = write_shards(order, draft.path, settings.shard_tokens, texts=settings.texts)
     write_documents(
-        draft.path, {source: order.streams[source].drawn(own) for source, own in order.tokens.items()}, stores
+        draft.path, {source: order.streams[source].drawn(own + 1) for source, own in order.tokens.items()}, stores
     )
     # A curriculum is cut where the last whole sequence ends; shares are those of all tokens asked for.
     whole = len(order) * settings.sequence_length if allocation.stages else tokens
@@ -346,7 +357,7 @@ def write_shards(
                 for place, index in enumerate(indices):
                     ids = order.sequence(index)
                     following[place] = ids[-1]
-                    yield PackedSequence(order.source_of(index), ids[:-1], order.pieces(index))
+                    yield PackedSequence(order.source_of(index), ids, order.pieces(index))
 
             shards.append(write_shard(files, len(shards), first, packed(), bar.update))
             table.write_table(_sequences(order, indices, following))

@@ -47,8 +47,8 @@ class PackedSequence:
 
     Args:
         source: Which source it is of.
-        ids: Its tokens, shape (sequence_length,).
-        pieces: The documents they come from.
+        ids: Its tokens and the one that follows, shape (sequence_length + 1,).
+        pieces: The documents they come from; the last piece is the token that follows.
     """
 
     source: str
@@ -76,6 +76,20 @@ class Tally:
         """Return what the tokens are, as a shard manifest has it."""
         content = self.tokens - self.prompts - self.control
         return {"content": content, "prompts": self.prompts, "control": self.control}
+
+    def add(self, ids: npt.NDArray[np.integer[Any]], id_bytes: npt.NDArray[np.int64], prompts: int) -> None:
+        """Count the tokens of a sequence.
+
+        Args:
+            ids: Its tokens, without the one that follows.
+            id_bytes: Bytes that each id stands for.
+            prompts: How many of them belong to prompts and separators.
+        """
+        sizes = id_bytes[ids]
+        self.tokens += len(ids)
+        self.bytes += int(sizes.sum())
+        self.control += len(ids) - int(np.count_nonzero(sizes))
+        self.prompts += prompts
 
 
 @dataclass
@@ -121,6 +135,11 @@ class Files:
                 count += max(0, min(end, first + length) - max(start, first))
         return count
 
+    def count(self, tallies: dict[str, Tally], one: PackedSequence) -> None:
+        """Count a sequence in tallies by source."""
+        prompts = self.prompts(one.source, one.pieces[:-1])
+        tallies.setdefault(one.source, Tally()).add(one.ids[:-1], self.stores[one.source].id_bytes, prompts)
+
     def described(self, source: str) -> pa.Table:
         """Return what is known of a source's documents."""
         if source not in self._known:
@@ -148,7 +167,6 @@ def write_shard(
 
     length, dtype = files.sequence_length, DTYPES[files.dtype]
     payload = files.folder / f"shard-{number:05d}.bin"
-    id_bytes = next(iter(files.stores.values())).id_bytes
     digest, written = hashlib.sha256(), 0
     tokenized = TokenizedFile(
         str(files.folder),
@@ -161,21 +179,13 @@ def write_shard(
     sources = sorted(files.stores)
     with pq.ParquetWriter(pieces_path(payload), PIECE_SCHEMA) as table:
         for chunk in _chunks(sequences, max(1, _CHUNK_TOKENS // length)):
-            rows = np.stack([one.ids for one in chunk])
-            data = rows.astype(dtype).tobytes()
+            data = np.stack([one.ids[:-1] for one in chunk]).astype(dtype).tobytes()
             digest.update(data)
-            sizes = id_bytes[rows]
-            controls = np.count_nonzero(sizes == 0, axis=1).tolist()
-            for one, size, control in zip(chunk, sizes.sum(axis=1).tolist(), controls, strict=True):
-                tally = files.tallies.setdefault(one.source, Tally())
-                tally.tokens += length
-                tally.bytes += size
-                tally.control += control
-                tally.prompts += files.prompts(one.source, one.pieces)
-            lengths = np.array([piece[2] for one in chunk for piece in one.pieces])
+            for one in chunk:
+                files.count(files.tallies, one)
+            lengths = np.array([length for one in chunk for _, _, length in one.pieces[:-1]])
             tokenized.write_bytes(data, np.cumsum(lengths).tolist())
-            batch = _pieces(files, sources, chunk, first + written, lengths)
-            table.write_table(batch)
+            table.write_table(piece_table(files, sources, chunk, first + written))
             if texts is not None:
                 texts.write(chunk, first + written)
             written += len(chunk)
@@ -232,17 +242,19 @@ def _chunks(sequences: Iterable[PackedSequence], size: int) -> Iterator[list[Pac
         yield held
 
 
-def _pieces(
-    files: Files,
-    sources: list[str],
-    chunk: Sequence[PackedSequence],
-    first: int,
-    lengths: npt.NDArray[np.int64],
-) -> pa.Table:
+def piece_table(files: Files, sources: list[str], chunk: Sequence[PackedSequence], first: int) -> pa.Table:
+    """Return the pieces of sequences.
+
+    Args:
+        files: What all shards share.
+        sources: All sources, sorted.
+        chunk: The sequences.
+        first: The number of the first of them.
+    """
     codes = {source: code for code, source in enumerate(sources)}
     counts = [len(one.pieces) for one in chunk]
-    begins = np.cumsum(lengths) - lengths
-    offsets = begins - np.repeat(np.arange(len(chunk)) * files.sequence_length, counts)
+    lengths = np.array([piece[2] for one in chunk for piece in one.pieces])
+    offsets = np.cumsum(lengths) - lengths - np.repeat(np.arange(len(chunk)) * (files.sequence_length + 1), counts)
     documents = np.array([piece[0] for one in chunk for piece in one.pieces])
     starts = np.empty(len(documents), np.int64)
     row = 0
@@ -282,7 +294,7 @@ class _TextWriter:
         columns: dict[str, list[Any]] = {name: [] for name in TEXT_SCHEMA.names if name != "text"}
         for place, one in enumerate(chunk):
             known, begin = self._files.described(one.source), 0
-            for document, _, length in one.pieces:
+            for document, _, length in one.pieces[:-1]:
                 own = one.ids[begin : begin + length].tolist()
                 ids.append(own[:-1] if own[-1] == self._end else own)
                 begin += length

@@ -2,7 +2,8 @@
 
 Start at `run_streaming`. Steps: `EachPart` applies a function of Arrow batches to Parquet files; `CorpusReader` reads a
 corpus as datatrove's documents, `PolymixFilter` judges documents that any of datatrove's readers brought, and
-`TokenWriter` tokenizes them. What needs all files at once runs on Spark. What always holds:
+`TokenWriter` tokenizes them. `stream_tokens` tokenizes a whole corpus and merges what came out. What needs all files at
+once runs on Spark. What always holds:
 
 - What is written depends on the input and the steps: neither on the executor, nor on the number of tasks or workers.
 - A file appears under its name when it is whole; a task that was finished is not done again by the same job.
@@ -26,7 +27,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import groupby
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import dill
 import numpy as np
@@ -38,6 +39,7 @@ from datatrove.executor.local import LocalPipelineExecutor
 from datatrove.executor.slurm import SlurmPipelineExecutor
 from datatrove.pipeline.base import PipelineStep
 from datatrove.pipeline.filters.base_filter import BaseFilter
+from datatrove.pipeline.tokens.merger import DocumentTokenizerMerger
 from datatrove.pipeline.tokens.tokenizer import TokenizedFile
 
 from pipelines.corpus_settings import CorpusSettings
@@ -310,6 +312,11 @@ class EachPart(PipelineStep):
             self.stat_update("parts")
 
 
+def _whole(part: Path) -> Iterator[pa.RecordBatch]:
+    table = pa.Table.from_batches(list(read_batches(part)), pq.read_schema(part))
+    yield from table.sort_by("id").to_batches(max_chunksize=BATCH_ROWS)
+
+
 def read_batches(part: Path) -> Iterator[pa.RecordBatch]:
     """Yield the rows of a Parquet file in batches of bounded size.
 
@@ -334,6 +341,7 @@ class CorpusReader(PipelineStep):
 
     Args:
         corpus: A `corpus` artifact.
+        by_id: Hold each file in memory as a whole, and yield its documents in the order of their ids.
 
     Raises:
         BadInput: There is no such corpus.
@@ -342,9 +350,10 @@ class CorpusReader(PipelineStep):
     name = "corpus"
     type = "polymix reader"
 
-    def __init__(self, corpus: Path | str) -> None:
+    def __init__(self, corpus: Path | str, *, by_id: bool = False) -> None:
         super().__init__()
         read_manifest(corpus, "corpus")
+        self.by_id = by_id
         self.documents = Path(corpus).absolute() / "documents"
         self.parts = sorted(self.documents.glob("language=*/split=*/*.parquet"))
 
@@ -354,7 +363,7 @@ class CorpusReader(PipelineStep):
         for part in self.parts[rank::world_size]:
             name = part.relative_to(self.documents).with_suffix("")
             of_folder = dict(folder.split("=", 1) for folder in name.parts[:-1])
-            for batch in read_batches(part):
+            for batch in _whole(part) if self.by_id else read_batches(part):
                 for row in batch.to_pylist():
                     text, identifier = row.pop("text"), row.pop("id")
                     self.stat_update("documents")
@@ -416,6 +425,74 @@ def _bounded(texts: Iterable[str]) -> Iterator[list[str]]:
             held, size = [], 0
     if held:
         yield held
+
+
+class IdMerger(DocumentTokenizerMerger):
+    """datatrove's merger, in the order of ids instead of a random one.
+
+    Args:
+        folder: Tokenized files, each in the order of its documents' ids.
+        out: The folder of the merged file, `000_tokens.ds`.
+        ids: The ids of each file's documents, by the files' names.
+    """
+
+    def __init__(self, folder: Path, out: Path, ids: Mapping[str, Sequence[str]]) -> None:
+        super().__init__(str(folder), str(out), "tokens", max_tokens_per_file=2**62, shuffle=False, progress=False)
+        self.ids = ids
+
+    def get_ordering(self, all_doc_ends: Sequence[Any]) -> Any:
+        """Return from which file each document of the merged one comes."""
+        own = [sorted(self.ids[name]) for name in sorted(self.ids)]
+        if [len(ids) for ids in own] != [len(ends) for ends in all_doc_ends]:
+            raise Failure(
+                f"{self.input_folder.path}: not all documents were tokenized; remove the folder and start anew"
+            )
+        files = np.repeat(np.arange(len(own)), [len(ids) for ids in own])
+        return files[np.argsort(np.concatenate([np.array(ids) for ids in own]), kind="stable")]
+
+
+def stream_tokens(
+    corpus: Path,
+    tokenizer: Path,
+    work: Path,
+    identity: Mapping[str, Any],
+    *,
+    workers: int | None = None,
+    slurm: Slurm | None = None,
+) -> dict[tuple[str, str], Path]:
+    """Tokenize a corpus by datatrove, a task a file, and merge the files of each language and split.
+
+    Args:
+        corpus: A `corpus` artifact.
+        tokenizer: A `tokenizer.json`; on Slurm all nodes must see it, as they must see `work`.
+        work: Where tokenized files and datatrove's markers are kept.
+        identity: As `run_streaming`.
+        workers: As `run_streaming`.
+        slurm: As `run_streaming`.
+
+    Returns:
+        By language and split the file with all documents in the order of their ids, each with its end-of-text; its
+        index lies beside it.
+    """
+    reader = CorpusReader(corpus, by_id=True)
+    steps = [reader, TokenWriter(work / "tokenized", tokenizer)]
+    number = len(reader.parts)
+    run_streaming(steps, number, work / "tokenizing", identity, workers=workers, slurm=slurm, description="tokenizing")
+    merged: dict[tuple[str, str], Path] = {}
+    for folder in sorted(reader.documents.glob("language=*/split=*")):
+        place = folder.relative_to(reader.documents)
+        language, split = (name.partition("=")[2] for name in place.parts)
+        ids = {
+            f"{part.stem}.ds": cast(list[str], pq.read_table(part, columns=["id"], partitioning=None)["id"].to_pylist())
+            for part in folder.glob("*.parquet")
+        }
+        ids = {name: own for name, own in ids.items() if own}
+        if not ids:
+            continue
+        out = work / "merged" / place
+        IdMerger(work / "tokenized" / place, out, ids).run()
+        merged[language, split] = out / "000_tokens.ds"
+    return merged
 
 
 class PolymixFilter(BaseFilter):

@@ -15,12 +15,14 @@ from __future__ import annotations
 
 import hashlib
 import json
+import shutil
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from functools import partial
 from itertools import accumulate, islice, tee
 from pathlib import Path
-from typing import Any, Literal, TypeAlias, cast
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -45,6 +47,9 @@ from training.stores import (
     store_folder,
     token_byte_lengths,
 )
+
+if TYPE_CHECKING:
+    from pipelines.corpus import Streaming
 
 SPLITS = ("train", "validation")
 _BATCH_BYTES = 4_000_000  # text that is encoded at once: enough to keep all cores busy, little to hold
@@ -156,6 +161,8 @@ def tokenize_corpus(
     tokenizer: Path | str | None = None,
     *,
     texts: Mapping[str, Path | str] | None = None,
+    streaming: Streaming | None = None,
+    work: Path | None = None,
     command: str = "",
 ) -> dict[str, Any]:
     """Make the token stores of a corpus.
@@ -168,6 +175,8 @@ def tokenize_corpus(
         tokenizer: A `tokenizer.json`, or None to train one on the training split.
         texts: Natural language by name: Parquet or JSON Lines, with columns `id` and `text`, and `repo_name`, `path`,
             `license_type`, `license` where they are known.
+        streaming: Let datatrove tokenize the corpus, on this machine or on Slurm; the stores are the same.
+        work: Where datatrove keeps what it has done, so that a try that was ended goes on; None for beside `out`.
         command: The command line that makes it again.
 
     Returns:
@@ -179,6 +188,8 @@ def tokenize_corpus(
     """
     corpus, out = Path(corpus), Path(out)
     settings = settings or TokenSettings()
+    if streaming is not None and (settings.fim_rate or settings.document_order != "id"):
+        bad_input("streaming", "datatrove tokenizes documents as they are; leave fim_rate and document_order out")
     identity = tokens_identity(corpus, pairs, settings, tokenizer, texts)
     parts = _parts(corpus)
     for name, path in sorted((texts or {}).items()):
@@ -186,7 +197,18 @@ def tokenize_corpus(
     rows = {} if pairs is None else _pair_rows(Path(pairs), parts)
     with creating(out, "tokens", identity, command=command) as draft:
         _settle_tokenizer(draft.path / TOKENIZER_FILE, parts, settings, tokenizer)
-        _write_stores(draft, parts, rows, settings)
+        if streaming is None:
+            _write_stores(draft, parts, rows, settings, {})
+        else:
+            from pipelines.streaming import stream_tokens
+
+            place = draft.path / ".streaming" if work is None else work / fingerprint(identity)[:16]
+            place.mkdir(parents=True, exist_ok=True)
+            shared = place / TOKENIZER_FILE
+            write_atomically(shared, (draft.path / TOKENIZER_FILE).read_bytes())
+            tokenized = stream_tokens(corpus, shared, place, identity, workers=streaming.workers, slurm=streaming.slurm)
+            _write_stores(draft, parts, rows, settings, tokenized)
+            shutil.rmtree(place)
     return read_manifest(out, "tokens")
 
 
@@ -226,6 +248,8 @@ def ensure_tokens(
     tokenizer: Path | str | None,
     command: str = "",
     texts: Mapping[str, Path | str] | None = None,
+    streaming: Streaming | None = None,
+    work: Path | None = None,
 ) -> dict[str, Any]:
     """Return the manifest of the token stores at `out`, made only if they are not there already.
 
@@ -238,7 +262,9 @@ def ensure_tokens(
             say(f"token stores in {out} are up to date")
             return manifest
         say(f"token stores in {out} were made from something else; making them again")
-    return tokenize_corpus(corpus, pairs, out, settings, tokenizer, texts=texts, command=command)
+    return tokenize_corpus(
+        corpus, pairs, out, settings, tokenizer, texts=texts, streaming=streaming, work=work, command=command
+    )
 
 
 def _parts(corpus: Path) -> list[_Part]:
@@ -272,7 +298,7 @@ def _strings(column: Any) -> list[str]:
 
 def _text_parts(name: str, path: Path, validation_share: float) -> list[_Part]:
     """Return the splits of a table of texts; which of them a text belongs to depends on its id alone."""
-    from pipelines.text_tables import open_texts
+    from pipelines.text_tables import open_texts, repeated_mistakes
 
     source = f"text:{name}"
     data = open_texts(path).data
@@ -293,6 +319,9 @@ def _text_parts(name: str, path: Path, validation_share: float) -> list[_Part]:
         ids += _strings(table["id"])
         licences += _strings(table["license_type"])
         lengths.append(pc.binary_length(table["text"]).to_numpy().astype(np.int64))
+    repeated = repeated_mistakes(path, pa.array(ids, pa.string()))
+    if repeated:
+        raise BadInput(repeated)
     sizes = np.concatenate(lengths)
     order = sorted((place for place in range(len(ids)) if sizes[place]), key=ids.__getitem__)
     parts: list[_Part] = []
@@ -571,6 +600,7 @@ def _write_stores(
     parts: Sequence[_Part],
     pairs: Mapping[tuple[str, str], Sequence[Mapping[str, Any]]],
     settings: TokenSettings,
+    tokenized: Mapping[tuple[str, str], Path],
 ) -> None:
     writing = _Writing(draft.path, settings)
     sources = [
@@ -585,7 +615,9 @@ def _write_stores(
         progress(total=total, description="tokenizing", unit="B") as bar,
     ):
         for source, split, batches in sources:
-            described = writing.store(source, split, batches, encoded, bar)
+            file = tokenized.get((source, split))
+            encode = encoded if file is None else partial(_encoded_before, file, DTYPES[writing.dtype])
+            described = writing.store(source, split, batches, encode, bar)
             counts.setdefault(source, {})[split] = {key: described[key] for key in _COUNTED if key in described}
     for source, split, _ in sources:
         open_store(store_folder(draft.path, source, split), writing.tokenizer_hash, verify=True)
@@ -601,6 +633,20 @@ def _write_stores(
 _NAMED = ("id", "repo_name", "path", "license_type", "detected_licenses")
 _COUNTED = ("documents", "tokens", "bytes", "code_tokens", "prompt_tokens")
 _Encode: TypeAlias = Callable[[Iterable[Sequence[str]]], Iterator[list[bytes]]]
+
+
+def _encoded_before(file: Path, dtype: np.dtype[Any], batches: Iterable[Sequence[str]]) -> Iterator[list[bytes]]:
+    """Yield the ids of texts that datatrove has tokenized, in the same order; as `encoding`, without end-of-text."""
+    ids = np.memmap(file, dtype, mode="r")
+    ends: list[int] = np.fromfile(f"{file}.index", "<u8").tolist()
+    place, start = 0, 0
+    for texts in batches:
+        found: list[bytes] = []
+        for end in ends[place : place + len(texts)]:
+            found.append(ids[start : end - 1].tobytes())
+            start = end
+        place += len(texts)
+        yield found
 
 
 class _Writing:

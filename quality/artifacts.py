@@ -10,6 +10,7 @@ An identity is a JSON value that holds everything the result depends on; its `fi
 
 from __future__ import annotations
 
+import ctypes
 import fcntl
 import hashlib
 import json
@@ -226,11 +227,24 @@ def _publish(draft: Draft, folder: Path, kind: str, identity: Mapping[str, Any],
         if _fingerprint_of(folder) not in (None, manifest["fingerprint"]):
             say(f"{folder}: the {kind} that was there, made of other inputs or settings, is replaced")
         _remove(old)
-        folder.rename(old)
-        draft.path.rename(folder)
+        if _exchange(draft.path, folder):
+            draft.path.rename(old)
+        else:
+            folder.rename(old)
+            draft.path.rename(folder)
         _remove(old)
     else:
         draft.path.rename(folder)
+
+
+def _exchange(one: Path, other: Path) -> bool:
+    """Let two paths change places in one step, so that there is something at both at all times; False if that fails."""
+    try:
+        renameat2 = ctypes.CDLL(None, use_errno=True).renameat2
+    except (AttributeError, OSError):
+        return False
+    # Source: renameat2(2); AT_FDCWD is -100, RENAME_EXCHANGE 2. Some file systems cannot do it.
+    return renameat2(-100, os.fsencode(one), -100, os.fsencode(other), 2) == 0
 
 
 def read_manifest(folder: Path | str, kind: str | None = None) -> dict[str, Any]:

@@ -19,7 +19,7 @@ import hashlib
 import heapq
 import itertools
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import cached_property
@@ -126,6 +126,24 @@ class Stream:
         _, ends = self.epoch(number)
         return number, int(ends.searchsorted(offset, side="left")) + 1 if offset else 0
 
+    def further(self, epoch: int, begun: int) -> Iterator[tuple[int, int, int]]:
+        """Yield the documents that come after so many of an epoch were begun, endlessly.
+
+        Args:
+            epoch: The epoch.
+            begun: Documents of it that came before, as `begun` of the stream of all documents says.
+
+        Yields:
+            The document, its epoch, and how many of all documents of that were begun with it.
+        """
+        everything = Stream(self.store, self._seed)
+        while True:
+            documents, _ = everything.epoch(epoch)
+            for place in range(begun, len(documents)):
+                if self._kept is None or self._kept[documents[place]]:
+                    yield documents.item(place), epoch, place + 1
+            epoch, begun = epoch + 1, 0
+
     def drawn(self, tokens: int) -> npt.NDArray[np.int64]:
         """Return the documents that the first `tokens` tokens of the stream come from, rising."""
         number, begun = self.begun(tokens)
@@ -207,9 +225,10 @@ class Order:
         return stream.read(stream.pieces(self.position_of(index) * self.sequence_length, self.sequence_length + 1))
 
     def pieces(self, index: int) -> list[Piece]:
-        """Return which documents the `sequence_length` tokens of sequence `index` come from."""
+        """Return which documents sequence `index` comes from; the last piece is the token that follows it."""
         stream = self.streams[self.source_of(index)]
-        return stream.pieces(self.position_of(index) * self.sequence_length, self.sequence_length)
+        start = self.position_of(index) * self.sequence_length
+        return [*stream.pieces(start, self.sequence_length), *stream.pieces(start + self.sequence_length, 1)]
 
     def bytes_of(self, index: int) -> int:
         """Return how many UTF-8 bytes the `sequence_length` tokens of sequence `index` stand for."""

@@ -46,7 +46,8 @@ SEQUENCE_SCHEMA = pa.schema(
 PIECE_SCHEMA = pa.schema(
     [
         pa.field("sequence", pa.int64(), nullable=False),  # over all shards
-        pa.field("offset", pa.int32(), nullable=False),  # the piece's first token in the sequence
+        # The piece's first token in the sequence; sequence_length for the token that follows.
+        pa.field("offset", pa.int32(), nullable=False),
         pa.field("length", pa.int32(), nullable=False),  # tokens
         pa.field("source", pa.dictionary(pa.int32(), pa.string()), nullable=False),
         pa.field("document", pa.int64(), nullable=False),  # row in the source's store

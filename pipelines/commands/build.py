@@ -6,12 +6,9 @@ import shlex
 import sys
 import tomllib
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any, cast
 
 import click
-
-if TYPE_CHECKING:
-    from pipelines.corpus import Streaming
 
 EPILOG = """\b
 Examples:
@@ -109,6 +106,7 @@ def command(
     SOURCE is a folder, a git repository, an archive, JSON Lines or Parquet (as in The Stack), or a package:
     pypi:NAME==VERSION, npm:NAME@VERSION, deb:NAME=VERSION, deb-src:NAME=VERSION. Nothing that is read is run.
     """
+    from pipelines.commands.options import streaming_of
     from pipelines.console import emit
     from pipelines.corpus import build
 
@@ -130,37 +128,12 @@ def command(
         cache=cache,
         master=master,
         memory=memory,
-        streaming=_streaming(streaming, workers, slurm_partition, slurm_time),
+        streaming=streaming_of(streaming, workers, slurm_partition, slurm_time),
         work=work,
         command=shlex.join(["polymix", *sys.argv[1:]]),
     )
     counts = cast(dict[str, Any], manifest["counts"])
     emit(({"language": name, **row} for name, row in counts["languages"].items()), title=str(out))
-
-
-def _streaming(streaming: str | None, workers: int | None, partition: str | None, time: str) -> Streaming | None:
-    from pipelines.corpus import Streaming
-    from quality.mistakes import BadInput, Mistake
-
-    mistakes = [
-        Mistake(option, f"means something with --streaming {needed} only")
-        for option, value, needed in (
-            ("--workers", workers, "local or slurm"),
-            ("--slurm-partition", partition, "slurm"),
-        )
-        if value is not None and (streaming is None or (needed == "slurm" and streaming != "slurm"))
-    ]
-    if streaming == "slurm" and partition is None:
-        mistakes.append(Mistake("--slurm-partition", "name the partition that the tasks run in (see `sinfo`)"))
-    if mistakes:
-        raise BadInput(mistakes)
-    if streaming is None:
-        return None
-    if partition is None:
-        return Streaming(workers)
-    from pipelines.streaming import Slurm
-
-    return Streaming(workers, Slurm(partition, time))
 
 
 def _settings(path: Path | None, given: dict[str, Any], threshold: float | None) -> Any:

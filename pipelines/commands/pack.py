@@ -23,11 +23,10 @@ import click
 @click.option(
     "--allocation",
     type=click.Path(path_type=Path),
-    required=True,
     metavar="A.json",
     help='{"shares": {"python": 0.6, "go": 0.3, "pair:python-go": 0.1}}, or what `polymix allocate` printed.',
 )
-@click.option("--tokens", required=True, metavar="N", help="Tokens in all: 250000, 250k, 100M, 1.5B.")
+@click.option("--tokens", metavar="N", help="Tokens in all: 250000, 250k, 100M, 1.5B.")
 @click.option("--out", type=click.Path(path_type=Path), required=True, metavar="DIR", help="The folder to make.")
 @click.option(
     "--tokenizer",
@@ -85,6 +84,22 @@ import click
     "--max-epochs", type=float, default=4.0, show_default=True, metavar="X", help="How often a source may be read."
 )
 @click.option("--shard-tokens", default="128M", show_default=True, metavar="N", help="Tokens a shard holds at most.")
+@click.option(
+    "--revoke",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="Take what FILE lists out of the shards at --out; --corpus names the token stores they were packed from.",
+)
+@click.option("--streaming", type=click.Choice(["local", "slurm"]), help="Let datatrove tokenize; the same shards.")
+@click.option("--workers", type=int, help="Tasks of --streaming at a time. Default: one a core; on Slurm no limit.")
+@click.option("--slurm-partition", help="Slurm partition, for --streaming slurm.")
+@click.option("--slurm-time", default="12:00:00", show_default=True, help="Time limit of a Slurm task.")
+@click.option(
+    "--work",
+    type=click.Path(path_type=Path),
+    metavar="DIR",
+    help="Where datatrove keeps what it has done, so that it goes on from there; all nodes must see it.",
+)
 @click.option("--texts", is_flag=True, help="Write the text of the tokens beside them, as Parquet.")
 @click.option(
     "--stores",
@@ -95,8 +110,8 @@ import click
 def command(
     corpus: Path,
     pairs: Path | None,
-    allocation: Path,
-    tokens: str,
+    allocation: Path | None,
+    tokens: str | None,
     out: Path,
     tokenizer: Path | None,
     vocabulary: int | None,
@@ -112,6 +127,12 @@ def command(
     fim_rate: float,
     fim_spm_rate: float,
     texts: bool,
+    revoke: Path | None,
+    streaming: str | None,
+    workers: int | None,
+    slurm_partition: str | None,
+    slurm_time: str,
+    work: Path | None,
 ) -> None:
     """Tokenize a corpus and pack shards with exactly the mix asked for.
 
@@ -128,51 +149,77 @@ def command(
     A mix that the corpus cannot supply writes nothing: stderr gets one line of JSON with the shortage by source and the
     nearest feasible allocation, and the exit code is 2.
 
+    --text adds natural language, --fim-rate fill-in-the-middle, --document-order repository whole repositories with
+    their files in the order of their imports. An allocation may have stages, from one token count to the next:
+    {"stages": [{"until_tokens": 1000000, "shares": {...}}, ...]}.
+
+    Each shard is also a Megatron data set (shard-00000.bin and .idx) and one of datatrove's (.ds, .ds.index), the same
+    bytes under two names. `polymix show SHARDS --token N` says which document a token is of.
+
+    --revoke takes repositories, packages, owners (as for `polymix build --opt-out`) and documents (document:ID) out of
+    shards that are there already. Only the shards that hold them are written anew; each source keeps its tokens, with
+    documents that were not drawn yet. The token stores stay as they are: make them again from a corpus without what was
+    revoked.
+
     \b
     Examples
       polymix pack --corpus corpus/ --allocation allocation.json --tokens 100M --out shards/
       polymix pack --corpus corpus/ --pairs pairs/ --allocation a.json --tokens 2M --sequence-length 256 --out shards/
       polymix pack --corpus corpus/ --allocation a.json --tokens 1.5B --stores stores/ --out shards-a/
       polymix pack --corpus corpus/ --pairs pairs/ --pair-style shuffled --allocation a.json --tokens 2M --out parted/
+      polymix pack --corpus stores/ --revoke asked.txt --out shards-a/
     """
+    from pipelines.commands.options import streaming_of
     from pipelines.console import emit
     from pipelines.pack import pack, read_request
+    from pipelines.revoke import revoke as revoke_documents
+    from quality.mistakes import BadInput, Mistake
     from training.order import Infeasible
     from training.shards import read_shard_manifest
 
-    request = read_request(
-        corpus=corpus,
-        pairs=pairs,
-        allocation=allocation,
-        tokens=tokens,
-        tokenizer=tokenizer,
-        vocabulary=vocabulary,
-        pair_style=pair_style,
-        pair_direction=pair_direction,
-        sequence_length=sequence_length,
-        seed=seed,
-        max_epochs=max_epochs,
-        shard_tokens=shard_tokens,
-        texts=texts,
-        text=text,
-        document_order=document_order,
-        fim_rate=fim_rate,
-        fim_spm_rate=fim_spm_rate,
-    )
+    line = shlex.join(["polymix", *sys.argv[1:]])
     try:
-        pack(
-            corpus,
-            request.allocation,
-            request.tokens,
-            out,
-            pairs=pairs,
-            tokenizer=tokenizer,
-            settings=request.settings,
-            token_settings=request.token_settings,
-            stores=stores,
-            texts=request.texts,
-            command=shlex.join(["polymix", *sys.argv[1:]]),
-        )
+        if revoke is not None:
+            given = {"--allocation": allocation, "--tokens": tokens, "--pairs": pairs, "--tokenizer": tokenizer}
+            mistakes = [Mistake(name, "goes with packing, not with --revoke") for name, value in given.items() if value]
+            if mistakes:
+                raise BadInput(mistakes)
+            revoke_documents(out, revoke, corpus, command=line)
+        else:
+            request = read_request(
+                corpus=corpus,
+                pairs=pairs,
+                allocation=allocation,
+                tokens=tokens,
+                tokenizer=tokenizer,
+                vocabulary=vocabulary,
+                pair_style=pair_style,
+                pair_direction=pair_direction,
+                sequence_length=sequence_length,
+                seed=seed,
+                max_epochs=max_epochs,
+                shard_tokens=shard_tokens,
+                texts=texts,
+                text=text,
+                document_order=document_order,
+                fim_rate=fim_rate,
+                fim_spm_rate=fim_spm_rate,
+            )
+            pack(
+                corpus,
+                request.allocation,
+                request.tokens,
+                out,
+                pairs=pairs,
+                tokenizer=tokenizer,
+                settings=request.settings,
+                token_settings=request.token_settings,
+                stores=stores,
+                texts=request.texts,
+                streaming=streaming_of(streaming, workers, slurm_partition, slurm_time),
+                work=work,
+                command=line,
+            )
     except Infeasible as error:
         click.echo(json.dumps(error.report, ensure_ascii=False), err=True)
         sys.exit(2)

@@ -142,7 +142,7 @@ def test_every_token_leads_to_its_document(place: Path, shards: Shards) -> None:
         shards.document_at(len(shards) * LENGTH)
 
 
-def test_the_command_shows_a_token(place: Path, shards: Shards) -> None:
+def test_the_command_shows_a_token(shards: Shards) -> None:
     program = [sys.executable, "-m", "pipelines.cli", "show", str(shards.folder), "--token", "0", "--token"]
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     done = subprocess.run([*program, "7000"], capture_output=True, text=True, env=environment, check=True)

@@ -11,6 +11,8 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from training import cpu
 from training.loader import OrderLoader
@@ -94,3 +96,32 @@ def test_torch_has_every_name_that_torchtitan_imports_for_our_models() -> None:
                         missing.append(f"{file.name}: {node.module}.{alias.name}")
     assert looked_up > 60
     assert missing == []
+
+
+layouts = st.lists(st.tuples(st.integers(1, 6), st.integers(1, 5), st.integers(1, 4)), min_size=1, max_size=4)
+
+
+@settings(deadline=None, max_examples=60)
+@given(layouts)
+def test_no_sequence_is_lost_or_read_twice_where_the_number_of_processes_changes(
+    runs: list[tuple[int, int, int]],
+) -> None:
+    """Each run is (processes, local batch, steps until it is stopped), and goes on where the one before stopped."""
+    state, read = {"sequences_read": 0}, list[int]()
+    for world, local_batch, steps in runs:
+        loaders = [
+            OrderLoader(sequence, sequences=10_000, local_batch=local_batch, world=world, rank=rank)
+            for rank in range(world)
+        ]
+        for loader in loaders:
+            loader.load_state_dict(state)
+        readers = [iter(loader) for loader in loaders]
+        for _ in range(steps):
+            own = [[int(row[0]) // 10 for row in next(reader)[0]["input"]] for reader in readers]
+            flat = [index for rank in own for index in rank]
+            assert len(set(flat)) == world * local_batch, "ranks read different sequences"
+            read += flat
+        states = [loader.state_dict() for loader in loaders]
+        assert all(one == states[0] for one in states)
+        state = states[0]
+    assert read == list(range(len(read))), "in the order, from the exact sequence on"
