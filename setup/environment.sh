@@ -7,7 +7,7 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 PYTHON=${PYTHON:-python3}
 TORCH=${TORCH:-torch==2.13.0}
-EXTRAS=${EXTRAS:-spark,mining,train,analysis,dev}
+EXTRAS=${EXTRAS:-spark,mining,train,score,analysis,dev}
 
 "$PYTHON" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || {
     echo "error: Python 3.11 or newer is needed as '$PYTHON'; name another with PYTHON=..." >&2

