@@ -28,6 +28,7 @@ VERBS: dict[str, tuple[str, str]] = {
     "sweep": ("plan, price and run many training runs", "train"),
     "fit": ("scaling laws from a table of runs", "analysis"),
     "allocate": ("the best allocation of tokens to languages, by fitted laws", "analysis"),
+    "paper": ("what the paper's own tables bear out, and what they contradict", "analysis"),
     "report": ("one self-contained page of a store", "analysis"),
     "turn": ("all six arrows of a study, skipping what is done", ""),
     "status": ("what of a study exists, is stale or is missing", ""),
