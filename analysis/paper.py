@@ -19,8 +19,8 @@ from typing import Any
 import numpy as np
 
 from analysis import published, simplex
-from analysis.allocate import REPETITION_DECAY
 from analysis.laws import Floats
+from analysis.problem import REPETITION_DECAY
 from analysis.significance import FALSE_DISCOVERY_RATE, false_discoveries, two_sided
 from quality.languages import LANGUAGES
 

@@ -24,7 +24,7 @@ def two_sided(difference: ArrayLike, error: ArrayLike, freedom: float) -> Floats
         freedom: Degrees of freedom of the noise that the errors come from; infinite for a noise that is known.
     """
     t = -np.abs(np.asarray(difference, dtype=np.float64) / np.asarray(error, dtype=np.float64))
-    return np.asarray(2 * stdtr(min(freedom, 1e9), t))
+    return np.asarray(2 * stdtr(min(freedom, 1e9), t), dtype=np.float64)
 
 
 def width(freedom: float, level: float = LEVEL) -> float:

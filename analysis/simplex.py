@@ -21,6 +21,8 @@ Objective = Callable[[Floats, Rows], tuple[Floats, Floats]]
 
 STEPS = 400
 TOLERANCE = 1e-9
+_NEWTON_STEPS = 12
+_SUM_CLOSE = 1e-14
 _BISECTIONS = 60
 _ROUNDING = 4e-15
 
@@ -98,6 +100,28 @@ def projected(weights: Floats, low: Floats, high: Floats) -> Floats:
         high: Most shares, summing to 1 or more, shape (K,).
     """
     logs = np.log(np.maximum(weights, 1e-300))
+    logs = logs - logs.max(axis=1, keepdims=True)
+    factor = np.zeros((len(logs), 1))
+    raw = np.exp(logs)
+    shares = np.clip(raw, low, high)
+    missing = 1 - shares.sum(axis=1, keepdims=True)
+    # Newton's method on the logarithm of the factor; between two limits reached it is exact in one step.
+    for _ in range(_NEWTON_STEPS):
+        if (np.abs(missing) < _SUM_CLOSE).all():
+            break
+        open_ = np.where((raw > low) & (raw < high), raw, 0.0).sum(axis=1, keepdims=True)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            factor = factor + np.nan_to_num(np.log1p(np.maximum(missing / open_, -0.9)), posinf=0.0, neginf=0.0)
+        raw = np.exp(logs + factor)
+        shares = np.clip(raw, low, high)
+        missing = 1 - shares.sum(axis=1, keepdims=True)
+    left = np.flatnonzero(np.abs(missing[:, 0]) >= _SUM_CLOSE)
+    shares[left] = _bisected(logs[left], low, high)
+    return shares
+
+
+def _bisected(logs: Floats, low: Floats, high: Floats) -> Floats:
+    """Return the same for rows on which Newton's method jumps to and fro between limits."""
     # Below the first factor every share is at its least, above the last at its most.
     bottom = (np.log(np.maximum(low, 1e-300)) - logs).min(axis=1, keepdims=True)
     top = (np.log(np.maximum(high, 1e-300)) - logs).max(axis=1, keepdims=True)

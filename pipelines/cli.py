@@ -27,6 +27,7 @@ VERBS: dict[str, tuple[str, str]] = {
     "train": ("one training run", "train"),
     "sweep": ("plan, price and run many training runs", "train"),
     "fit": ("scaling laws from a table of runs", "analysis"),
+    "transfer": ("what languages gain from each other, tested against the noise", "analysis"),
     "allocate": ("the best allocation of tokens to languages, by fitted laws", "analysis"),
     "paper": ("what the paper's own tables bear out, and what they contradict", "analysis"),
     "report": ("one self-contained page of a store", "analysis"),

@@ -7,7 +7,7 @@ from typing import Any
 
 from markupsafe import Markup
 
-from analysis.allocate import FAR
+from analysis.allocation_words import FAR
 from analysis.fit import FEW_RUNS
 from analysis.report.charts import Interval, bar_axis, bar_scale, interval_bar
 from analysis.report.numbers import difference, loss, percent, short, whole_percent

@@ -10,7 +10,7 @@ from markupsafe import Markup
 from numpy.typing import ArrayLike
 
 from analysis import laws
-from analysis.allocate import FAR
+from analysis.allocation_words import FAR
 from analysis.fit import predict
 from analysis.laws import Floats
 from analysis.report.charts import Axis, Band, Dot, Drawing, Line, line_chart

@@ -52,3 +52,18 @@ def test_a_linear_function_ends_in_its_best_corner() -> None:
 def test_projection_scales_by_one_factor_between_the_limits() -> None:
     found = simplex.projected(np.array([[8.0, 1.0, 1.0]]), np.array([0.0, 0.0, 0.3]), np.array([0.5, 1.0, 1.0]))
     assert found[0] == pytest.approx([0.5, 0.2, 0.3])
+
+
+def test_projection_is_the_same_by_both_ways_whatever_the_limits() -> None:
+    rng = np.random.default_rng(3)
+    for _ in range(200):
+        low, high = np.zeros(5), np.zeros(5)
+        while low.sum() > 0.95 or high.sum() < 1.05:
+            low = rng.uniform(0, 0.3, 5) * (rng.random(5) < 0.5)
+            high = low + rng.uniform(0, 0.8, 5) * (rng.random(5) < 0.8)
+        weights = np.exp(rng.normal(0, 6, (4, 5)))
+        found = simplex.projected(weights, low, high)
+        assert found.sum(axis=1) == pytest.approx(np.ones(4), abs=1e-12)
+        assert (found >= low).all()
+        assert (found <= high).all()
+        assert found == pytest.approx(simplex._bisected(np.log(weights), low, high), abs=1e-9)
