@@ -29,6 +29,8 @@ VERBS: dict[str, tuple[str, str]] = {
     "fit": ("scaling laws from a table of runs", "analysis"),
     "transfer": ("what languages gain from each other, tested against the noise", "analysis"),
     "allocate": ("the best allocation of tokens to languages, by fitted laws", "analysis"),
+    "next": ("which runs would sharpen the decision most for what they cost", "analysis"),
+    "optimum": ("the best model size and tokens for a budget of FLOPs, by three approaches", "analysis"),
     "paper": ("what the paper's own tables bear out, and what they contradict", "analysis"),
     "report": ("one self-contained page of a store", "analysis"),
     "turn": ("all six arrows of a study, skipping what is done", ""),
