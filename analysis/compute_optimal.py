@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 
 from analysis import fitting, laws
-from analysis.fit import LEVEL
+from analysis.fit import LEVEL, draws_of
 from analysis.laws import Floats, Law, Points
 from analysis.runs import read_runs
 from quality.mistakes import BadInput, Mistake
@@ -93,7 +93,7 @@ def of_points(points: Points, flops: float, law: Law, *, bootstrap: int = DRAWS,
     weights = rng.multinomial(len(points), np.full(len(points), 1 / len(points)), size=bootstrap)
     found: list[dict[str, Any]] = []
     with progress(total=3, description="compute-optimal", unit="approach") as bar:
-        for name, approach in (("envelope", envelope), ("isoFLOP profiles", profiles)):
+        for name, approach in LINES.items():
             found.append(_by_lines(name, approach, points, flops, weights))
             bar.update(1)
         found.append(_parametric(law, points, flops, bootstrap, rng))
@@ -143,6 +143,13 @@ def profiles(points: Points) -> tuple[Floats, Floats] | str:
     if len(at) < 3:
         return f"{len(at)} of {len(levels)} levels of cost have a minimum inside their runs; 3 are needed"
     return np.exp(np.array(at)), np.exp(np.array(best))
+
+
+LINES: dict[str, Callable[[Points], tuple[Floats, Floats] | str]] = {
+    "envelope": envelope,
+    "isoFLOP profiles": profiles,
+}
+"""The approaches that find the best sizes at several costs and draw a line through them."""
 
 
 def law_optimum(law: Law, symbols: Mapping[str, Floats], flops: float, smallest: float, largest: float) -> Floats:
@@ -208,15 +215,51 @@ def _parametric(law: Law, points: Points, flops: float, bootstrap: int, rng: np.
     origin = laws.frame(points)
     best = fitting.solve(law, points, origin)
     drawn = fitting.bootstrap(law, points, origin, best.theta, bootstrap, rng)[0] if bootstrap else best.theta[None][:0]
+    words = [] if best.converged else ["the fit did not converge"]
+    estimates, draws = (law.to_symbols(theta, origin) for theta in (best.theta[None], drawn))
+    return _of_symbols(name, law, estimates, draws, points, flops, words)
+
+
+def of_fit(fit: Mapping[str, Any], points: Points, flops: float) -> list[dict[str, Any]]:
+    """Return the three approaches for runs that a law was fitted to already; see `compute_optimal`.
+
+    Args:
+        fit: What `analysis.fit.fit` returned of the runs.
+        points: The runs.
+        flops: The budget.
+    """
+    law = laws.law(fit["law"])
+    rng = np.random.default_rng(0)
+    weights = rng.multinomial(len(points), np.full(len(points), 1 / len(points)), size=len(fit["draws"]))
+    words = [] if fit["converged"] else ["the fit did not converge"]
+    estimates = {name: np.array([fit["estimates"][name]]) for name in law.symbols}
+    draws = draws_of(fit) if fit["draws"] else {name: np.zeros(0) for name in law.symbols}
+    return [
+        *(_by_lines(name, approach, points, flops, weights) for name, approach in LINES.items()),
+        _of_symbols(f"parametric ({law.name})", law, estimates, draws, points, flops, words),
+    ]
+
+
+def _of_symbols(
+    name: str,
+    law: Law,
+    estimates: Mapping[str, Floats],
+    draws: Mapping[str, Floats],
+    points: Points,
+    flops: float,
+    words: list[str],
+) -> dict[str, Any]:
     smallest, largest = float(points.params.min()) / REACH, float(points.params.max()) * REACH
     lines: list[Floats] = []
-    for theta in (best.theta[None], drawn):
-        symbols = {key: value[:, None] for key, value in law.to_symbols(theta, origin).items()}
+    for values in (estimates, draws):
+        symbols = {key: value[:, None] for key, value in values.items()}
+        if not len(next(iter(symbols.values()))):
+            lines.append(np.zeros((0, 2)))
+            continue
         # The best size is a power of the cost for power laws; elsewhere this is its local exponent.
         here, further = (np.log(law_optimum(law, symbols, c, smallest, largest)) for c in (flops, flops * math.e))
         slope = further - here
         lines.append(np.stack([here - slope * math.log(flops), slope], axis=1))
-    words = [] if best.converged else ["the fit did not converge"]
     return _result(name, points, flops, (float(lines[0][0, 0]), float(lines[0][0, 1])), lines[1], len(points), words)
 
 

@@ -20,6 +20,7 @@ import numpy as np
 
 from analysis import laws
 from analysis.allocation_inputs import read_fits
+from analysis.allocation_words import names_of
 from analysis.fit import draws_of
 from analysis.laws import Floats, Law
 from analysis.problem import LEAST_WORTH, effective_tokens
@@ -189,20 +190,25 @@ def fit_tau(
     """
     rows: list[dict[str, Any]] = []
     words: list[str] = []
+    without: list[str] = []
     for fit in fits:
         target = str(fit["group"])
         chosen = [one for one in mixed if one.target == target and one.others and one.own >= LEAST_SHARE]
         if not chosen:
-            words.append(f"no mixture with at least {LEAST_SHARE:.0%} {target} is validated on it: no tau for it")
+            without.append(target)
             continue
         rows += _tau_of(target, chosen, fit, noise, rng)
+    if without:
+        words.append(
+            f"no tau for {names_of(without)}: no mixture with at least {LEAST_SHARE:.0%} of it is validated on it"
+        )
     tested = [row for row in rows if row["p"] is not None]
     for row, q in zip(tested, false_discoveries([row["p"] for row in tested]), strict=True):
         row["q"] = float(q)
     unidentified = sorted({row["target"] for row in rows if not row["identified"]})
     if unidentified:
         words.append(
-            f"some tau of {', '.join(unidentified)} are not determined: their auxiliaries were never varied apart, or"
+            f"some tau of {names_of(unidentified)} are not determined: their auxiliaries were never varied apart, or"
             " no number of tokens explains the loss under the law"
         )
     if rows and not tested:
