@@ -211,7 +211,7 @@ def _answer(problem: Problem, asked: _Asked) -> dict[str, Any]:
         "transfer": None if asked.transfer is None else asked.transfer.as_json(languages),
         "solver": solver,
         "comparisons": [],
-        "other_laws": [_verdict_of(problem, fits, recommended, even) for fits in asked.others],
+        "other_laws": [_verdict_of(problem, fits, recommended, even, asked.seed) for fits in asked.others],
     }
     by_language = [
         {
@@ -378,11 +378,16 @@ def _marginal(
 
 
 def _verdict_of(
-    problem: Problem, fits: Sequence[Mapping[str, Any]], recommended: Floats, even: Floats
+    problem: Problem, fits: Sequence[Mapping[str, Any]], recommended: Floats, even: Floats, seed: int
 ) -> dict[str, Any]:
     """Return what another law makes of an allocation: its gain over uniform, and its regret against that law's best."""
     other = replace(problem, law=laws.law(fits[0]["law"]), symbols=_symbols(fits))
     best = solve(other)
+    symbols = _drawn_symbols(fits, seed)
+    interval = None
+    if symbols is not None:
+        drawn = replace(other, symbols=symbols)
+        interval = _interval((losses(drawn, even) - losses(drawn, recommended)) @ drawn.weights)
     at = {
         name: float(losses(other, tokens)[0] @ other.weights)
         for name, tokens in (("recommended", recommended), ("uniform", even), ("best", best))
@@ -394,6 +399,7 @@ def _verdict_of(
         "uniform_predicted": at["uniform"],
         "best_predicted": at["best"],
         "gain": at["uniform"] - at["recommended"],
+        "interval": interval,
         "regret": at["recommended"] - at["best"],
         "heldout": _mean_heldout(fits),
         "shares": {name: float(best[0, k] / best.sum()) for k, name in enumerate(languages)},
@@ -454,21 +460,29 @@ def _draws(problem: Problem, asked: _Asked) -> Problem | None:
     Languages were resampled independently, so any matching of their draws is one; shorter lists are drawn from again.
     Draws of tau were fitted to the draws of the laws and stay with them.
     """
-    counts = [len(one["draws"]) for one in asked.fits]
-    if not all(counts):
+    symbols = _drawn_symbols(asked.fits, asked.seed)
+    if symbols is None:
         return None
-    rng = np.random.default_rng(asked.seed)
-    most = max(counts)
-    rows = [np.arange(most) if count == most else rng.integers(0, count, size=most) for count in counts]
-    columns = [draws_of(one) for one in asked.fits]
-    symbols = {
-        name: np.stack([column[name][row] for column, row in zip(columns, rows, strict=True)], axis=1)
-        for name in problem.law.symbols
-    }
     tau = problem.tau
     if asked.transfer is not None and len(asked.transfer.draws):
+        most = len(next(iter(symbols.values())))
         tau = asked.transfer.draws[np.arange(most) % len(asked.transfer.draws)]
     return replace(problem, symbols=symbols, tau=tau)
+
+
+def _drawn_symbols(fits: Sequence[Mapping[str, Any]], seed: int) -> dict[str, Floats] | None:
+    """Return draws of all languages side by side, each of shape (B, K), or None where a law has none."""
+    counts = [len(one["draws"]) for one in fits]
+    if not all(counts):
+        return None
+    rng = np.random.default_rng(seed)
+    most = max(counts)
+    rows = [np.arange(most) if count == most else rng.integers(0, count, size=most) for count in counts]
+    columns = [draws_of(one) for one in fits]
+    return {
+        name: np.stack([column[name][row] for column, row in zip(columns, rows, strict=True)], axis=1)
+        for name in laws.law(fits[0]["law"]).symbols
+    }
 
 
 def _whole(tokens: Floats, problem: Problem) -> np.ndarray[Any, np.dtype[np.int64]]:

@@ -195,7 +195,10 @@ def _other_laws_table(answer: Mapping[str, Any]) -> Markup:
         Column("predicted", "Recommended", loss, numeric=True),
         Column("uniform_predicted", "Uniform", loss, numeric=True),
         Column("gain", "Saved", difference, numeric=True),
+        Column("low", "95% from", difference, numeric=True),
+        Column("high", "to", difference, numeric=True),
         Column("regret", "Lost to its own best", scientific, numeric=True),
         Column("heldout", "Held-out error", percent, numeric=True),
     ]
+    rows = [{**row, **dict(zip(("low", "high"), row["interval"] or (None, None), strict=True))} for row in rows]
     return table(rows, columns, caption="What other laws, fitted to the same runs, make of these shares")

@@ -1,4 +1,4 @@
-"""Heat maps of a report: a table of targets and auxiliaries whose cells are as strong as their values are large.
+"""Heat maps of a report: a table of targets and auxiliaries whose cells are the stronger the larger their values.
 
 What always holds: the number stands in the cell with its sign, so that nothing is said by colour alone; gains and
 losses have the two ends of a scale that stays apart in every common kind of colour blindness (blue and orange).
@@ -6,6 +6,7 @@ losses have the two ends of a scale that stays apart in every common kind of col
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -52,7 +53,7 @@ def heat_map(
         ).format(
             "gain" if number > 0 else "harm",
             "" if certain is not False else " unsure",
-            f"{abs(number) / most:.2f}",
+            f"{math.sqrt(abs(number) / most):.2f}",
             title(found),
             repr(number),
             show(number),

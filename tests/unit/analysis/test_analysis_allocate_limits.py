@@ -243,6 +243,7 @@ def test_another_law_judges_the_same_shares() -> None:
     same, other = found["other_laws"]
     assert same["regret"] == pytest.approx(0, abs=1e-9)
     assert same["gain"] == pytest.approx(found["gain"])
+    assert same["interval"] == pytest.approx(found["intervals"]["gain"])
     assert other["regret"] > 1e-3
     assert other["shares"]["rust"] > found["shares"]["rust"]
     assert other["heldout"] == pytest.approx(0.01)
