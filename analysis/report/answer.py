@@ -7,15 +7,15 @@ from typing import Any
 
 from markupsafe import Markup
 
-from analysis.allocate import FAR
+from analysis.allocation_words import FAR, LESS, MORE
 from analysis.fit import FEW_RUNS
 from analysis.report.charts import Interval, bar_axis, bar_scale, interval_bar
-from analysis.report.numbers import difference, loss, percent, short, whole_percent
+from analysis.report.numbers import difference, loss, percent, scientific, short, whole_percent
 from analysis.report.reading import Answer, Reading
 from analysis.report.section import Section, lacking, render
 from analysis.report.tables import Column, colour_of, name_of, source_column, table
 
-MORE, LESS = "more than uniform", "less than uniform"
+APART = "cannot be told apart"
 
 
 def answer_section(reading: Reading) -> Section:
@@ -44,6 +44,10 @@ def answer_section(reading: Reading) -> Section:
         words=[*filter(None, [few]), *map(_sentence, answer.get("words", ()))],
         share_table=_share_table(shares),
         prediction_table=_prediction_table(shares),
+        marginal_table=_marginal_table(answer),
+        ties=[tuple(row["pair"]) for row in answer.get("comparisons", ()) if row["verdict"] == APART],
+        comparisons=len(answer.get("comparisons", ())),
+        other_laws=_other_laws_table(answer),
     )
     return Section("answer", title, body)
 
@@ -156,3 +160,45 @@ def _prediction_table(shares: Answer) -> Markup:
     ]
     shown = columns if any(row["epochs"] is not None for row in shares.records()) else columns[:-1]
     return table(shares.records(), shown, query="report_allocation", caption="Predicted loss by language")
+
+
+def _marginal_table(answer: Mapping[str, Any]) -> Markup:
+    """Return what more tokens of each language are worth, in the unit of the objective; empty for older answers."""
+    rows: list[dict[str, Any]] = []
+    for row in answer.get("marginal", ()):
+        shown: dict[str, Any] = {"language": row["language"]}
+        for key in ("next_percent", "next_billion"):
+            low, high = row[key]["interval"] or (None, None)
+            shown |= {key: row[key]["gain"], f"{key}_low": low, f"{key}_high": high}
+        rows.append(shown)
+    if not rows:
+        return Markup("")
+    step = short(answer["marginal"][0]["next_percent"]["tokens"])
+    columns = [
+        source_column(),
+        Column("next_percent", f"The next {step} (1 %)", scientific, numeric=True),
+        Column("next_percent_low", "95% from", scientific, numeric=True),
+        Column("next_percent_high", "to", scientific, numeric=True),
+        Column("next_billion", "The next 1B", scientific, numeric=True),
+        Column("next_billion_low", "95% from", scientific, numeric=True),
+        Column("next_billion_high", "to", scientific, numeric=True),
+    ]
+    return table(rows, columns, caption="What more tokens of a language would save in the mean loss")
+
+
+def _other_laws_table(answer: Mapping[str, Any]) -> Markup:
+    rows = answer.get("other_laws", ())
+    if not rows:
+        return Markup("")
+    columns = [
+        Column("law", "If this law is true"),
+        Column("predicted", "Recommended", loss, numeric=True),
+        Column("uniform_predicted", "Uniform", loss, numeric=True),
+        Column("gain", "Saved", difference, numeric=True),
+        Column("low", "95% from", difference, numeric=True),
+        Column("high", "to", difference, numeric=True),
+        Column("regret", "Lost to its own best", scientific, numeric=True),
+        Column("heldout", "Held-out error", percent, numeric=True),
+    ]
+    rows = [{**row, **dict(zip(("low", "high"), row["interval"] or (None, None), strict=True))} for row in rows]
+    return table(rows, columns, caption="What other laws, fitted to the same runs, make of these shares")

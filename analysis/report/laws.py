@@ -10,9 +10,10 @@ from markupsafe import Markup
 from numpy.typing import ArrayLike
 
 from analysis import laws
-from analysis.allocate import FAR
-from analysis.fit import predict
-from analysis.laws import Floats
+from analysis.allocation_words import FAR
+from analysis.compute_optimal import FLOPS_PER_PARAMETER_AND_TOKEN, of_fit
+from analysis.fit import isoloss, predict
+from analysis.laws import Floats, Points
 from analysis.report.charts import Axis, Band, Dot, Drawing, Line, line_chart
 from analysis.report.numbers import count, loss, percent, scientific, short
 from analysis.report.reading import Answer, Reading
@@ -56,6 +57,7 @@ def laws_section(reading: Reading) -> Section:
         unidentified=sum(len(fit.get("unidentified", ())) for fit in lines),
         quality_table=_quality_table(quality),
         draws=max((len(fit["draws"]) for fit in lines), default=0),
+        optima=_optimum_table(lines, rows, target),
         unstable=[name_of(group_of(fit)) for fit in lines if not fit["converged"]],
     )
     return Section("laws", title, body, lacking(reading, "runs"))
@@ -116,6 +118,11 @@ def _charts(
             name=f"law-d-{place}",
             description=f"{name}: loss by training tokens, one line a model size, with measured points",
         ),
+        "iso_loss": line_chart(
+            _iso_loss(fit, rows, aim),
+            name=f"law-iso-{place}",
+            description=f"{name}: parameters and tokens that reach the same loss, one line a loss, with measured runs",
+        ),
         "by_params": line_chart(
             _by_params(fit, rows, axis),
             name=f"law-n-{place}",
@@ -171,6 +178,32 @@ def _by_params(fit: Mapping[str, Any], rows: Sequence[Mapping[str, Any]], axis: 
     return Drawing(Axis("parameters N", log=True), axis, lines, bands, dots, _held(dots, lines, bands))
 
 
+def _iso_loss(fit: Mapping[str, Any], rows: Sequence[Mapping[str, Any]], aim: tuple[float, float] | None) -> Drawing:
+    """Return lines of equal loss over N and D, spread over the losses that the law has within what was measured."""
+    sizes, budgets = _measured(fit, rows, "params"), _measured(fit, rows, "tokens")
+    here, there = ([aim[0]], [aim[1]]) if aim else ([], [])
+    grid, low, high = _grid([*sizes, *here]), min([*budgets, *there]), max([*budgets, *there])
+    worst = float(predict(fit, min(grid), low)[0])
+    best = float(predict(fit, max(grid), high)[0])
+    lines: list[Line] = []
+    for step in range(1, MAX_LINES + 1):
+        value = worst + (best - worst) * step / (MAX_LINES + 1)
+        reached = isoloss(fit, value, grid)
+        inside = [(float(n), float(d)) for n, d in zip(grid, reached, strict=True) if low <= d <= high]
+        if len(inside) > 1:
+            shade = f"shade-{MAX_LINES - step}"
+            lines.append(Line(inside, "", shade, f"loss {loss(value)} {fit['unit']}"))
+    dots = [
+        Dot(row["params"], row["tokens"], f"{row['size']}, {short(row['tokens'])} tokens: loss {loss(row['loss'])}")
+        for row in rows
+    ]
+    if aim:
+        dots.append(
+            Dot(aim[0], aim[1], f"recommended: {short(aim[1])} tokens for {short(aim[0])} parameters", "target")
+        )
+    return Drawing(Axis("parameters N", log=True), Axis("training tokens D", log=True), lines, (), dots)
+
+
 def _grid(values: Sequence[float]) -> Floats:
     return np.geomspace(min(values), max(values), CURVE_POINTS)
 
@@ -212,6 +245,52 @@ def _beyond(fit: Mapping[str, Any], aim: tuple[float, float] | None) -> str:
         elif value * FAR < low:
             words.append(f"{short(low / value)} times below the fewest {noun} measured")
     return " and ".join(words)
+
+
+def _optimum_table(
+    fits: Sequence[Mapping[str, Any]], points: Sequence[Mapping[str, Any]], target: Mapping[str, Any] | None
+) -> Markup:
+    """Return the best N and D of each language for what its recommended run costs, by three approaches."""
+    rows: list[dict[str, Any]] = []
+    for fit in fits:
+        own = [row for row in points if fit.get("group") in (None, row["language"])]
+        if not own or not target or not target["tokens"].get(group_of(fit)):
+            continue
+        runs = Points(
+            np.array([row[params_column(fit)] for row in own], dtype=np.float64),
+            np.array([row["tokens"] for row in own], dtype=np.float64),
+            np.array([row[loss_column(fit)] for row in own], dtype=np.float64),
+        )
+        flops = FLOPS_PER_PARAMETER_AND_TOKEN * target["params"] * target["tokens"][group_of(fit)]
+        for found in of_fit(fit, runs, flops):
+            ends = {name: found["intervals"].get(name, (None, None)) for name in ("params", "tokens")}
+            rows.append(
+                {
+                    **found,
+                    "language": group_of(fit),
+                    "params_ends": _ends(ends["params"]),
+                    "tokens_ends": _ends(ends["tokens"]),
+                    "words": "; ".join(found["words"]),
+                }
+            )
+    if not rows:
+        return Markup("")
+    columns = [
+        source_column(),
+        Column("approach", "Approach"),
+        Column("flops", "FLOPs", scientific, numeric=True),
+        Column("params", "Best N", short, numeric=True),
+        Column("params_ends", "95%"),
+        Column("tokens", "Best D", short, numeric=True),
+        Column("tokens_ends", "95%"),
+        Column("words", "Remark"),
+    ]
+    return table(rows, columns, caption="Compute-optimal N and D, C = 6 N D")
+
+
+def _ends(interval: Sequence[float | None]) -> str:
+    low, high = interval
+    return "" if low is None or high is None else f"{short(low)} to {short(high)}"
 
 
 def _parameter_table(answer: Answer, fits: Sequence[Mapping[str, Any]]) -> Markup:

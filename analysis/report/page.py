@@ -18,15 +18,30 @@ from markupsafe import Markup
 from analysis.report.answer import answer_section
 from analysis.report.corpus import corpus_section
 from analysis.report.laws import laws_section
+from analysis.report.next_runs import next_section
 from analysis.report.pairs import pairs_section
+from analysis.report.paper import paper_section
 from analysis.report.provenance import provenance_section
 from analysis.report.reading import Reading, reading
 from analysis.report.section import render
 from analysis.report.training import training_section
+from analysis.report.transfer import transfer_section
+from analysis.report.whatif import whatif_section
 from quality.artifacts import check_writable, make_folder, write_atomically
 from quality.mistakes import bad_input
 
-SECTIONS = (answer_section, corpus_section, pairs_section, training_section, laws_section, provenance_section)
+SECTIONS = (
+    answer_section,
+    whatif_section,
+    corpus_section,
+    pairs_section,
+    training_section,
+    transfer_section,
+    laws_section,
+    next_section,
+    paper_section,
+    provenance_section,
+)
 
 
 def report(store: Path | str, out: Path | str) -> Path:
@@ -70,11 +85,16 @@ def render_page(turn: Reading) -> str:
             title=title,
             version=version("polymix"),
             sections=sections,
-            style=Markup(_own("page.css")),
+            style=Markup(style()),
             script=Markup(script),
             script_hash=f"sha256-{script_hash}",
         )
     )
+
+
+def style() -> str:
+    """Return the style sheet of the page."""
+    return _own("page.css")
 
 
 def _own(name: str) -> str:

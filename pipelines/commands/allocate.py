@@ -51,6 +51,28 @@ class Count(click.ParamType[float]):
     help="The loss that one nat of Kullback-Leibler divergence from the prior is worth.",
 )
 @click.option(
+    "--fixed",
+    metavar="JSON|FILE",
+    help='Shares that are settled, of languages or of pairs: \'{"go": 0.1, "pair:python-go": 0.02}\'.',
+)
+@click.option("--floors", metavar="JSON|FILE", help="Least shares of languages: '{\"rust\": 0.05}'.")
+@click.option(
+    "--parallel-share",
+    default=0.0,
+    show_default=True,
+    help="Share of parallel documents, spread over the pairs in --supply by their tokens.",
+)
+@click.option("--transfer", metavar="JSON|FILE", help="What `polymix transfer` printed: tau enters the laws.")
+@click.option(
+    "--against",
+    multiple=True,
+    metavar="FITS",
+    help="Fits of another law to the same runs, which judge the same shares. May be repeated.",
+)
+@click.option(
+    "--stages", metavar="F,F,...", help="A curriculum: where its stages end, as fractions of the budget: 0.5,0.9."
+)
+@click.option(
     "--constant",
     "constant",
     multiple=True,
@@ -69,8 +91,10 @@ def command(**options: Any) -> None:
     not published.
 
     Prints one JSON object, which `polymix pack --allocation` takes as it is: shares, tokens, predicted,
-    uniform_predicted, gain (weighted means over languages, in the fits' unit), intervals (95%), regret, by_language,
-    words. With --supply, text drawn more than once counts for less (Muennighoff et al., arXiv 2305.16264).
+    uniform_predicted, gain (weighted means over languages, in the fits' unit), intervals (95%), regret, comparisons
+    (which shares can be told apart from each other), marginal (what the next billion tokens of a language, and the next
+    hundredth of the budget, are worth), other_laws, solver, by_language, words. With --supply, text drawn more than
+    once counts for less (Muennighoff et al., arXiv 2305.16264).
 
     \b
     Examples
@@ -78,20 +102,24 @@ def command(**options: Any) -> None:
       polymix fit runs.csv --by language | polymix allocate - --tokens 1e9 --params 2e7 --supply supply.json
       polymix allocate fits.jsonl --tokens 1B --params 20M --weights '{"python": 2, "go": 1, "rust": 1}'
       polymix allocate fits.jsonl --tokens 1B --params 20M --prior uniform --prior-weight 0.01
+      polymix allocate fits.jsonl --tokens 1B --params 20M --transfer transfer.json --against skaling.jsonl
+      polymix allocate fits.jsonl --tokens 1B --params 20M --floors '{"rust": 0.05}' --stages 0.5,0.9
       polymix allocate paper --tokens 350B --params 1.5B --constants constants.toml
     """
     from analysis.allocate import allocate
     from pipelines.console import emit
     from quality.progress import say
 
-    result = allocate(**_with_constants(options))
+    stages = _stages(options.pop("stages"))
+    result = allocate(**_with_constants(options), stages=stages)
     for word in result["words"]:
         say(f"note: {word}")
     if not sys.stdout.isatty():
         emit([result])
         return
     emit(
-        [_row(row) for row in result["by_language"]], title=f"{result['budget']:,} tokens, N = {result['params']:,.0f}"
+        [_row({**row, **more}) for row, more in zip(result["by_language"], result["marginal"], strict=True)],
+        title=f"{result['budget']:,} tokens, N = {result['params']:,.0f}",
     )
     ends = result["intervals"].get("gain")
     interval = f" [{ends[0]:.3g}, {ends[1]:.3g}]" if ends else ""
@@ -99,6 +127,14 @@ def command(**options: Any) -> None:
         f"predicted {result['predicted']:.4f} {result['unit']}, uniform {result['uniform_predicted']:.4f},"
         f" gain {result['gain']:.3g}{interval}"
     )
+
+
+def _stages(text: str | None) -> tuple[float, ...]:
+    """Read `0.5,0.9`."""
+    try:
+        return tuple(float(part) for part in text.split(",")) if text else ()
+    except ValueError:
+        raise BadInput([Mistake("--stages", f"{text!r} is no list of fractions; write 0.5,0.9")]) from None
 
 
 def _with_constants(options: dict[str, Any]) -> dict[str, Any]:
@@ -134,6 +170,7 @@ def _row(row: dict[str, Any]) -> dict[str, Any]:
         "tokens": _short(row["tokens"]),
         "loss": f"{row['predicted']:.4f}",
         "with uniform": f"{row['uniform_predicted']:.4f}",
+        "next 1%": f"{row['next_percent']['gain']:.3g}",
     }
     if row["epochs"] is not None:
         shown["epochs"] = f"{row['epochs']:.2f}"

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from analysis.allocate import Problem, losses, solve, uniform_tokens
 from analysis.laws import LAWS
+from analysis.problem import Problem, losses, solve, uniform_tokens
 
 LAW = LAWS["chinchilla"]
 

@@ -11,16 +11,9 @@ import numpy as np
 import pytest
 from scipy.optimize import minimize
 
-from analysis.allocate import (
-    Problem,
-    allocate,
-    effective_tokens,
-    losses,
-    marginal_gain,
-    solve,
-    uniform_tokens,
-)
+from analysis.allocate import allocate
 from analysis.laws import LAWS
+from analysis.problem import Problem, effective_tokens, marginal_gain, solve, uniform_tokens, value
 from quality.languages import LANGUAGES
 from quality.mistakes import BadInput
 from training.allocation import read_allocation
@@ -80,10 +73,8 @@ PROBLEMS = {
 }
 
 
-def value(one: Problem, tokens: np.ndarray) -> float:
-    shares = tokens / one.budget
-    divergence = float((shares * np.log(shares / one.prior)).sum())
-    return float(losses(one, tokens[None])[0] @ one.weights) + one.prior_weight * divergence
+def cost(one: Problem, tokens: np.ndarray) -> float:
+    return float(value(one, tokens[None])[0])
 
 
 @pytest.mark.parametrize("name", list(PROBLEMS))
@@ -93,7 +84,7 @@ def test_the_solution_is_that_of_a_general_optimiser(name: str) -> None:
     assert found.sum() == pytest.approx(one.budget, rel=1e-12)
     assert (found <= one.caps * (1 + 1e-12)).all()
     reference = minimize(
-        lambda shares: value(one, shares * one.budget) * 100,
+        lambda shares: cost(one, shares * one.budget) * 100,
         uniform_tokens(one.caps, one.budget) / one.budget,
         method="SLSQP",
         bounds=[(1e-6, cap / one.budget) for cap in one.caps],
@@ -101,7 +92,7 @@ def test_the_solution_is_that_of_a_general_optimiser(name: str) -> None:
         options={"ftol": 1e-15, "maxiter": 500},
     )
     assert found / one.budget == pytest.approx(reference.x, abs=2e-4)
-    assert value(one, found) <= value(one, reference.x * one.budget / reference.x.sum()) + 1e-12
+    assert cost(one, found) <= cost(one, reference.x * one.budget / reference.x.sum()) + 1e-12
 
 
 @pytest.mark.parametrize("name", list(PROBLEMS))

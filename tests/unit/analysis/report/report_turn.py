@@ -304,12 +304,42 @@ def make_runs(turn: Path) -> None:
                         }
                     )
     runs[4]["status"] = "diverged"
+    add_mixtures(runs, evaluations, rng)
     with creating(turn / "runs", "runs", {"sizes": ["30k"]}, command="polymix sweep demo.toml --out runs") as draft:
         pq.write_table(pa.Table.from_pylist(runs, RUN_SCHEMA), draft.path / "runs.parquet")
         pq.write_table(pa.Table.from_pylist(evaluations, EVALUATION_SCHEMA), draft.path / "evaluations.parquet")
         pq.write_table(pa.Table.from_pylist(curves, CURVE_SCHEMA), draft.path / "curves.parquet")
         write_contract(draft.path, "run")
         draft.counts = {"runs": len(runs)}
+
+
+def add_mixtures(runs: list[dict[str, Any]], evaluations: list[dict[str, Any]], rng: np.random.Generator) -> None:
+    """Python with each of three others at three ratios, and the repeats by seed that tell the noise."""
+    like = {row["trained_on"]: row for row in runs if row["params_non_embedding"] == 250_000}
+    gains = {"java": 0.5, "go": 0.2, "rust": 0.0}
+    made = [(other, share, seed) for other in gains for share in (0.3, 0.5, 0.7) for seed in (17, 18)]
+    for other, share, seed in [*made, ("python", 1.0, 18), ("python", 1.0, 19)]:
+        total = 1_000_000
+        shares = [("python", share), (other, 1 - share)] if other != "python" else [("python", 1.0)]
+        run = digest("mixture", other, share, seed)
+        trained_on = "mixture" if len(shares) > 1 else "python"
+        more = {"run_id": run, "tokens": total, "shares": shares, "trained_on": trained_on, "seed": seed}
+        runs.append({**like["python"], **more, "size": "250k", "repeats": [(name, 1.0) for name, _ in shares]})
+        data = total * (share + gains.get(other, 0.0) * (1 - share))
+        loss = (0.9 + 60 / 250_000**0.45 + 50 / data**0.42) * float(np.exp(rng.normal(0, 0.002)))
+        for language, value in (("python", loss), *((name, 1.2 * loss) for name, _ in shares[1:])):
+            evaluations.append(
+                {
+                    "run_id": run,
+                    "step": 244,
+                    "tokens": total,
+                    "language": language,
+                    "loss_nats": value * 1.9,
+                    "bits_per_byte": value,
+                    "evaluated_tokens": 20_000,
+                    "evaluated_bytes": 60_000,
+                }
+            )
 
 
 def make_laws(turn: Path) -> None:

@@ -14,7 +14,9 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from report_turn import PARAMS, TOKENS
 
+from analysis.allocate import allocate
 from analysis.report.page import report
 
 BROWSER = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
@@ -151,7 +153,7 @@ def test_no_table_is_cut_off_on_a_desktop(tab: Tab) -> None:
 
 
 def test_charts_are_drawn_and_stay_in_their_frames(tab: Tab) -> None:
-    assert tab.run("document.querySelectorAll('svg.chart').length") == 7 + 2 * 7
+    assert tab.run("document.querySelectorAll('svg.chart').length") == 7 + 3 * 7
     outside = """
         [...document.querySelectorAll('svg.chart text')].filter(text => {
             const [inner, outer] = [text.getBoundingClientRect(), text.ownerSVGElement.getBoundingClientRect()];
@@ -257,3 +259,93 @@ def test_code_shown_with_an_earlier_pair_is_filled_in_where_it_is_opened(
         assert tab.run("document.querySelectorAll('[id=code-1-left]').length") == 1
     finally:
         tab.open(page_file)
+
+
+WHAT_IF = """
+(settings => {
+    const type = (field, value) => { field.value = value; field.dispatchEvent(new Event('input')); };
+    type(document.getElementById('whatif-budget'), settings.budget);
+    for (const [id, weight] of Object.entries(settings.weights))
+        type(document.querySelector(`[data-language=${id}] .weight`), weight);
+    for (const [id, unique] of Object.entries(settings.unique))
+        type(document.querySelector(`[data-language=${id}] .unique`), unique);
+})(%s)
+"""
+SHARES = (
+    "Object.fromEntries([...document.querySelectorAll('.whatif [data-language]')]"
+    ".map(row => [row.dataset.language, +row.dataset.share]))"
+)
+
+
+def what_if(tab: Tab, budget: str, weights: dict[str, Any], unique: dict[str, Any]) -> dict[str, float]:
+    tab.run(WHAT_IF % json.dumps({"budget": budget, "weights": weights, "unique": unique}))
+    time.sleep(0.6)
+    return tab.run(SHARES)
+
+
+def test_what_if_computes_what_allocate_computes(tab: Tab, turn: Path) -> None:
+    fits = turn / "laws" / "fits.jsonl"
+    expected = allocate(fits, tokens=TOKENS, params=PARAMS)
+    shown = tab.run(SHARES)
+    assert shown == pytest.approx(expected["shares"], abs=2e-6)
+    assert float(tab.run("document.getElementById('whatif').dataset.gain")) == pytest.approx(expected["gain"], rel=1e-5)
+    weights = dict.fromkeys(expected["shares"], 1.0) | {"python": 3.0, "go": 0.5}
+    supply = dict.fromkeys(expected["shares"], 1e6) | {"rust": 1e5}
+    again = allocate(fits, tokens=6e6, params=PARAMS, weights=weights, supply=supply)
+    shown = what_if(tab, "6M", weights, {name: f"{count:g}" for name, count in supply.items()})
+    assert shown == pytest.approx(again["shares"], abs=2e-6)
+    assert float(tab.run("document.getElementById('whatif').dataset.gain")) == pytest.approx(again["gain"], rel=1e-5)
+    low, high = again["intervals"]["shares"]["python"]
+    cells = tab.run("['low', 'high'].map(n => document.querySelector(`[data-language=python] .${n}`).textContent)")
+    assert cells == [f"{100 * low:.1f} %", f"{100 * high:.1f} %"]
+    tab.run("document.getElementById('whatif-reset').click()")
+    assert tab.run(SHARES) == pytest.approx(expected["shares"], abs=2e-6)
+
+
+def test_what_if_says_what_it_cannot_do(tab: Tab) -> None:
+    words = "document.getElementById('whatif-words').textContent"
+    what_if(tab, "many", {}, {})
+    assert "A number above 0 is missing" in tab.run(words)
+    assert tab.run("document.getElementById('whatif-budget').getAttribute('aria-invalid')") == "true"
+    what_if(tab, "4M", {}, dict.fromkeys(("python", "java", "javascript", "typescript", "csharp", "go", "rust"), "10k"))
+    assert "There are 280k tokens at most" in tab.run(words)
+    tab.run("document.getElementById('whatif-reset').click()")
+    assert "saved" in tab.run(words)
+
+
+def test_what_if_is_reached_and_used_by_keyboard(tab: Tab) -> None:
+    tab.run("document.getElementById('whatif-budget').focus(); document.activeElement.select()")
+    for key in "9M":
+        tab.send("Input.dispatchKeyEvent", type="char", text=key)
+    assert tab.run("document.getElementById('whatif-budget').value") == "9M"
+    seen: list[str] = []
+    for _ in range(6):
+        for kind in ("keyDown", "keyUp"):
+            tab.send("Input.dispatchKeyEvent", type=kind, key="Tab", code="Tab", windowsVirtualKeyCode=9)
+        seen.append(tab.run("document.activeElement.id || document.activeElement.getAttribute('aria-label')"))
+    assert seen[:4] == ["whatif-epochs", "whatif-even", "whatif-reset", "What if"]
+    assert seen[4].startswith("Weight of")
+    unnamed = """
+        [...document.querySelectorAll('input, select, button')].filter(field => !field.closest('[hidden]') &&
+            !field.labels?.length && !field.ariaLabel && !field.textContent.trim()).length
+    """
+    assert tab.run(unnamed) == 0
+    tab.run("document.getElementById('whatif-reset').click()")
+
+
+def test_heat_maps_say_by_sign_what_they_say_by_colour(tab: Tab) -> None:
+    cells = tab.run(
+        "[...document.querySelectorAll('.heat-cell')].map(c => [c.classList.contains('gain'), c.textContent.trim()])"
+    )
+    assert len(cells) > 42
+    for gain, text in cells:
+        assert text.startswith("+") == gain or text.startswith(("0", "\u22120.0"))
+
+
+def test_the_page_prints_whole(tab: Tab) -> None:
+    pdf = tab.send("Page.printToPDF", preferCSSPageSize=True)["data"]
+    assert len(pdf) > 100_000
+    tab.send("Emulation.setEmulatedMedia", media="print", features=[])
+    assert tab.run("getComputedStyle(document.querySelector('nav')).display") == "none"
+    assert tab.run("document.documentElement.scrollWidth <= innerWidth")
+    tab.send("Emulation.setEmulatedMedia", media="")

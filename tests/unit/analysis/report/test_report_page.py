@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import re
 import shutil
@@ -235,7 +236,9 @@ def test_every_section_says_where_its_figures_come_from(turn: Path, page: Page) 
     for kind in KINDS:
         command = json.loads((turn / kind / "manifest.json").read_text())["command"]
         assert any(command in section for section in page.texts.values()), kind
-    for section in ("answer", "corpus", "pairs", "training", "laws", "provenance"):
+    for section in (
+        *("answer", "what-if", "corpus", "pairs", "training", "transfer", "laws", "next", "paper", "provenance"),
+    ):
         assert "where from" in page.texts[section], section
 
 
@@ -252,7 +255,7 @@ def test_the_inputs_of_a_pair_are_named(page: Page) -> None:
 
 def test_a_run_that_diverged_is_named(page: Page) -> None:
     assert "ended as diverged" in page.texts["training"]
-    assert "83 of 84 runs finished" in page.texts["training"]
+    assert "103 of 104 runs finished" in page.texts["training"]
 
 
 @pytest.mark.parametrize("kinds", [["corpus"], ["runs", "laws"], ["pairs"], ["tokens", "shards"]], ids="+".join)
@@ -421,3 +424,89 @@ def test_the_page_must_be_a_file(turn: Path, tmp_path: Path) -> None:
 
 def test_makers_cover_every_kind() -> None:
     assert list(MAKERS) == list(KINDS)
+
+
+def test_the_transfer_section_tells_gains_from_noise_against_both_baselines(page: Page, text: str) -> None:
+    said = page.texts["transfer"]
+    assert "Against repetition" in said
+    assert "Against the same unique tokens" in said
+    assert "noise between seeds" in said
+    assert text.count('class="matrix"') == 3
+    assert "no tau for JavaScript, TypeScript, C#" in said or "No tau for" in said
+
+
+def test_runs_without_mixtures_say_what_is_missing(turn: Path, tmp_path: Path) -> None:
+    shutil.copytree(turn / "runs", tmp_path / "runs")
+    path = tmp_path / "runs" / "runs.parquet"
+    rows = [row for row in pq.read_table(path).to_pylist() if row["trained_on"] != "mixture"]
+    import pyarrow as pa
+
+    pq.write_table(pa.Table.from_pylist(rows, pq.read_schema(path)), path)
+    page = Page(report(tmp_path, tmp_path / "r.html").read_text())
+    assert "add mixtures to the sweep" in page.texts["transfer"]
+
+
+def test_the_paper_is_checked_in_every_report(page: Page, turn: Path, tmp_path: Path) -> None:
+    from analysis.paper import paper
+
+    for finding in paper():
+        assert finding["words"] in page.texts["paper"]
+    assert "never used to allocate" in page.texts["paper"]
+    shutil.copytree(turn / "tokens", tmp_path / "tokens")
+    assert "1,521 nats" in Page(report(tmp_path, tmp_path / "r.html").read_text()).texts["paper"]
+
+
+def test_next_runs_are_those_that_the_verb_names(page: Page, turn: Path) -> None:
+    from analysis.next_runs import next_runs
+
+    answer = json.loads((turn / "allocation" / "allocation.json").read_text())
+    flops = sum(row["flops"] for row in run_sql(turn, "report_runs") if row["status"] == "finished")
+    found = next_runs(
+        turn / "laws" / "fits.jsonl",
+        tokens=answer["budget"],
+        params=answer["params"],
+        budget=flops,
+        weights=answer["weights"],
+    )
+    (shown,) = (rows for query, rows in page.tables if rows and "regret_before" in rows[0])
+    assert [float(cells["regret_after"][1]) for cells in shown] == [run["regret_after"] for run in found["runs"]]
+
+
+def test_marginal_values_are_those_of_the_allocation(page: Page, turn: Path) -> None:
+    answer = json.loads((turn / "allocation" / "allocation.json").read_text())
+    (shown,) = (rows for _, rows in page.tables if rows and "next_percent" in rows[0])
+    for cells, row in zip(shown, answer["marginal"], strict=True):
+        assert float(cells["next_billion"][1]) == row["next_billion"]["gain"]
+        assert float(cells["next_percent_low"][1]) == row["next_percent"]["interval"][0]
+
+
+def test_a_notebook_shows_the_sections_of_the_page(turn: Path, text: str) -> None:
+    from analysis.report import figures
+
+    found = figures(turn)
+    assert list(found) == re.findall(r'<section id="([a-z-]+)"', text)
+    for name, figure in found.items():
+        assert str(figure.markup) in text, name
+        assert figure.title in figure._repr_html_()
+    assert found["laws"].rows["report_fits"] == run_sql(turn, "report_fits")
+    assert "<script" not in found["what-if"]._repr_html_()
+
+
+def test_numbers_in_fields_are_typed_without_losing_a_digit() -> None:
+    from analysis.report.whatif import typed
+
+    assert [typed(value) for value in (350e9, 4_000_000, 1500, 1_234_567, 12, 2.5e9)] == [
+        *("350B", "4M", "1.5k", "1234567", "12", "2.5B"),
+    ]
+
+
+def test_laws_that_are_no_power_of_the_tokens_are_not_recomputed_in_the_page(turn: Path) -> None:
+    from analysis.report.whatif import at_params
+
+    fits = [json.loads(line) for line in (turn / "laws" / "fits.jsonl").read_text().splitlines()]
+    fit = fits[0]
+    floor, log_b, beta = at_params(fit, fit["estimates"], 250_000)[0]
+    estimates = fit["estimates"]
+    assert beta == pytest.approx(estimates["beta"], rel=1e-9)
+    assert floor == pytest.approx(estimates["E"] + estimates["A"] / 250_000 ** estimates["alpha"], rel=1e-9)
+    assert log_b == pytest.approx(math.log(estimates["B"]), rel=1e-9)

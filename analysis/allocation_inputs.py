@@ -1,0 +1,316 @@
+"""What an allocation is asked for, read and checked: fits, supplies, weights, floors, fixed shares, transfer.
+
+Start at `read_fits` and `numbers`. What always holds: all mistakes of an input are named at once, each with its place.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import sys
+import tomllib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from pathlib import Path
+from typing import Any, cast
+
+import numpy as np
+
+from analysis import laws, published
+from analysis.laws import Floats
+from quality.mistakes import BadInput, Mistake, bad_input
+
+PAPER = "paper"
+"""Instead of fits: the published per-language laws."""
+_FIT_KEYS = ("law", "unit", "group", "estimates", "draws", "ranges")
+
+
+@dataclass(frozen=True)
+class Transfer:
+    """What languages gain from each other.
+
+    Args:
+        tau: Worth of a token of the language of a column to that of a row, shape (K, K), 0 where not known.
+        draws: The same for bootstrap draws, shape (B, K, K); B is 0 where there are none.
+        missing: How many ordered pairs have no tau.
+    """
+
+    tau: Floats
+    draws: Floats
+    missing: int
+
+    def as_json(self, languages: Sequence[str]) -> dict[str, dict[str, float]]:
+        """Return tau by target and auxiliary."""
+        return {
+            target: {other: float(self.tau[i, j]) for j, other in enumerate(languages) if i != j}
+            for i, target in enumerate(languages)
+        }
+
+
+def read_transfer(given: Mapping[str, Any] | Path | str, languages: Sequence[str]) -> Transfer:
+    """Read what `polymix transfer` printed, or a plain table of tau.
+
+    Args:
+        given: The value, JSON text, or a file; with `matrix` and `tau` as `analysis.transfer.transfer` returns them, or
+            target to auxiliary to tau.
+        languages: In the order of the rows and columns.
+
+    Raises:
+        BadInput: It has another form, or names languages without a fit as targets.
+    """
+    value = dict(given) if isinstance(given, Mapping) else _structure("transfer", given)
+    matrix: Any = value.get("matrix", value)
+    rows: Any = value.get("tau", []) if "matrix" in value else []
+    known = ", ".join(languages)
+    mistakes: list[Mistake] = []
+    tau = np.zeros((len(languages), len(languages)))
+    found = np.eye(len(languages), dtype=bool)
+    for target, others in cast(dict[str, Any], matrix).items():
+        if target not in languages or not isinstance(others, Mapping):
+            mistakes.append(Mistake(f"transfer.{target}", f"a table of tau for one of {known} is expected"))
+            continue
+        for other, number in cast(Mapping[str, Any], others).items():
+            if other not in languages or isinstance(number, bool) or not isinstance(number, int | float):
+                mistakes.append(Mistake(f"transfer.{target}.{other}", f"{number!r} is not the tau of one of {known}"))
+                continue
+            tau[languages.index(target), languages.index(other)] = float(number)
+            found[languages.index(target), languages.index(other)] = True
+    if mistakes:
+        raise BadInput(mistakes)
+    np.fill_diagonal(tau, 0.0)
+    return Transfer(tau, _tau_draws(rows, tau, languages), int((~found).sum()))
+
+
+def _tau_draws(rows: Sequence[Mapping[str, Any]], tau: Floats, languages: Sequence[str]) -> Floats:
+    drawn = [row for row in rows if row["draws"] and row["target"] in languages and row["auxiliary"] in languages]
+    count = min((len(row["draws"]) for row in drawn), default=0)
+    draws = np.repeat(tau[None], count, axis=0)
+    for row in drawn:
+        draws[:, languages.index(row["target"]), languages.index(row["auxiliary"])] = row["draws"][:count]
+    return draws
+
+
+def wrong_stages(stages: Sequence[float]) -> list[Mistake]:
+    """Return what is wrong with the ends of stages."""
+    ends = [0.0, *stages, 1.0]
+    if all(math.isfinite(end) for end in ends) and all(a < b for a, b in pairwise(ends)):
+        return []
+    return [Mistake("--stages", f"{list(stages)} are not rising fractions of the budget between 0 and 1")]
+
+
+def wrong_settings(
+    tokens: float, params: float, max_epochs: float, prior_weight: float, has_prior: bool
+) -> list[Mistake]:
+    """Return what is wrong with the numbers of an allocation."""
+    mistakes = [
+        Mistake(f"--{name}", f"{value!r} is not a finite number above 0")
+        for name, value in (("tokens", tokens), ("params", params), ("max-epochs", max_epochs))
+        if not (math.isfinite(value) and value > 0)
+    ]
+    if not mistakes and tokens < 1:
+        mistakes.append(Mistake("--tokens", f"{tokens!r} is less than one token"))
+    if not (math.isfinite(prior_weight) and prior_weight >= 0):
+        mistakes.append(Mistake("--prior-weight", f"{prior_weight!r} is not a finite number, 0 or more"))
+    elif has_prior and prior_weight == 0:
+        mistakes.append(Mistake("--prior", "has no effect without --prior-weight above 0; start with 0.01"))
+    elif prior_weight and not has_prior:
+        mistakes.append(Mistake("--prior-weight", "needs --prior: `uniform`, or a share for each language"))
+    return mistakes
+
+
+def wrong_mapping(
+    name: str, given: Mapping[str, float] | None, languages: Sequence[str], *, extra_allowed: bool = False
+) -> list[Mistake]:
+    """Return what is wrong with a number for each language: not positive, missing, or of no language."""
+    if given is None:
+        return []
+    mistakes = [
+        Mistake(f"{name}.{key}", f"{value!r} is not a finite number above 0")
+        for key, value in given.items()
+        if not (math.isfinite(value) and value > 0)
+    ]
+    mistakes += [
+        Mistake(f"{name}.{key}", f"missing; the fits are of {', '.join(languages)}")
+        for key in languages
+        if key not in given
+    ]
+    if not extra_allowed:
+        mistakes += [
+            Mistake(f"{name}.{key}", f"has no fit; the fits are of {', '.join(languages)}")
+            for key in given
+            if key not in languages
+        ]
+    return mistakes
+
+
+def normalised(given: Mapping[str, float] | None, languages: Sequence[str]) -> Floats:
+    """Return a number for each language that sum to 1: those given, or the same for all, shape (K,)."""
+    values = np.array([given[name] if given else 1.0 for name in languages], dtype=np.float64)
+    return values / values.sum()
+
+
+def read_fits(
+    fits: Path | str | Sequence[Mapping[str, Any]],
+    constants: Mapping[str, Mapping[str, float]] | Path | str | None = None,
+) -> list[Mapping[str, Any]]:
+    """Read fits of two or more languages by one law, in one unit.
+
+    Args:
+        fits: A file or folder that `polymix fit --by language` made, `-`, the values, or `paper`.
+        constants: For `paper`: language to the Nc and Dc that were not published.
+
+    Raises:
+        BadInput: They cannot be read, or do not belong together.
+    """
+    if isinstance(fits, str) and fits == PAPER:
+        return list(published.language_fits(_constants(constants)))
+    if constants is not None:
+        bad_input("--constant", f"is for the published laws only; name {PAPER!r} instead of fits")
+    name = "fits"
+    if isinstance(fits, str | Path):
+        name = "standard input" if str(fits) == "-" else str(fits)
+        fits = _lines(fits, name)
+    found = list(fits)
+    mistakes = [mistake for number, one in enumerate(found, 1) for mistake in _wrong_fit(f"{name}: line {number}", one)]
+    if not found:
+        mistakes.append(Mistake(name, "holds no fits; make them with `polymix fit RUNS --by language`"))
+    if mistakes:
+        raise BadInput(mistakes)
+    mistakes = [
+        Mistake(
+            f"{name}: {key}", f"differs between the fits ({', '.join(sorted(values))}); fit all groups the same way"
+        )
+        for key, values in (
+            ("law", {str(one["law"]) for one in found}),
+            ("unit", {str(one["unit"]) for one in found}),
+            ("columns.params", {str(one.get("columns", {}).get("params")) for one in found}),
+        )
+        if len(values) > 1
+    ]
+    groups = [one["group"] for one in found]
+    if None in groups or len(found) < 2:
+        mistakes.append(
+            Mistake(name, "an allocation needs a fit for each of two or more groups; use `polymix fit --by language`")
+        )
+    mistakes += [
+        Mistake(name, f"has {groups.count(group)} fits of {group!r}; keep one")
+        for group in sorted(set(map(str, groups)))
+        if groups.count(group) > 1
+    ]
+    if mistakes:
+        raise BadInput(mistakes)
+    return found
+
+
+def _lines(path: Path | str, name: str) -> list[Mapping[str, Any]]:
+    if str(path) == "-":
+        text = sys.stdin.read()
+    else:
+        place = Path(path) / "fits.jsonl" if Path(path).is_dir() else Path(path)
+        if not place.is_file():
+            bad_input(place, f"no such file; give what `polymix fit --by language` printed, `-`, or {PAPER!r}")
+        try:
+            text = place.read_text(encoding="utf-8")
+        except UnicodeDecodeError:
+            bad_input(place, "is not text; give what `polymix fit --by language` printed, one JSON object a line")
+    found: list[Mapping[str, Any]] = []
+    mistakes: list[Mistake] = []
+    for number, line in enumerate(text.splitlines(), 1):
+        if not line.strip():
+            continue
+        try:
+            found.append(json.loads(line))
+        except json.JSONDecodeError as error:
+            mistakes.append(Mistake(f"{name}: line {number}", f"not JSON ({error}); one fit a line is expected"))
+    if mistakes and not found:
+        bad_input(name, "not what `polymix fit --by language` prints; a table of runs goes through `polymix fit` first")
+    if mistakes:
+        raise BadInput(mistakes)
+    return found
+
+
+def _wrong_fit(where: str, one: Any) -> list[Mistake]:
+    """Return what is wrong with one fit as read from a file."""
+    if not isinstance(one, Mapping):
+        return [Mistake(where, "not a JSON object; one fit a line is expected")]
+    fit = cast(Mapping[str, Any], one)
+    missing = [key for key in _FIT_KEYS if key not in fit]
+    if missing:
+        return [Mistake(where, f"has no {', '.join(missing)}: not a line that `polymix fit` printed")]
+    if fit["law"] not in laws.LAWS:
+        return [Mistake(f"{where}: law", f"{fit['law']!r} is not known; known: {', '.join(laws.LAWS)}")]
+    broken = [
+        key
+        for key, kind in (("estimates", Mapping), ("draws", list), ("ranges", Mapping))
+        if not isinstance(fit[key], kind)
+    ]
+    if broken or not all(isinstance(draw, Mapping) for draw in fit["draws"]):
+        return [Mistake(where, f"{', '.join(broken) or 'draws'} has another form than `polymix fit` prints")]
+    symbols = laws.LAWS[fit["law"]].symbols
+    mistakes = [
+        Mistake(f"{where}: {label}.{name}", f"{values.get(name)!r} is not a finite number above 0")
+        for label, values in [
+            ("estimates", fit["estimates"]),
+            *((f"draws[{i}]", d) for i, d in enumerate(fit["draws"])),
+        ]
+        for name in symbols
+        if not _positive(values.get(name))
+    ]
+    for axis in ("params", "tokens"):
+        ends = fit["ranges"].get(axis)
+        if not (
+            isinstance(ends, list) and len(cast(list[Any], ends)) == 2 and all(map(_positive, cast(list[Any], ends)))
+        ):
+            mistakes.append(Mistake(f"{where}: ranges.{axis}", f"{ends!r} is not [smallest, largest]"))
+    return mistakes
+
+
+def _positive(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value) and value > 0
+
+
+def numbers(name: str, given: Mapping[str, float] | Path | str) -> dict[str, float]:
+    """Read a mapping of names to numbers from a mapping, JSON text, or a JSON or TOML file."""
+    value = dict(given) if isinstance(given, Mapping) else _structure(name, given)
+    wrong = [
+        Mistake(f"{name}.{key}", f"{number!r} is not a number")
+        for key, number in value.items()
+        if isinstance(number, bool) or not isinstance(number, int | float)
+    ]
+    if wrong:
+        raise BadInput(wrong)
+    return {key: float(number) for key, number in value.items()}
+
+
+def _constants(given: Mapping[str, Mapping[str, float]] | Path | str | None) -> dict[str, dict[str, float]]:
+    if given is None:
+        return {}
+    value: Mapping[str, Any] = given if isinstance(given, Mapping) else _structure("constants", given)
+    wrong = [
+        Mistake(f"constants.{key}", f"{inner!r} is not a table of Nc and Dc")
+        for key, inner in value.items()
+        if not isinstance(inner, Mapping)
+    ]
+    if wrong:
+        raise BadInput(wrong)
+    return {key: numbers(f"constants.{key}", inner) for key, inner in value.items()}
+
+
+def _structure(name: str, given: Path | str) -> dict[str, Any]:
+    text, where = str(given), f"--{name}"
+    try:
+        if not text.lstrip().startswith("{"):
+            path = Path(given)
+            where = str(path)
+            if not path.is_file():
+                bad_input(where, f"no such file; --{name} takes JSON text such as '{{\"python\": 1e9}}', or a file")
+            text = path.read_text(encoding="utf-8")
+            if path.suffix == ".toml":
+                return tomllib.loads(text)
+        value = json.loads(text)
+    except (json.JSONDecodeError, tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        bad_input(where, f"cannot be read as {'TOML' if where.endswith('.toml') else 'JSON'}: {error}")
+    if not isinstance(value, dict):
+        bad_input(where, 'an object such as {"python": 1e9, "go": 2e9} is expected')
+    return cast(dict[str, Any], value)

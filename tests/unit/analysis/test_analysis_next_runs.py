@@ -1,0 +1,150 @@
+from __future__ import annotations
+
+import json
+import math
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from analysis.next_runs import next_runs
+from quality.mistakes import BadInput
+from training.settings import read_sweep_settings
+from training.sizes import size
+
+ESTIMATES = {
+    "python": {"A": 400.0, "B": 2000.0, "E": 1.5, "alpha": 0.35, "beta": 0.36},
+    "go": {"A": 60.0, "B": 900.0, "E": 1.1, "alpha": 0.3, "beta": 0.34},
+    "rust": {"A": 80.0, "B": 6000.0, "E": 1.0, "alpha": 0.3, "beta": 0.40},
+}
+QUESTION: dict[str, Any] = {"tokens": 1e10, "params": 1e9, "budget": 1e20}
+FEW: dict[str, Any] = {"sizes": ["0.1B", "0.4B"], "run_tokens": [1e9, 8e9]}
+
+
+def fits(spread: dict[str, float], draws: int = 60) -> list[dict[str, Any]]:
+    """Laws whose exponent of D is uncertain around a pivot at 1e9 tokens, where all draws agree."""
+    rng = np.random.default_rng(0)
+    found: list[dict[str, Any]] = []
+    for language, symbols in ESTIMATES.items():
+        some: list[dict[str, float]] = []
+        for _ in range(draws):
+            beta = symbols["beta"] * math.exp(spread.get(language, 0.0) * rng.normal())
+            some.append({**symbols, "beta": beta, "B": symbols["B"] * 1e9 ** (beta - symbols["beta"])})
+        found.append(
+            {
+                "law": "chinchilla",
+                "unit": "bits_per_byte",
+                "group": language,
+                "n_runs": 20,
+                "residual": 0.002,
+                "estimates": symbols,
+                "draws": some,
+                "ranges": {"params": [1e8, 1e9], "tokens": [1e9, 8e9]},
+                "columns": {"params": "params_non_embedding"},
+            }
+        )
+    return found
+
+
+def test_runs_go_to_the_language_that_is_not_known() -> None:
+    found = next_runs(fits({"rust": 0.2}), **QUESTION, **FEW)
+    json.dumps(found, allow_nan=False)
+    assert found["runs"]
+    assert {run["language"] for run in found["runs"]} == {"rust"}
+    # All draws agree at 1e9 tokens, so that only longer runs tell anything.
+    assert {run["tokens"] for run in found["runs"]} == {8e9}
+    assert found["regret_after"] < 0.3 * found["regret_before"]
+
+
+def test_the_order_prices_and_regrets_add_up() -> None:
+    found = next_runs(fits({"rust": 0.15, "go": 0.15, "python": 0.15}), **QUESTION, **FEW)
+    assert sum(run["flops"] for run in found["runs"]) == pytest.approx(found["spent"])
+    assert found["spent"] <= found["budget"]
+    regrets = [found["regret_before"], *(run["regret_after"] for run in found["runs"])]
+    assert regrets == sorted(regrets, reverse=True)
+    assert regrets[-1] == found["regret_after"] >= 0
+    assert [run["regret_before"] for run in found["runs"]] == regrets[:-1]
+    first = found["runs"][0]
+    assert first["flops"] == pytest.approx(size(first["size"]).flops_per_token(32_000, 2048) * first["tokens"])
+    assert len({(run["language"], run["size"], run["tokens"]) for run in found["runs"]}) == len(found["runs"])
+
+
+def test_where_nothing_is_open_no_run_is_worth_its_price() -> None:
+    found = next_runs(fits({}), **QUESTION, **FEW)
+    assert found["runs"] == []
+    assert found["regret_before"] == pytest.approx(0, abs=1e-7)
+    assert any("no candidate lowers the regret" in word for word in found["words"])
+
+
+def test_a_larger_budget_leaves_less_regret_and_a_seed_the_same_runs() -> None:
+    some = fits({"rust": 0.2, "go": 0.1})
+    little, much = (next_runs(some, **{**QUESTION, "budget": budget}, **FEW) for budget in (1.2e19, 2e20))
+    assert much["regret_after"] <= little["regret_after"]
+    assert little["runs"]
+    assert next_runs(some, **{**QUESTION, "budget": 1.2e19}, **FEW) == little
+
+
+def test_the_chosen_runs_lower_the_true_regret_more_than_other_runs_of_the_price() -> None:
+    """Against truths drawn apart from the draws that the choice was made by."""
+    from analysis.laws import LAWS
+    from analysis.next_runs import Candidate, _Decision, _drawn_symbols
+    from analysis.problem import Problem
+
+    spread = {"rust": 0.2, "go": 0.02, "python": 0.02}
+    some = fits(spread, draws=120)
+    choice = next_runs(some, **{**QUESTION, "budget": 3e19}, **FEW)
+    problem = Problem(
+        law=LAWS["chinchilla"],
+        symbols=_drawn_symbols(fits(spread, draws=200), 99),
+        params=1e9,
+        budget=1e10,
+        weights=np.full(3, 1 / 3),
+        unique=np.full(3, np.inf),
+        max_epochs=4.0,
+        prior=np.full(3, 1 / 3),
+    )
+    decision = _Decision.of(problem, list(ESTIMATES))
+
+    def regret(runs: list[Candidate]) -> float:
+        beliefs = decision.beliefs()
+        for number, run in enumerate(runs):
+            evidence = decision.evidence(run, 0.0023, np.random.default_rng(number))
+            beliefs[decision.languages.index(run.language)] += evidence
+        return decision.regret(sum(decision.expected(k, beliefs[k]) for k in range(3)))
+
+    chosen = [Candidate(r["language"], r["size"], r["params"], r["tokens"], r["flops"]) for r in choice["runs"]]
+    other = [Candidate("python", run.label, run.params, run.tokens, run.flops) for run in chosen]
+    assert regret(chosen) < 0.5 * regret(other)
+
+
+def test_chosen_runs_are_written_as_sweeps_that_can_be_read(tmp_path: Path) -> None:
+    like = tmp_path / "sweep.toml"
+    like.write_text('sizes = ["0.1B"]\ntokens = ["1B"]\nbatch_tokens = 1_000_000\nsequence_length = 1000\nseed = 5\n')
+    found = next_runs(fits({"rust": 0.2, "go": 0.2}), **QUESTION, **FEW, like=like, out=tmp_path / "more")
+    files = sorted((tmp_path / "more").iterdir())
+    assert len(files) == len(found["sweeps"]) > 0
+    planned: set[tuple[str, str, int]] = set()
+    for file in files:
+        settings = read_sweep_settings(file)
+        assert (settings.batch_tokens, settings.sequence_length, settings.seed) == (1_000_000, 1000, 5)
+        assert settings.languages
+        planned |= {(n, s, t) for n in settings.languages for s in settings.sizes for t in settings.tokens}
+    assert planned == {(run["language"], run["size"], round(run["tokens"])) for run in found["runs"]}
+
+
+def test_default_candidates_span_the_fitted_range_and_beyond_and_keep_to_the_supply() -> None:
+    supply = {"python": 1e9, "go": 1e12, "rust": 1e12}
+    found = next_runs(fits({"python": 0.2}), **{**QUESTION, "budget": 1e30}, supply=supply)
+    assert found["candidates"] > 50
+    assert all(run["tokens"] <= 4e9 for run in found["runs"] if run["language"] == "python")
+
+
+def test_wrong_settings_are_all_named() -> None:
+    some = fits({"rust": 0.2})
+    some[0]["draws"] = []
+    with pytest.raises(BadInput) as caught:
+        next_runs(some, tokens=1e10, params=1e9, budget=-1, sizes=["17X"], noise=0.0, out="x")
+    assert [m.where for m in caught.value.mistakes] == ["--budget", "--noise", "--size", "fits", "--out"]
+    with pytest.raises(BadInput, match="pay for no candidate run"):
+        next_runs(fits({}), tokens=1e10, params=1e9, budget=1.0)
