@@ -28,7 +28,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from parallel_mining.candidates import Candidate, candidates, without_comments
+from parallel_mining.candidates import Candidate, candidates
+from parallel_mining.comments import without_comments
 from parallel_mining.units import Unit, extract
 from quality.languages import LANGUAGES
 from tests.benchmark.measure import report
