@@ -1,18 +1,18 @@
 """Which units of other languages may do what a pivot unit does? Found by shared words and callable-alike signatures.
 
-Start at `candidates`. A unit's words are made by `parallel_mining.units`; a rare word says more (inverse document
-frequency), a function's own name says most. Nothing is run here, so a candidate proves nothing.
+Start at `candidates`. A unit's words are made by `parallel_mining.words`; a rare word says more (inverse document
+frequency), a function's own name says most. What that index does not give may be added by `parallel_mining.channels`:
+file names, notes and test vectors. Nothing is run here, so a candidate proves nothing.
 
 What always holds: weights are whole numbers, so sums of products are exact and do not depend on their order. That is
 why `pipelines.spark_candidates`, which adds them up on many machines, finds the same candidates; it uses `search_row`,
-`weigh`, `kept_words` and `suits` from here.
+`weigh`, `kept_words`, `suits` and `in_order` from here.
 """
 
 from __future__ import annotations
 
 import hashlib
 import math
-import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -22,11 +22,12 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from parallel_mining.channels import INDEX, added, joined_channels, meetings
+from parallel_mining.comments import without_comments
 from parallel_mining.pairs import Program
 from parallel_mining.signatures import Parameter, Signature, call_compatible
 from parallel_mining.types import parse_type
 from parallel_mining.units import Unit
-from quality.languages import language
 
 # How much a word of each field weighs. The name dominates: hiding function names costs a quarter of recall at rank 1
 # when functions with the same purpose are matched across languages by such words.
@@ -45,6 +46,8 @@ SEARCH_SCHEMA = pa.schema(
         pa.field("path", pa.string(), nullable=False),
         pa.field("signature", pa.string(), nullable=False),  # `signature_text`
         pa.field("words", pa.map_(pa.string(), pa.int32()), nullable=False),
+        pa.field("answers", pa.list_(pa.string()), nullable=False),  # `parallel_mining.clues`
+        pa.field("asks", pa.list_(pa.string()), nullable=False),
     ]
 )
 
@@ -57,11 +60,13 @@ class Candidate:
         left: The pivot's unit; between two other languages, that of the first by id.
         right: The other language's unit.
         score: Cosine of their weighted words, 0 to 1.
+        channel: Every channel in which they meet (`index`, `port`, `stem`, `vectors`), joined by a plus sign.
     """
 
     left: Unit
     right: Unit
     score: float
+    channel: str = INDEX
 
 
 def candidates(
@@ -71,6 +76,7 @@ def candidates(
     per_unit: int = 20,
     min_score: float = 0.25,
     min_mutual_score: float = 0.1,
+    per_channel: int = 3,
     through_pivot: bool = True,
     progress: Callable[[int], object] | None = None,
 ) -> list[Candidate]:
@@ -78,7 +84,8 @@ def candidates(
 
     A left unit proposes itself to the `per_unit` most similar units of a language that could be called alike; each of
     those keeps the `per_unit` most similar ones that did. Two that are each other's most similar are candidates though
-    they have little in common: 0.9 of such pairs are right where names are hidden (`bench_candidates`).
+    they have little in common: 0.9 of such pairs are right where names are hidden (`bench_candidates`). Units that meet
+    in another channel are added where they are not among these.
 
     Args:
         units: Units of all languages.
@@ -86,6 +93,7 @@ def candidates(
         per_unit: How many candidates a pivot unit may have in a language, and another unit in the pivot.
         min_score: Cosine below which units are not even tried,
         min_mutual_score: unless each is the most similar one to the other, and this similar.
+        per_channel: How many candidates each other channel may add to a unit, in each language.
         through_pivot: Compare with the pivot only; else every two languages with each other.
         progress: Called with the number of left units that were finished since the last call.
 
@@ -102,9 +110,28 @@ def candidates(
     for one, other in language_pairs(grouped, pivot, through_pivot=through_pivot):
         left, right = grouped[one], grouped[other]
         least = least_total(min_score), least_total(min(min_mutual_score, min_score))
-        numbers = _between(left, right, vectors[one], vectors[other], per_unit, least, progress)
-        found += [Candidate(left[a], right[b], score_of(total)) for a, b, total in numbers]
+        met = meetings([u.clues for u in left], [u.clues for u in right]) if per_channel else {}
+        apart: dict[int, set[int]] = {}
+        for a, b, _ in met:
+            apart.setdefault(a, set()).add(b)
+        numbers, totals = _between(left, right, vectors[one], vectors[other], per_unit, least, apart, progress)
+        met = {meeting: keys for meeting, keys in met.items() if meeting[:2] in totals}
+        channels = {(a, b): [INDEX] for a, b in numbers}
+        channels |= {(a, b): [] for a, b in added(met, totals, numbers.keys(), per_channel)}
+        totals |= numbers
+        for a, b, channel in met:
+            if (a, b) in channels:
+                channels[a, b].append(channel)
+        made = [
+            Candidate(left[a], right[b], score_of(totals[a, b]), joined_channels(c)) for (a, b), c in channels.items()
+        ]
+        found += in_order(made)
     return found
+
+
+def in_order(found: Iterable[Candidate]) -> list[Candidate]:
+    """Return candidates between two languages best first; equal ones by their units' ids."""
+    return sorted(found, key=lambda c: (-c.score, c.left.unit_id, c.right.unit_id))
 
 
 def language_pairs(names: Iterable[str], pivot: str, *, through_pivot: bool) -> list[tuple[str, str]]:
@@ -146,9 +173,12 @@ def _between(
     right_vectors: _Vectors,
     per_unit: int,
     least: tuple[int, int],
+    apart: Mapping[int, Iterable[int]],
     progress: Callable[[int], object] | None,
-) -> list[tuple[int, int, int]]:
-    """Return numbers of left and right units and their sum of products; units are in the order of their ids.
+) -> tuple[dict[tuple[int, int], int], dict[tuple[int, int], int]]:
+    """Return what the index gives: numbers of left and right units, in the order of their ids, and sums of products.
+
+    The second table has those of `apart` that can be called alike, whether the index gives them or not.
 
     Args:
         left: Units.
@@ -157,6 +187,7 @@ def _between(
         right_vectors: Their words.
         per_unit: How many a unit has at most.
         least: The smallest sum; and that of two that are each other's most similar.
+        apart: Right units whose sum is asked for, of left units.
         progress: Called with 1 a left unit.
     """
     numbers: dict[str, int] = {}
@@ -168,6 +199,7 @@ def _between(
     asked = np.array([numbers.get(word, -1) for word in left_vectors.words], np.int64)
     shapes = _Shapes(right)
     kept: list[NDArray[np.int64]] = []
+    known_totals: dict[tuple[int, int], int] = {}
     for at, unit in enumerate(left):
         own = slice(left_vectors.starts[at], left_vectors.starts[at + 1])
         known = asked[own] >= 0
@@ -183,6 +215,8 @@ def _between(
         hits = shapes.suiting(unit, hits)[:per_unit]
         places = np.arange(len(hits))
         kept.append(np.stack((np.full(len(hits), at), hits, totals[hits].astype(np.int64), places), axis=1))
+        wanted = shapes.suiting(unit, np.array(sorted(apart.get(at, ())), np.int64))
+        known_totals |= {(at, other): int(totals[other]) for other in wanted.tolist()}
         if progress is not None:
             progress(1)
     found = np.concatenate(kept) if kept else np.empty((0, 4), np.int64)
@@ -191,8 +225,7 @@ def _between(
     rank = np.arange(len(found)) - np.repeat(new, np.diff(np.append(new, len(found))))
     mutual = (rank == 0) & (found[:, 3] == 0)
     found = found[(rank < per_unit) & ((found[:, 2] >= least[0]) | mutual)]
-    found = found[np.lexsort((found[:, 1], found[:, 0], -found[:, 2]))]
-    return [(int(a), int(b), int(total)) for a, b, total, _ in found]
+    return {(a, b): total for a, b, total, _ in found.tolist()}, known_totals
 
 
 class _Shapes:
@@ -245,6 +278,8 @@ def search_row(unit: Unit) -> dict[str, Any]:
         "path": unit.origin.path,
         "signature": signature_text(unit.signature),
         "words": list(unit.words.items()),
+        "answers": list(unit.clues.answers),
+        "asks": list(unit.clues.asks),
     }
 
 
@@ -277,24 +312,6 @@ def code_hash(program: Program) -> str:
     """Return a hash of a program's code that does not depend on blanks, comments or docstrings."""
     code = without_comments(program.language, program.code)
     return hashlib.sha256("".join(code.split()).encode(errors="replace")).hexdigest()
-
-
-def without_comments(language_id: str, code: str) -> str:
-    """Return code without its comments and docstrings."""
-    return _comments(language_id).sub(lambda found: found["text"] or "", code)
-
-
-@cache
-def _comments(language_id: str) -> re.Pattern[str]:
-    """Match a language's comments; and its strings, as `text`, for what stands in them is no comment."""
-    row = language(language_id)
-    marks = [rf"{re.escape(row.line_comment)}[^\n]*"]
-    for opening, closing in row.block_comments:
-        # What opens and closes alike is a string, and a comment only where a line starts with it.
-        line_start = r"(?m:^[ \t]*)" if opening == closing else ""
-        marks.append(f"{line_start}{re.escape(opening)}.*?{re.escape(closing)}")
-    strings = r""""(?:[^"\\\n]|\\.)*"|'(?:[^'\\\n]|\\.)*'"""
-    return re.compile(rf"{'|'.join(reversed(marks))}|(?P<text>{strings})", re.DOTALL)
 
 
 def kept_words(counts: Mapping[str, int], units: int) -> dict[str, float]:

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Literal, Protocol
@@ -67,6 +66,7 @@ class Definition:
         owner: The class or type that it belongs to, or "".
         arity: The number of parameters, for languages that overload by it.
         local: The bare name, where it differs from `name`.
+        optional: Whether it may be left out where it cannot be cut: it only adds to what a name stands for.
         order: Position in its file.
     """
 
@@ -78,6 +78,7 @@ class Definition:
     owner: str = ""
     arity: int | None = None
     local: str = ""
+    optional: bool = False
     order: int = 0
 
     @cached_property
@@ -158,10 +159,17 @@ class Module:
 
 @dataclass(frozen=True)
 class Piece:
-    """A definition as it is to be written down, with names that came through a namespace replaced."""
+    """A definition as it is to be written down, with names that came through a namespace replaced.
+
+    Args:
+        definition: The definition.
+        text: What is written.
+        home: The path of its file, or "".
+    """
 
     definition: Definition
     text: str
+    home: str = ""
 
 
 class Syntax(Protocol):
@@ -314,7 +322,23 @@ class _Cutter:
         for start, end, replacement in sorted([*changes, *facts.rewrites], key=lambda c: c[:2], reverse=True):
             text = text if replacement is None else text[:start] + replacement + text[end:]
         self.members |= facts.members
-        self.pieces.append(Piece(definition, text))
+        self.pieces.append(Piece(definition, text, module.path))
+
+    def if_it_can_be_cut(self, module: Module, definition: Definition) -> None:
+        """Write a definition down with everything that it uses, or nothing at all."""
+        before = (
+            [*self.pieces],
+            dict(self.homes),
+            set(self.seen),
+            set(self.looked),
+            set(self.members),
+            dict(self.modules),
+        )
+        try:
+            self.definition(module, definition)
+        except Refused:
+            self.pieces, self.homes, self.seen, self.looked, self.members, self.modules = before
+            self.seen.add(id(definition))
 
     def _known(self, module: Module, name: str, owner: str) -> bool:
         return name in module.definitions or f"{owner}.{name}" in module.definitions
@@ -330,7 +354,10 @@ class _Cutter:
             if arity and len(found) > 1:
                 found = [d for d in found if d.arity is None or d.arity == int(arity)] or found
             for definition in found:
-                self.definition(home, definition)
+                if definition.optional:
+                    self.if_it_can_be_cut(home, definition)
+                else:
+                    self.definition(home, definition)
             return
         if name in module.denied:
             raise Refused(module.denied[name])
@@ -388,13 +415,22 @@ class _Cutter:
                 return inside
             if inside in other.links:
                 return self.target(other.links[inside], depth + 1)
-            for star in other.stars:
-                try:
-                    return self.target(Link(star.paths, link.name), depth + 1)
-                except Refused:
-                    continue
+            star = next((s for s in other.stars if self._offers(Link(s.paths, link.name), depth + 1)), None)
+            if star is not None:
+                return self.target(Link(star.paths, link.name), depth + 1)
             raise Refused(f"unresolved: {link.name} in {other.path}")
         raise Refused(f"imports: {(link.paths or ('?',))[0]} is not in the corpus")
+
+    def _offers(self, link: Link, depth: int) -> bool:
+        """Say whether a file has a name, its own or from other files; nothing is written down."""
+        if depth > 8:
+            return False
+        for other in self.files.modules(link.paths)[:1]:
+            inside = other.exports.get(link.name, link.name)
+            if inside in other.definitions or inside in other.links or inside in other.denied:
+                return True
+            return any(self._offers(Link(star.paths, link.name), depth + 1) for star in other.stars)
+        return False
 
     def link(self, module: Module, name: str) -> None:
         """Write down what a linked name stands for, with an alias where it has another name there."""
@@ -460,8 +496,7 @@ class _Cutter:
                             continue
                         if definition.kind == "impl":
                             # What it implements may be of no use here; if it is, the compiler says so.
-                            with suppress(Refused):
-                                self.definition(home, definition)
+                            self.if_it_can_be_cut(home, definition)
                         elif definition.local in self.members or definition.local in ALWAYS_WANTED:
                             self.definition(home, definition)
 

@@ -44,6 +44,7 @@ REJECTED_SCHEMA = pa.schema(
         pa.field("right_path", pa.string(), nullable=False),
         pa.field("left_repo", pa.string(), nullable=False),
         pa.field("right_repo", pa.string(), nullable=False),
+        pa.field("channel", pa.string(), nullable=False),
         pa.field("score", pa.float64(), nullable=False),
         pa.field("verdict", pa.string(), nullable=False),
         pa.field("reason", pa.string(), nullable=False),
@@ -53,9 +54,10 @@ REJECTED_SCHEMA = pa.schema(
 _COLUMNS = ["id", "text", "language", "repo_name", "path", "detected_licenses", "license_type", "split"]
 
 
-MINING_VERSION = 5
+MINING_VERSION = 6
 """Goes up with any change that may change which pairs are found or proved; part of every identity."""
 
+_SCRATCH = ".search"
 _JOURNAL = ".judged"
 _JUDGED_AT_ONCE = 1000
 """Candidates that are judged, and remembered, together: several full batches of each language, minutes of work."""
@@ -73,6 +75,7 @@ class MiningSettings(BaseModel):
         candidates_per_unit: How many units of a language are tried for one of the pivot, and the other way round.
         min_score: Similarity of words below which units are not tried,
         min_mutual_score: unless each is the most similar one to the other, and this similar.
+        candidates_per_channel: How many candidates file names, notes and test vectors may each add to a unit.
         through_pivot: Pair with the pivot only; else every two languages, the first by id on the left.
         pairs_per_unit: In how many pairs with one language a function may stand.
         evidence: What a verdict needs.
@@ -87,6 +90,7 @@ class MiningSettings(BaseModel):
     candidates_per_unit: int = Field(default=20, ge=1)
     min_score: float = Field(default=0.25, ge=0.0, le=1.0)
     min_mutual_score: float = Field(default=0.1, ge=0.0, le=1.0)
+    candidates_per_channel: int = Field(default=3, ge=0)
     through_pivot: bool = True
     pairs_per_unit: int = Field(default=3, ge=1)
     evidence: VerdictSettings = VerdictSettings()
@@ -109,6 +113,10 @@ class MiningSettings(BaseModel):
         return value
 
 
+Search = Callable[[Sequence[Unit], MiningSettings, Path], list[Candidate]]
+"""Units, what is looked for, and a folder for temporary files, to candidates."""
+
+
 def mine(
     corpus: Path | str,
     out: Path | str,
@@ -117,6 +125,7 @@ def mine(
     command: str = "",
     limits: ExecutionLimits | None = None,
     workers: int | None = None,
+    search: Search | None = None,
 ) -> dict[str, Any]:
     """Mine a corpus for translation pairs and write them as a `pairs` artifact.
 
@@ -127,6 +136,7 @@ def mine(
         command: The command line, for the manifest.
         limits: How much an untrusted program may use.
         workers: Processes that cut units; one a processor if None.
+        search: Finds the candidates; `search_here` if None. What it finds must not depend on which it is.
 
     Returns:
         The manifest's counts.
@@ -150,14 +160,10 @@ def mine(
     with creating(out, "pairs", identity, command=command, resume=True) as draft:
         with progress(total=len(documents), description="cutting units", unit="file") as bar:
             extraction = extract(documents, settings.licences, workers=workers, progress=bar.update)
-        found = candidates(
-            extraction.units,
-            settings.pivot,
-            per_unit=settings.candidates_per_unit,
-            min_score=settings.min_score,
-            min_mutual_score=settings.min_mutual_score,
-            through_pivot=settings.through_pivot,
-        )
+        scratch = draft.path / _SCRATCH
+        scratch.mkdir(exist_ok=True)
+        found = (search or search_here)(extraction.units, settings, scratch)
+        shutil.rmtree(scratch)
         say(
             f"units: {len(extraction.units)} of {len(extraction.considered)} functions stand alone; "
             f"{len(found)} candidate pairs"
@@ -171,7 +177,23 @@ def mine(
         draft.counts.update(_counts(extraction, found, judgements, pairs, rejected))
         shutil.rmtree(draft.path / _JOURNAL)
         say(f"pairs: {len(pairs)} proved; " + _by_language(pairs))
+        for channel, own in draft.counts["channels"].items():
+            say(f"by {channel}: {own['candidates']} candidates, {own['proved']} proved, {own['pairs']} kept as pairs")
         return dict(draft.counts)
+
+
+def search_here(units: Sequence[Unit], settings: MiningSettings, scratch: Path) -> list[Candidate]:
+    """Search for candidates in this process; nothing is written to `scratch`."""
+    del scratch
+    return candidates(
+        units,
+        settings.pivot,
+        per_unit=settings.candidates_per_unit,
+        min_score=settings.min_score,
+        min_mutual_score=settings.min_mutual_score,
+        per_channel=settings.candidates_per_channel,
+        through_pivot=settings.through_pivot,
+    )
 
 
 def _by_language(pairs: Sequence[Mapping[str, Any]]) -> str:
@@ -313,6 +335,7 @@ def select(
             "right_path": right.origin.path,
             "left_repo": left.origin.repo_name,
             "right_repo": right.origin.repo_name,
+            "channel": candidate.channel,
             "score": candidate.score,
             "verdict": judgement.verdict,
             "reason": judgement.reason,
@@ -382,6 +405,19 @@ def _functions(pairs: Sequence[Mapping[str, Any]]) -> dict[str, int]:
     return dict(sorted(Counter(language for language, _, _ in found).items()))
 
 
+def _by_channel(
+    found: Sequence[Candidate], judgements: Sequence[Judgement], pairs: Sequence[Mapping[str, Any]]
+) -> dict[str, dict[str, int]]:
+    """Count, by the channels in which candidates met, all of them, those that were proved and those that were kept."""
+    tried = Counter(candidate.channel for candidate in found)
+    proved = Counter(c.channel for c, judged in zip(found, judgements, strict=True) if judged.verdict == "equivalent")
+    kept = Counter(pair["channel"] for pair in pairs)
+    return {
+        channel: {"candidates": count, "proved": proved[channel], "pairs": kept[channel]}
+        for channel, count in sorted(tried.items())
+    }
+
+
 def _counts(
     extraction: Extraction,
     found: Sequence[Candidate],
@@ -405,6 +441,7 @@ def _counts(
     return {
         "units": units,
         "candidates": dict(sorted(Counter(c.right.language for c in found).items())),
+        "channels": _by_channel(found, judgements, pairs),
         "verdicts": verdicts,
         "pairs": len(pairs),
         "proved_not_kept": dict(

@@ -81,6 +81,7 @@ PAIR_SCHEMA = pa.schema(
         pa.field("left_licenses", pa.list_(pa.string()), nullable=False),
         pa.field("right_licenses", pa.list_(pa.string()), nullable=False),
         pa.field("split", pa.string(), nullable=False),  # train only if both documents are
+        pa.field("channel", pa.string(), nullable=False),  # how they met: index, port, stem, vectors, joined by "+"
         pa.field("score", pa.float64(), nullable=False),  # candidate similarity, 0 to 1
         pa.field("verdict", pa.string(), nullable=False),
         pa.field("reason", pa.string(), nullable=False),

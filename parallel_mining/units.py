@@ -13,18 +13,19 @@ import os
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
-from itertools import combinations
 from typing import Any, cast
 
 import pyarrow as pa
 
 from parallel_mining import programs
+from parallel_mining.clues import NO_CLUES, Clues, clues_of, vectors_of_tests
 from parallel_mining.cutting import Definition, Files, Module, Refused, Site, Syntax, cut
 from parallel_mining.licensing import LicencePolicy, unusable
 from parallel_mining.pairs import PRINTED, STDIN, WHOLE, Program, whole_program
 from parallel_mining.signatures import Parameter, Signature
+from parallel_mining.words import features, folded, literals_of, name_parts
 from quality.languages import LANGUAGES, language
 from quality.mistakes import bad_input
 from quality.workers import worker_processes
@@ -68,6 +69,7 @@ class Unit:
             `lit:`, `call:`, `flow:` (how often it loops, decides, and so on) and `flows:` (two such counts together).
         literals: Numbers and strings that stand in it, as Python values, in order.
         trivial: Why running it would prove nothing, or "".
+        clues: What else says which function of another language does the same; none of a trivial one.
     """
 
     unit_id: str
@@ -77,6 +79,7 @@ class Unit:
     words: Mapping[str, int]
     literals: tuple[int | float | str, ...]
     trivial: str = ""
+    clues: Clues = NO_CLUES
 
     @property
     def language(self) -> str:
@@ -190,6 +193,7 @@ def _no_collection() -> Iterator[None]:
 @_no_collection()
 def _repository(language_id: str, rows: Sequence[Mapping[str, Any]], licences: LicencePolicy) -> Extraction:
     files = Files({row["path"]: row["text"] for row in rows}, syntax(language_id))
+    tests = vectors_of_tests(row["text"] for row in rows)
     units: list[Unit] = []
     considered: list[Considered] = []
     seen: set[str] = set()
@@ -203,11 +207,12 @@ def _repository(language_id: str, rows: Sequence[Mapping[str, Any]], licences: L
             row.get("split") or "train",
         )
         module = files.module(row["path"])
+        own: list[tuple[Unit, str]] = []
         entire = _whole(language_id, row["path"], row["text"], origin, licences)
         if entire is not None:
             unit, reason = entire
             unit_id = unit.unit_id if unit is not None else unit_digest(language_id, origin, WHOLE, row["text"])
-            units += [unit] if unit is not None else []
+            own += [(unit, row["text"])] if unit is not None else []
             considered.append(
                 Considered(
                     unit_id, language_id, origin.document, origin.repo_name, origin.path, WHOLE, not reason, reason
@@ -222,13 +227,32 @@ def _repository(language_id: str, rows: Sequence[Mapping[str, Any]], licences: L
             )
             if unit is not None:
                 seen.add(unit_id)
-                units.append(unit)
+                own.append((unit, site.body or site.definition.text))
             considered.append(
                 Considered(
                     unit_id, language_id, origin.document, origin.repo_name, origin.path, site.entry, not reason, reason
                 )
             )
+        units += _with_clues(own, row["text"], tests)
     return Extraction(tuple(units), tuple(considered))
+
+
+def _with_clues(own: Sequence[tuple[Unit, str]], text: str, tests: Mapping[str, Sequence[str]]) -> Iterator[Unit]:
+    """Yield the units of one file, each with its clues unless it is trivial."""
+    if not own:
+        return
+    first = own[0][0]
+    named = [(_names(unit), written) for unit, written in own]
+    found = clues_of(first.language, first.origin.repo_name, first.origin.path, text, named, tests)
+    for (unit, _), clues in zip(own, found, strict=True):
+        yield unit if unit.trivial else replace(unit, clues=clues)
+
+
+def _names(unit: Unit) -> tuple[str, ...]:
+    """Return what a unit may be called where it stands: a method by its own name too."""
+    name = name_of(unit.entry, unit.origin.path)
+    method = name.partition("_")[2]
+    return (name, method) if method else (name,)
 
 
 def _whole(
@@ -243,7 +267,7 @@ def _whole(
     if found.refusal or forbidden:
         return None, found.refusal or forbidden
     program = whole_program(language_id, text)
-    words, literals = _features(programs.name_of(path), text, text)
+    words, literals = features(programs.name_of(path), text, text)
     unit_id = unit_digest(language_id, origin, WHOLE, text)
     return Unit(unit_id, program, WHOLE_SIGNATURE, origin, words, literals, found.trivial), ""
 
@@ -272,7 +296,7 @@ def _unit(
             unknown = next(p.name for p in signature.parameters if p.type is None)
             return None, f"signature: the type of {unknown} has no canonical form"
     program = Program(language_id, code, site.entry, signature.types, signature.returns)
-    words, literals = _features(bare(site.entry), site.body or site.definition.text, code)
+    words, literals = features(bare(site.entry), site.body or site.definition.text, code)
     unit_id = unit_digest(language_id, origin, site.entry, code)
     return Unit(unit_id, program, signature, origin, words, literals, trivial), ""
 
@@ -285,111 +309,6 @@ def unit_digest(language_id: str, origin: Origin, entry: str, code: str) -> str:
     """Return the id of a unit: 32 hex digits of a SHA-256."""
     joined = "\0".join((language_id, origin.repo_name, origin.path, entry, code))
     return hashlib.sha256(joined.encode(errors="replace")).hexdigest()[:32]
-
-
-_WORD = re.compile(r"[A-Za-z_$][\w$]*")
-_PART = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+")
-_NUMBER = re.compile(r"(?<![\w.])(?:0[xX][0-9a-fA-F]+|\d+\.\d*(?:[eE][+-]?\d+)?|\.\d+|\d+(?:[eE][+-]?\d+)?)(?![\w.])")
-_STRING = re.compile(r"""(?<![\w])(?:"((?:[^"\\\n]|\\.){0,40})"|'((?:[^'\\\n]|\\.){0,40})')""")
-_CALL = re.compile(r"([A-Za-z_$][\w$]*)\s*\(")
-
-# What a body does, whatever language it is in: how often it loops, decides, returns, raises, and by which operators.
-_SHAPE = {
-    "loop": re.compile(r"\b(?:for|foreach|while|loop)\b"),
-    "if": re.compile(r"\b(?:if|elif|elsif|case|when)\b"),
-    "return": re.compile(r"\breturn\b"),
-    "raise": re.compile(r"\b(?:raise|throw|panic)\b"),
-    "%": re.compile(r"%"),
-    "*": re.compile(r"\*"),
-    "/": re.compile(r"(?<![/*])/(?![/*])"),
-    "&": re.compile(r"(?<!&)&(?!&)"),
-    "^": re.compile(r"\^"),
-    "<<": re.compile(r"<<|>>"),
-    "[": re.compile(r"\["),
-}
-
-# Words that every program of some language is full of; they say nothing about what it does.
-_NOISE = frozenset(
-    """abstract and as async await bool boolean break case catch char class const continue def default del do
-    double elif else enum except export extends final finally float fn for from func function go goto if impl
-    implements import in instanceof int integer interface is lambda let long match mod module mut namespace new
-    nil none not null number of or package pass private protected pub public raise return select self short
-    static str string struct super switch then this throw throws to true false try type typeof undefined union
-    unsafe use using value var virtual void where while with yield the a an param returns return args arg""".split()  # noqa: SIM905
-)
-
-
-def name_parts(name: str) -> list[str]:
-    """Split an identifier into lower-case parts: `toSnakeCase2` is `to snake case 2`."""
-    return [part.lower() for part in _PART.findall(name)]
-
-
-# Words before or behind a name that say how it is asked for or typed, not what it does: `get_x`, `XInt64`.
-_VERBS = frozenset(["to", "get", "compute", "calculate", "calc", "find"])
-_KINDS = frozenset("distance similarity string bool char u int uint long short byte float double 8 16 32 64".split())  # noqa: SIM905
-
-
-def folded(name: str) -> str:
-    """Return what stays of an identifier without case, separators and words that only say how it is asked for or typed.
-
-    `to_snake_case` and `snakeCase` are `snakecase`; `LastIndexOfInt32` and `last_index_of` are `lastindexof`.
-    """
-    parts = name_parts(name)
-    while len(parts) > 1 and parts[0] in _VERBS:
-        del parts[0]
-    while len(parts) > 1 and parts[-1] in _KINDS:
-        del parts[-1]
-    return "".join(parts)
-
-
-def _features(name: str, own: str, code: str) -> tuple[dict[str, int], tuple[int | float | str, ...]]:
-    words: dict[str, int] = {}
-
-    def count(word: str) -> None:
-        words[word] = words.get(word, 0) + 1
-
-    parts = name_parts(name)
-    count("fold:" + folded(name))
-    for part in parts:
-        count(f"name:{part}")
-    for word in _WORD.findall(own):
-        for part in name_parts(word):
-            if part not in _NOISE and len(part) > 1:
-                count(f"id:{part}")
-    flow = [f"{kind}{min(found, 6)}" for kind, pattern in _SHAPE.items() if (found := len(pattern.findall(own)))]
-    for part in flow:
-        count(f"flow:{part}")
-    # One count alone is in too many units of a large corpus to be searched by; two together are rarer.
-    for one, other in combinations(flow, 2):
-        count(f"flows:{one} {other}")
-    for word in _CALL.findall(own):
-        if word.lower() not in _NOISE:
-            count("call:" + "".join(name_parts(word)))
-    literals = literals_of(code)
-    for literal in literals:
-        if literal not in (0, 1, 2, -1, ""):
-            count(f"lit:{literal}")
-    return words, literals
-
-
-def literals_of(code: str) -> tuple[int | float | str, ...]:
-    """Return the numbers and short strings that stand in a program, as Python values, each once, in order."""
-    found: dict[tuple[str, str], int | float | str] = {}
-    for match in _NUMBER.finditer(code):
-        text = match.group()
-        if text.lower().startswith("0x"):
-            number: int | float = int(text, 16)
-        elif re.fullmatch(r"\d+", text):
-            number = int(text)
-        else:
-            number = float(text)
-        if abs(number) < 2**53 and len(found) < 60:
-            found.setdefault((type(number).__name__, repr(number)), number)
-    for match in _STRING.finditer(code):
-        text = match.group(1) if match.group(1) is not None else match.group(2)
-        if text and "\\" not in text and len(found) < 90:
-            found.setdefault(("str", text), text)
-    return tuple(found.values())
 
 
 def functions_in(language_id: str, code: str) -> list[str]:

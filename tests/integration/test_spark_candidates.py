@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
 import pytest
 
 from parallel_mining.candidates import SEARCH_SCHEMA, candidates, search_row
+from parallel_mining.clues import Clues
+from parallel_mining.mine import MiningSettings, search_here
 from parallel_mining.pairs import Program
 from parallel_mining.signatures import Parameter, Signature
 from parallel_mining.types import parse_type
 from parallel_mining.units import Origin, Unit
-from pipelines.spark_candidates import FOUND_SCHEMA, spark_candidates
+from pipelines.spark_candidates import FOUND_SCHEMA, search_by_spark, spark_candidates
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -47,22 +50,38 @@ def made(count: int) -> list[Unit]:
         origin = Origin(f"{number}", f"repo{number % 3}", "f" * draw.randint(1, 3), (), "permissive")
         program = Program(language, f"code {draw.randrange(count)}", "f")
         signature = Signature((Parameter("x", kind, draw.random() < 0.2),) * draw.randint(1, 2), kind)
-        units.append(Unit(f"{draw.getrandbits(128):032x}", program, signature, origin, words, ()))
+        # About a quarter of the vectors are those of too many units of a language.
+        stem = f"stem:s{draw.randrange(40)}"
+        asks = {stem, *(f"vectors:i {draw.randrange(60)}" for _ in range(4))}
+        answers = asks | {f"port:function f{draw.randrange(30)}"}
+        asks |= {f"port:function f{draw.randrange(30)}"} if draw.random() < 0.2 else set()
+        clues = Clues(tuple(sorted(answers)), tuple(sorted(asks)))
+        units.append(Unit(f"{draw.getrandbits(128):032x}", program, signature, origin, words, (), clues=clues))
     return units
 
 
-@pytest.mark.parametrize(("partitions", "through_pivot"), [(1, True), (7, False)])
-def test_spark_finds_what_one_process_finds(spark: SparkSession, partitions: int, through_pivot: bool) -> None:
-    units = made(240)
-    here = candidates(units, "python", per_unit=4, through_pivot=through_pivot)
+def test_spark_finds_what_one_process_finds(spark: SparkSession, tmp_path: Path) -> None:
+    units = made(300)
+    here = candidates(units, "python", per_unit=4, through_pivot=False)
     table = pa.Table.from_pylist([search_row(unit) for unit in units], schema=SEARCH_SCHEMA)
-    spark.conf.set("spark.sql.shuffle.partitions", str(partitions))
-    there = spark_candidates(
-        spark.createDataFrame(table).repartition(partitions), "python", per_unit=4, through_pivot=through_pivot
-    ).toArrow()
+    spark.conf.set("spark.sql.shuffle.partitions", "3")
+    table = spark.createDataFrame(table).repartition(5)
+    there = spark_candidates(table, "python", tmp_path, per_unit=4, through_pivot=False).toArrow()
     rows = [tuple(row[name] for name in FOUND_SCHEMA.names) for row in there.to_pylist()]
-    expected = [(c.left.unit_id, c.right.unit_id, c.left.language, c.right.language, c.score) for c in here]
+    expected = [(c.left.unit_id, c.right.unit_id, c.left.language, c.right.language, c.channel, c.score) for c in here]
     assert sorted(rows) == sorted(expected)
-    assert len({(r[2], r[3]) for r in rows}) == (2 if through_pivot else 3)
+    assert len({(r[2], r[3]) for r in rows}) == 3
     assert len(rows) > 100
     assert min(score for *_, score in rows) < 0.25
+    channels = {row[4] for row in rows}
+    assert channels >= {"index", "port", "stem", "vectors"}
+    assert any("index+" in name for name in channels)
+
+
+def test_a_search_by_spark_gives_the_order_of_the_search_in_process(spark: SparkSession, tmp_path: Path) -> None:
+    units = made(200)
+    settings = MiningSettings(candidates_per_unit=3)
+    spark.conf.set("spark.sql.shuffle.partitions", "1")
+    found = search_by_spark(units, settings, tmp_path, spark=spark)
+    assert found == search_here(units, settings, tmp_path)
+    assert len({c.channel for c in found}) > 3

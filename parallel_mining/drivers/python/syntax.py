@@ -8,15 +8,19 @@ from __future__ import annotations
 import ast
 import builtins
 import itertools
+import operator
 import posixpath
 import re
+import sys
+import textwrap
 import typing
 import warnings
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence, Set
 from dataclasses import replace
 
-from parallel_mining.cutting import Definition, Facts, Link, Module, Piece, Site, called_name
+from parallel_mining.cutting import Definition, Facts, Kind, Link, Module, Piece, Site, called_name
+from parallel_mining.drivers.python.scopes import bound_names, outside, plain
 from parallel_mining.mutants import Wording
 from parallel_mining.programs import ARGUMENTS, Form
 from parallel_mining.signatures import MAX_PARAMETERS, Parameter, Signature
@@ -100,12 +104,13 @@ def assemble(site: Site, pieces: Sequence[Piece]) -> str:
         if piece.definition.kind == "method":
             methods.setdefault(piece.definition.owner, []).append(piece)
     body = [
-        Piece(piece.definition, _class(piece.text, methods.get(piece.definition.name, ())))
+        replace(piece, text=_class(piece.text, methods.get(piece.definition.name, ())))
         if piece.definition.kind == "type"
         else piece
         for piece in pieces
         if piece.definition.kind not in ("import", "method")
     ]
+    body = _in_order(body)
     # Annotations may name types that the unit does not carry; this keeps them unevaluated.
     head = ["from __future__ import annotations"] if any("->" in p.text or ":" in p.text for p in body) else []
     imports = [line for line in imports if line != head[0]] if head else imports
@@ -114,6 +119,50 @@ def assemble(site: Site, pieces: Sequence[Piece]) -> str:
         blank = "\n\n\n" if piece.definition.kind in ("function", "type") or "\n" in piece.text else "\n"
         joined += (blank if joined else "") + piece.text.rstrip()
     return "\n\n".join(part for part in ("\n".join(head), "\n".join(imports), joined) if part) + "\n"
+
+
+def _in_order(pieces: Sequence[Piece]) -> list[Piece]:
+    """Return pieces so that what one looks up when it is read stands before it, as far as that can be.
+
+    A name that a file binds several times has the value there that it had in the file.
+    """
+    asked = [outside(*_parsed(piece.text)) for piece in pieces]
+    makers: dict[str, list[int]] = {}
+    readers: dict[str, list[int]] = {}
+    for number, found in enumerate(asked):
+        for name in found.binds:
+            makers.setdefault(name, []).append(number)
+        for name in found.early:
+            readers.setdefault(name, []).append(number)
+    order: dict[int, None] = {}
+    begun: set[int] = set()
+
+    def above(number: int, others: Sequence[int]) -> list[int]:
+        own = pieces[number]
+        return [n for n in others if pieces[n].home == own.home and pieces[n].definition.order < own.definition.order]
+
+    def put(number: int) -> None:
+        if number in begun:
+            return
+        begun.add(number)
+        for name in sorted(asked[number].early):
+            for other in above(number, makers.get(name, ())) or makers.get(name, ()):
+                put(other)
+        for name in sorted(asked[number].binds):
+            for other in above(number, (*makers[name], *readers.get(name, ()))):
+                put(other)
+        order[number] = None
+
+    for number in range(len(pieces)):
+        put(number)
+    return [pieces[number] for number in order]
+
+
+def _parsed(text: str) -> list[ast.stmt]:
+    try:
+        return ast.parse(text).body
+    except SyntaxError:
+        return []
 
 
 def _class(text: str, methods: Sequence[Piece]) -> str:
@@ -202,32 +251,38 @@ class _Reader:
         self.module = module
         self.text = text
         self.lines = text.splitlines(keepends=True)
+        self.known: dict[int, Definition] = {}
 
     def source(self, node: ast.stmt, *, comments: bool = False) -> str:
         first = min([node.lineno, *(d.lineno for d in getattr(node, "decorator_list", []))])
         first = _doc_start(self.lines, first) if comments else first
         return "".join(self.lines[first - 1 : node.end_lineno])
 
-    def define(self, name: str, kind: str, node: ast.stmt, text: str | None = None) -> Definition:
-        body = text if text is not None else self.source(node, comments=kind == "function")
-        definition = Definition(
-            name,
-            "function" if kind == "function" else "type" if kind == "type" else "value",
-            body,
-            lambda: _facts(node, self.module, body),
-        )
-        self.module.add(definition)
+    def define(self, name: str, kind: Kind, node: ast.stmt) -> Definition:
+        """Define a name by a statement; one that defines several names is one definition."""
+        definition = self.known.get(id(node))
+        if definition is None:
+            body = self.source(node, comments=kind == "function")
+            definition = Definition(name, kind, body, lambda: _facts(node, self.module, body))
+            self.known[id(node)] = definition
+            self.module.add(definition)
+        elif all(other is not definition for other in self.module.definitions.get(name, ())):
+            self.module.definitions.setdefault(name, []).append(definition)
         return definition
 
     def statement(self, node: ast.stmt, whole: ast.stmt | None = None) -> None:
+        """Read a statement of the module, or one within the statement `whole`, which then is taken as it is."""
         if isinstance(node, ast.FunctionDef):
             if any("overload" in ast.unparse(d) for d in node.decorator_list):
                 return
-            if node.name in self.module.definitions:
-                self.module.definitions.pop(node.name)
-            definition = self.define(node.name, "function", whole or node)
             if whole is None:
-                self.module.sites.append(_site(node, definition))
+                self.module.definitions.pop(node.name, None)
+                self.module.sites.append(_site(node, self.define(node.name, "function", node)))
+            else:
+                self.define(node.name, "value", whole)
+            for served in _registered(node):
+                if served in self.module.definitions:
+                    self.change(served, whole or node)
         elif isinstance(node, ast.AsyncFunctionDef):
             definition = self.define(node.name, "function", node)
             self.module.denied[node.name] = "impure: asynchronous"
@@ -236,43 +291,133 @@ class _Reader:
             if whole is None:
                 self.members(node)
             else:
-                self.define(node.name, "type", whole)
-        elif isinstance(node, ast.Assign | ast.AnnAssign | ast.AugAssign):
-            targets = node.targets if isinstance(node, ast.Assign) else [node.target]
-            for target in targets:
-                for name in ast.walk(target):
-                    if isinstance(name, ast.Name):
-                        self.define(name.id, "value", whole or node)
+                self.define(node.name, "value", whole)
         elif isinstance(node, ast.Import | ast.ImportFrom):
             self.imported(node)
-        elif isinstance(node, ast.Try):
-            for inner in node.body:
-                self.statement(inner, whole or (None if isinstance(inner, ast.Import | ast.ImportFrom) else node))
-        elif isinstance(node, ast.If) and "TYPE_CHECKING" not in ast.unparse(node.test):
-            if "__name__" in ast.unparse(node.test):
+        elif isinstance(node, ast.Expr):
+            self.expression(node, whole)
+        elif isinstance(node, ast.Assign | ast.AnnAssign | ast.AugAssign):
+            if isinstance(node, ast.AnnAssign) and node.value is None:
                 return
-            for inner in [*node.body, *node.orelse]:
-                self.statement(inner, whole or (None if isinstance(inner, ast.Import | ast.ImportFrom) else node))
-        elif isinstance(node, ast.For | ast.While | ast.With):
-            for inner in ast.walk(node):
-                if isinstance(inner, ast.Name) and isinstance(inner.ctx, ast.Store):
-                    self.define(inner.id, "value", whole or node)
+            for target in node.targets if isinstance(node, ast.Assign) else [node.target]:
+                for name in bound_names(target):
+                    self.define(name, "value", whole or node)
+                self.changed_by(target, whole or node)
+        elif isinstance(node, ast.Try):
+            self.tried(node, whole)
+        elif isinstance(node, ast.If):
+            test = ast.unparse(node.test)
+            if "__name__" in test:
+                return
+            chosen = _decided(test)
+            if chosen is None or whole is not None or not self.again(node.body if chosen else node.orelse):
+                self.inner(
+                    [*node.body, *node.orelse] if chosen is None else [*(node.body if chosen else node.orelse)],
+                    whole or node,
+                )
+        elif isinstance(node, ast.For | ast.While | ast.With | ast.Match):
+            if isinstance(node, ast.For):
+                names = [*bound_names(node.target)]
+            elif isinstance(node, ast.With):
+                names = [name for item in node.items if item.optional_vars for name in bound_names(item.optional_vars)]
+            else:
+                names = []
+            for name in names:
+                self.define(name, "value", whole or node)
+            cases = node.cases if isinstance(node, ast.Match) else []
+            bodies = [case.body for case in cases] if isinstance(node, ast.Match) else [node.body]
+            self.inner([part for body in bodies for part in body], whole or node)
+            if isinstance(node, ast.For | ast.While):
+                self.inner(node.orelse, whole or node)
+        for expression in _tested(node):
+            for part in ast.walk(expression):
+                if isinstance(part, ast.NamedExpr):
+                    self.define(part.target.id, "value", whole or node)
+
+    def inner(self, nodes: Sequence[ast.stmt], whole: ast.stmt) -> None:
+        """Read statements within another."""
+        for node in nodes:
+            self.statement(node, whole)
+
+    def again(self, nodes: Sequence[ast.stmt]) -> bool:
+        """Read statements as if they stood at the left margin, and say whether that could be done."""
+        if not nodes:
+            return True
+        inside = (part for node in nodes for part in ast.walk(node))
+        if any(isinstance(n, ast.Constant | ast.JoinedStr) and n.end_lineno != n.lineno for n in inside):
+            return False  # the blanks in such a text must stay
+        lines = self.lines[nodes[0].lineno - 1 : nodes[-1].end_lineno]
+        if any(isinstance(n, ast.FunctionDef | ast.ClassDef) and n.decorator_list for n in nodes[:1]):
+            return False
+        text = textwrap.dedent("".join(lines))
+        try:
+            statements = ast.parse(text).body
+        except SyntaxError:
+            return False
+        reader = _Reader(self.module, text)
+        for statement in statements:
+            reader.statement(statement)
+        return True
+
+    def tried(self, node: ast.Try, whole: ast.stmt | None) -> None:
+        """Read a `try`: where it asks for a library that is neither standard nor here, what it does without counts."""
+        rescue = next((h for h in node.handlers if h.type is None or _IMPORT_ERRORS.search(ast.unparse(h.type))), None)
+        imports = [n for n in node.body if isinstance(n, ast.Import | ast.ImportFrom)]
+        missing = [n for n in imports if not _inside(n) and not all(_pure(name) for name in _modules(n))]
+        if rescue is not None and missing and whole is None and self.again(rescue.body):
+            given = {name for part in rescue.body for name in outside(part).binds}
+            for one in missing:
+                self.imported(one, only_new=True, without=given)
+            return
+        self.inner(node.body, whole or node)
+        for handler in node.handlers:
+            for part in handler.body:
+                if isinstance(part, ast.Import | ast.ImportFrom):
+                    self.imported(part, only_new=True)
+                else:
+                    self.statement(part, whole or node)
+        self.inner([*node.orelse, *node.finalbody], whole or node)
+
+    def expression(self, node: ast.Expr, whole: ast.stmt | None) -> None:
+        """Read a call that changes a list, set or dictionary of the module: `TABLE.update(...)`."""
+        call = node.value
+        if isinstance(call, ast.Call) and isinstance(call.func, ast.Attribute) and call.func.attr in _CHANGES:
+            self.changed_by(call.func, whole or node, optional=whole is None)
+
+    def changed_by(self, target: ast.expr, node: ast.stmt, *, optional: bool = False) -> None:
+        """Let a statement that sets a part of a value belong to the value."""
+        if isinstance(target, ast.Tuple | ast.List):
+            for item in target.elts:
+                self.changed_by(item, node)
+            return
+        if isinstance(target, ast.Attribute) and _DUNDER.fullmatch(target.attr):
+            return  # documentation and the like
+        while isinstance(target, ast.Attribute | ast.Subscript):
+            target = target.value
+            if isinstance(target, ast.Name):
+                self.change(target.id, node, optional=optional)
+
+    def change(self, name: str, node: ast.stmt, *, optional: bool = False) -> None:
+        known = self.module.definitions.get(name, ())
+        if known and known[-1].kind != "import":
+            self.define(name, "value", node).optional = optional
 
     def members(self, node: ast.ClassDef) -> None:
         """Define a class and each of its methods apart, so that a program takes those along that it may call."""
         text = self.source(node)
-        body = (m for m in node.body if not isinstance(m, ast.FunctionDef))
-        mentioned = {n.id for m in body for n in ast.walk(m) if isinstance(n, ast.Name)}
+        own = {name for part in node.body for name in outside(part).binds}
+        # What the class's own body looks up while it is read must stand in it.
+        early = {n for m in node.body if not isinstance(m, ast.FunctionDef) or _dunder(m) for n in outside(m).early}
         loose = [
             m
             for m in node.body
             if isinstance(m, ast.FunctionDef)
-            and not (m.name.startswith("__") and m.name.endswith("__"))
-            and m.name not in mentioned  # the class's own body needs it
+            and not _dunder(m)
+            and m.name not in early
             and _first_line(m) > node.lineno
         ]
         shell = ast.ClassDef(node.name, node.bases, node.keywords, [m for m in node.body if m not in loose], [])
-        shell.decorator_list = [*node.decorator_list, *(d for m in loose for d in m.decorator_list)]
+        shell.decorator_list = node.decorator_list
         shell.lineno, shell.end_lineno = node.lineno, node.end_lineno
         first = (node.end_lineno or node.lineno) - len(text.splitlines()) + 1
         starts = [0, *itertools.accumulate(map(len, text.splitlines(keepends=True)))]
@@ -283,9 +428,8 @@ class _Reader:
             return replace(facts, rewrites=tuple((*span, "") for span in spans))
 
         self.module.add(Definition(node.name, "type", text, without))
-        methods: dict[str, Definition] = {}
-        for member in loose:
-            methods[member.name] = self.method(node.name, member)
+        apart = {m.name for m in loose}
+        methods = {member.name: self.method(node.name, member, own, apart) for member in loose}
         made = _constructor(node)
         for member in node.body:
             if not isinstance(member, ast.FunctionDef) or (member.name.startswith("__") and member.name != "__call__"):
@@ -300,13 +444,23 @@ class _Reader:
             elif "classmethod" not in marks:
                 self.module.sites.append(self.called(node.name, member, made, "property" in " ".join(marks)))
 
-    def method(self, owner: str, member: ast.FunctionDef) -> Definition:
-        """Define a method that only stands where it is needed."""
+    def method(self, owner: str, member: ast.FunctionDef, own: Set[str], apart: Set[str]) -> Definition:
+        """Define a method that only stands where it is needed.
+
+        Args:
+            owner: The name of its class.
+            member: The method.
+            own: What the class's body binds, and decorators and defaults may look up there (`@name.setter`).
+            apart: Those of these names that are defined apart, as this one is.
+        """
         text = "".join(self.lines[_first_line(member) - 1 : member.end_lineno])
 
         def analyse() -> Facts:
-            facts = _facts(member, self.module, text)
-            return replace(facts, uses=facts.uses | {owner})
+            within = ast.ClassDef(owner, [], [], [member], [])
+            within.lineno, within.end_lineno = _first_line(member), member.end_lineno
+            facts = _facts(within, self.module, text)
+            there = outside(within).early & own
+            return replace(facts, uses=(facts.uses - there) | {owner, *(f"{owner}.{n}" for n in there & apart)})
 
         definition = Definition(f"{owner}.{member.name}", "method", text, analyse, owner=owner, local=member.name)
         self.module.add(definition)
@@ -340,16 +494,30 @@ class _Reader:
         body = "".join(self.lines[_first_line(member) - 1 : member.end_lineno])
         return Site(entry, definition, Signature(parameters, own.signature.returns), "", own.trivial, body)
 
-    def imported(self, node: ast.Import | ast.ImportFrom) -> None:
+    def imported(
+        self, node: ast.Import | ast.ImportFrom, *, only_new: bool = False, without: Collection[str] = ()
+    ) -> None:
+        """Bind what an import binds.
+
+        Args:
+            node: The import.
+            only_new: Do not bind again what is bound; where both come from files of the repository, the later one is
+                where to look if the first is not there.
+            without: Names that it must not bind.
+        """
         here = posixpath.dirname(self.module.path)
         if isinstance(node, ast.Import):
             for name in node.names:
                 bound = name.asname or name.name.split(".")[0]
-                self.bind(bound, name.name, f"import {name.name}" + (f" as {name.asname}" if name.asname else ""))
+                if bound not in without and not (only_new and self.is_bound(bound)):
+                    self.bind(bound, name.name, f"import {name.name}" + (f" as {name.asname}" if name.asname else ""))
             return
         source = node.module or ""
         for name in node.names:
             bound = name.asname or name.name
+            before = self.module.links.get(bound)
+            if bound in without or (only_new and self.is_bound(bound) and before is None):
+                continue
             if node.level:
                 base = here
                 for _ in range(node.level - 1):
@@ -366,6 +534,13 @@ class _Reader:
                 self.bind(bound, source, text)
             else:
                 self.linked(bound, tuple(_ancestors(here, source)), name.name)
+            after = self.module.links.get(bound)
+            if only_new and before is not None and after is not None and after is not before:
+                both = before if before.name != after.name else replace(before, paths=(*before.paths, *after.paths))
+                self.module.links[bound] = both
+
+    def is_bound(self, name: str) -> bool:
+        return name in self.module.definitions or name in self.module.links or name in self.module.denied
 
     def linked(self, bound: str, folders: tuple[str, ...], name: str) -> None:
         files = tuple(p.lstrip("/") for folder in folders for p in (f"{folder}.py", f"{folder}/__init__.py"))
@@ -387,6 +562,51 @@ class _Reader:
         folders = tuple(_ancestors(here, source))
         files = tuple(p.lstrip("/") for folder in folders for p in (f"{folder}.py", f"{folder}/__init__.py"))
         self.module.links[bound] = Link(files, "*")
+
+
+_IMPORT_ERRORS = re.compile(r"\b(?:ImportError|ModuleNotFoundError|Exception)\b")
+_CHANGES = frozenset(
+    "add append appendleft clear discard extend insert pop popitem remove reverse setdefault sort update".split()  # noqa: SIM905
+)
+"""Methods of the built-in collections that change them."""
+_DUNDER = re.compile(r"__\w+__")
+_VERSION = re.compile(r"sys\.version_info(?P<part>\[0\]|\[:2\])? (?P<how>[<>]=?|==) (?P<what>\d+|\(\d+(?:, \d+)*,?\))")
+_COMPARED = {"<": operator.lt, "<=": operator.le, ">": operator.gt, ">=": operator.ge, "==": operator.eq}
+
+
+def _dunder(member: ast.FunctionDef) -> bool:
+    return bool(_DUNDER.fullmatch(member.name))
+
+
+def _decided(test: str) -> bool | None:
+    """Return what a test of a module comes to wherever its units are run, or None where that is not known."""
+    if "TYPE_CHECKING" in test:
+        return test.startswith("not ")
+    version = _VERSION.fullmatch(test)
+    if version is None:
+        return None
+    here = sys.version_info[0] if version["part"] == "[0]" else tuple(sys.version_info[: 2 if version["part"] else 3])
+    return bool(_COMPARED[version["how"]](here, ast.literal_eval(version["what"])))
+
+
+def _tested(node: ast.stmt) -> list[ast.expr]:
+    return [node.test] if isinstance(node, ast.If | ast.While) else []
+
+
+def _registered(node: ast.FunctionDef) -> Iterator[str]:
+    """Yield the names of the functions of the module that a function is made a case of (`functools.singledispatch`)."""
+    for mark in node.decorator_list:
+        call = mark.func if isinstance(mark, ast.Call) else mark
+        if isinstance(call, ast.Attribute) and call.attr == "register" and isinstance(call.value, ast.Name):
+            yield call.value.id
+
+
+def _modules(node: ast.Import | ast.ImportFrom) -> list[str]:
+    return [node.module or ""] if isinstance(node, ast.ImportFrom) else [name.name for name in node.names]
+
+
+def _inside(node: ast.Import | ast.ImportFrom) -> bool:
+    return isinstance(node, ast.ImportFrom) and node.level > 0
 
 
 def _pure(module: str) -> bool:
@@ -509,71 +729,38 @@ def _calls_own(call: ast.Call) -> bool:
 
 
 def _facts(node: ast.stmt, module: Module, text: str) -> Facts:
-    bound: set[str] = set()
-    loaded: set[str] = set()
-    bare: Counter[str] = Counter()
+    found = outside(node)
+    lookups = {id(name) for name in found.lookups}
+    left = Counter(name.id for name in found.lookups)
     members: set[str] = set()
     refusal = ""
-    chains: list[ast.Attribute] = []
-    whole_is_value = isinstance(node, ast.Assign | ast.AnnAssign | ast.AugAssign | ast.If | ast.Try | ast.For)
-
-    def visit(item: ast.AST) -> None:
-        nonlocal refusal
-        if isinstance(item, ast.Name):
-            (loaded if isinstance(item.ctx, ast.Load) else bound).add(item.id)
-            bare[item.id] += 1
-        elif isinstance(item, ast.arg):
-            bound.add(item.arg)
-            return
-        elif isinstance(item, ast.FunctionDef | ast.ClassDef):
-            if item is not node:
-                bound.add(item.name)
-            if isinstance(item, ast.FunctionDef):
-                for part in (item.args, *item.body, *item.decorator_list):
-                    visit(part)
-                return
-        elif isinstance(item, ast.AnnAssign):
-            visit(item.target)
-            if item.value is not None:
-                visit(item.value)
-            return
-        elif isinstance(item, ast.Import | ast.ImportFrom):
-            names = [item.module or "."] if isinstance(item, ast.ImportFrom) else [n.name for n in item.names]
-            outside = [n for n in names if not _pure(n)]
-            if outside or (isinstance(item, ast.ImportFrom) and item.level):
-                refusal = refusal or f"imports: {outside[0] if outside else 'a sibling, inside the function'}"
-            bound.update((n.asname or n.name.split(".")[0]) for n in item.names)
-        elif isinstance(item, ast.ExceptHandler) and item.name:
-            bound.add(item.name)
+    through: list[tuple[int, int, str, str]] = []
+    offsets = _offsets(node, text)
+    for item in plain(node):
+        if isinstance(item, ast.Import | ast.ImportFrom):
+            away = [name for name in _modules(item) if not _pure(name)]
+            if away or _inside(item):
+                refusal = refusal or f"imports: {away[0] if away and away[0] else 'a sibling, inside the function'}"
         elif isinstance(item, ast.Global):
             refusal = refusal or "impure: global state"
         elif isinstance(item, ast.AsyncFunctionDef | ast.Await):
             refusal = refusal or "impure: asynchronous"
         elif isinstance(item, ast.Attribute):
             members.add(item.attr)
-            if isinstance(item.value, ast.Name):
-                chains.append(item)
-                if item.attr in DENIED and _is_builtins(module, item.value.id):
-                    refusal = refusal or f"impure: {DENIED[item.attr]} ({item.attr})"
-                elif item.attr in _IMPURE_MEMBERS:
-                    refusal = refusal or f"impure: {_IMPURE_MEMBERS[item.attr]} ({item.value.id}.{item.attr})"
-        for child in ast.iter_child_nodes(item):
-            visit(child)
-
-    visit(node)
-    own = {node.name} if isinstance(node, ast.FunctionDef | ast.ClassDef) else bound if whole_is_value else set[str]()
-    through: list[tuple[int, int, str, str]] = []
-    spaces = module.links.keys()
-    offsets = _offsets(node, text)
-    for chain in chains:
-        name = chain.value.id if isinstance(chain.value, ast.Name) else ""
-        if name in spaces and name not in bound:
-            start, end = offsets(chain)
-            if text[start:end].replace(" ", "") == f"{name}.{chain.attr}":
-                bare[name] -= 1
-                through.append((start, end, name, chain.attr))
-    covered = {name for name, count in bare.items() if not count}
-    uses = frozenset(loaded - bound - own - covered)
+            if not isinstance(item.value, ast.Name):
+                continue
+            name = item.value.id
+            if item.attr in DENIED and _is_builtins(module, name):
+                refusal = refusal or f"impure: {DENIED[item.attr]} ({item.attr})"
+            elif item.attr in _IMPURE_MEMBERS:
+                refusal = refusal or f"impure: {_IMPURE_MEMBERS[item.attr]} ({name}.{item.attr})"
+            if name in module.links and id(item.value) in lookups:
+                start, end = offsets(item)
+                if text[start:end].replace(" ", "") == f"{name}.{item.attr}":
+                    left[name] -= 1
+                    through.append((start, end, name, item.attr))
+    own = {node.name} if isinstance(node, ast.FunctionDef | ast.ClassDef) else set[str]()
+    uses = frozenset(name for name in found.names - own if left[name] > 0)
     return Facts(uses, frozenset(), frozenset(members), tuple(through), refusal=refusal)
 
 
