@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
+from scipy.special import ndtr, stdtrit
 
 from analysis import fitting, laws
 from analysis.laws import Floats, Frame, Law, Points
@@ -23,6 +24,8 @@ from quality.mistakes import BadInput, Mistake
 from quality.progress import progress
 
 LEVEL = 0.95
+SCATTERED = 2000
+"""Draws of one more run, at least."""
 HELDOUT_FRACTION = 0.2
 """This fraction of the runs, those with the most compute, is left out to test extrapolation."""
 HELDOUT_STARTS = 12
@@ -31,6 +34,11 @@ WIDE_EXPONENT = 10.0
 stands beside it)."""
 WIDE_SCALE = 1e4
 """The same for coefficients, which move by orders of magnitude with their exponent even in good fits."""
+OPEN = 3.84
+"""The 95% point of chi-squared with one degree of freedom."""
+INFLUENTIAL = 3
+"""So many of the runs that pull the fit most are named."""
+MIXTURE_FOLDS = 5
 FEW_RUNS = 3
 """With fewer runs a symbol than this, the words say that bootstrap intervals are too narrow.
 
@@ -50,6 +58,11 @@ def fit(
     where: str | None = None,
     table: str | None = None,
     unit: str | None = None,
+    shares: str | None = None,
+    target: str | None = None,
+    unique: str | None = None,
+    weight: str | None = None,
+    trunk: str | None = None,
     drop_highest: int = 0,
     bootstrap: int = 200,
     seed: int = 0,
@@ -66,6 +79,11 @@ def fit(
         where: A condition in SQL that rows must meet.
         table: The table of a database file, where it holds several.
         unit: The loss's unit, where the column's name does not tell.
+        shares: What the names of the columns of shares begin with, for laws of mixtures.
+        target: Which source the loss is measured on; by default the one that the loss column's name begins with.
+        unique: Column of unique tokens, for laws of repetition.
+        weight: Column of how much each run counts.
+        trunk: Column that is the same for runs that share their first steps; they are resampled together.
         drop_highest: Leave out so many runs of the highest loss in each group.
         bootstrap: Resamples for intervals; 0 for none.
         seed: Decides the resamples; a group's depend on the seed and its name only.
@@ -84,9 +102,28 @@ def fit(
     ]
     if mistakes:
         raise BadInput(mistakes)
-    table_of_runs = read_runs(runs, params=params, tokens=tokens, loss=loss, by=by, where=where, table=table, unit=unit)
+    table_of_runs = read_runs(
+        runs,
+        params=params,
+        tokens=tokens,
+        loss=loss,
+        by=by,
+        where=where,
+        table=table,
+        unit=unit,
+        shares=shares,
+        unique=unique,
+        weight=weight,
+        trunk=trunk,
+    )
     return fit_table(
-        laws.law(law), table_of_runs, name=str(runs), drop_highest=drop_highest, bootstrap=bootstrap, seed=seed
+        laws.law(law),
+        table_of_runs,
+        name=str(runs),
+        target=target,
+        drop_highest=drop_highest,
+        bootstrap=bootstrap,
+        seed=seed,
     )
 
 
@@ -95,6 +132,7 @@ def fit_table(
     runs: RunTable,
     *,
     name: str = "runs",
+    target: str | None = None,
     drop_highest: int = 0,
     bootstrap: int = 200,
     seed: int = 0,
@@ -105,6 +143,7 @@ def fit_table(
         law: The law.
         runs: Checked runs.
         name: What mistakes call the runs.
+        target: Which source the loss is measured on, see `fit`.
         drop_highest: Leave out so many runs of the highest loss in each group.
         bootstrap: Resamples for intervals; 0 for none.
         seed: Decides the resamples.
@@ -115,6 +154,7 @@ def fit_table(
     Raises:
         BadInput: A group has fewer runs than the law has symbols.
     """
+    law = bound(law, runs, name, target)
     groups = {group: _without_highest(runs.points(group), drop_highest) for group in runs.groups()}
     needed = len(law.symbols)
     few = {group: len(points) for group, points in groups.items() if len(points) < needed}
@@ -136,42 +176,117 @@ def fit_table(
     return fits
 
 
+def bound(law: Law, runs: RunTable, name: str = "runs", target: str | None = None) -> Law:
+    """Return a law bound to the sources of some runs.
+
+    Args:
+        law: The law.
+        runs: Checked runs.
+        name: What mistakes call the runs.
+        target: Which source the loss is measured on; by default the one that the loss column's name begins with.
+
+    Raises:
+        BadInput: The law needs what these runs were read without.
+    """
+    mistakes: list[Mistake] = []
+    if "shares" in law.needs and not runs.sources:
+        mistakes.append(
+            Mistake(name, f"{law.name} reads the shares of sources; name their columns' beginning with --shares")
+        )
+    if "unique" in law.needs and "unique" not in runs.columns:
+        mistakes.append(Mistake(name, f"{law.name} reads how many tokens were unique; name that column with --unique"))
+    if target is None:
+        loss = runs.columns["loss"] or ""
+        target = next((source for source in runs.sources if loss in (source, f"{source}_loss")), None)
+    elif target not in runs.sources:
+        mistakes.append(
+            Mistake("--target", f"{target!r} is not a source; sources: {', '.join(runs.sources) or 'none'}")
+        )
+    if "target" in law.needs and target is None and not mistakes:
+        mistakes.append(
+            Mistake(
+                name,
+                f"{law.name} is the law of one source's own loss; name it with --target: {', '.join(runs.sources)}",
+            )
+        )
+    if mistakes:
+        raise BadInput(mistakes)
+    return law.bind(runs.sources, target)
+
+
 def predict(
-    fit: Mapping[str, Any], params: ArrayLike, tokens: ArrayLike, level: float = LEVEL
+    fit: Mapping[str, Any],
+    params: ArrayLike,
+    tokens: ArrayLike,
+    level: float = LEVEL,
+    *,
+    shares: ArrayLike | None = None,
+    unique: ArrayLike | None = None,
+    new_run: bool = False,
 ) -> tuple[Floats, Floats, Floats]:
     """Return a fit's loss and its interval, pointwise.
 
-    The interval is that of the fitted curve (the central part of the draws' predictions), not of one new run, which
-    scatters around the curve. A fit without draws has an interval of NaN.
+    The interval is that of the fitted curve, or with `new_run` that of one more run, which scatters around the curve as
+    the fitted runs do. A fit without draws has an interval of NaN.
 
     Args:
         fit: What `fit` returned, or one line of what `polymix fit` printed.
         params: N, any shape.
         tokens: D, broadcasts with N.
-        level: Fraction of the draws inside the interval.
+        level: How often the interval should hold the truth.
+        shares: Of the fit's sources, for laws of mixtures, shape (..., K).
+        unique: Unique tokens among D, for laws of repetition.
+        new_run: Whether the interval is to hold one more run.
 
     Returns:
         Loss, lower and upper end, each of the broadcast shape, in the fit's unit.
     """
-    law = laws.law(fit["law"])
+    law = laws.law_of(fit)
     n, d = np.broadcast_arrays(np.asarray(params, dtype=np.float64), np.asarray(tokens, dtype=np.float64))
-    value = np.asarray(law.predict(fit["estimates"], n, d))
+    value = np.asarray(law.predict(fit["estimates"], n, d, shares, unique))
     if not fit["draws"]:
-        return value, np.full(n.shape, np.nan), np.full(n.shape, np.nan)
-    drawn = law.predict(draws_of(fit, n.ndim), n, d)
-    low, high = np.quantile(drawn, [(1 - level) / 2, (1 + level) / 2], axis=0)
+        return value, np.full(value.shape, np.nan), np.full(value.shape, np.nan)
+    drawn = law.predict(draws_of(fit, value.ndim), n, d, shares, unique)
+    freedom = max(1, fit["n_runs"] - len(law.symbols))
+    if new_run:
+        scatter = fit["residual"] * np.sqrt(fit["n_runs"] / freedom)
+        noise = np.random.default_rng(0).normal(size=(SCATTERED, *[1] * value.ndim))
+        drawn = drawn[np.arange(max(SCATTERED, len(drawn))) % len(drawn)]
+        drawn = drawn * np.exp(scatter * np.resize(noise, (len(drawn), *noise.shape[1:])))
+    low, high = np.quantile(drawn, tails(level, fit["n_runs"], len(law.symbols)), axis=0)
     return value, low, high
 
 
-def isoloss(fit: Mapping[str, Any], loss: float, params: ArrayLike) -> Floats:
+def tails(level: float, runs: int, symbols: int) -> tuple[float, float]:
+    """Return the quantiles of bootstrap draws that bound an interval, wider than the level itself where runs are few.
+
+    Resampling n runs understates the variance of a fit by (n - p) / n, and takes the normal's tails for those of
+    Student's t; both are undone here by going further into the tails.
+
+    Source: the expanded percentile interval of Hesterberg, The American Statistician 69 (2015) 371-386, with the
+    n - p degrees of freedom of a regression.
+
+    Args:
+        level: How often the interval should hold the truth.
+        runs: n.
+        symbols: p.
+    """
+    freedom = max(1, runs - symbols)
+    reach = float(stdtrit(freedom, (1 + level) / 2)) * np.sqrt(runs / freedom)
+    low = float(ndtr(-reach))
+    return low, 1 - low
+
+
+def isoloss(fit: Mapping[str, Any], loss: float, params: ArrayLike, shares: ArrayLike | None = None) -> Floats:
     """Return the tokens at which models of these sizes reach a loss, NaN where more tokens never will.
 
     Args:
         fit: What `fit` returned.
         loss: The loss to reach, in the fit's unit.
         params: N, any shape.
+        shares: Of the fit's sources, for laws of mixtures.
     """
-    return np.asarray(laws.law(fit["law"]).tokens_for(fit["estimates"], params, loss))
+    return np.asarray(laws.law_of(fit).tokens_for(fit["estimates"], params, loss, shares))
 
 
 def draws_of(fit: Mapping[str, Any], axes: int = 0) -> dict[str, Floats]:
@@ -184,7 +299,7 @@ def draws_of(fit: Mapping[str, Any], axes: int = 0) -> dict[str, Floats]:
     Returns:
         Symbol to array of shape (draws, 1, ...).
     """
-    symbols = laws.law(fit["law"]).symbols
+    symbols = laws.law_of(fit).symbols
     shape = (-1, *([1] * axes))
     return {name: np.array([draw[name] for draw in fit["draws"]], dtype=np.float64).reshape(shape) for name in symbols}
 
@@ -209,16 +324,18 @@ def _fit_points(
     )
     symbols = law.to_symbols(drawn, origin)
     intervals = {
-        name: [float(end) for end in np.quantile(symbols[name], [(1 - LEVEL) / 2, (1 + LEVEL) / 2])]
+        name: [float(end) for end in np.quantile(symbols[name], tails(LEVEL, len(points), len(law.symbols)))]
         for name in law.symbols
         if len(drawn)
     }
-    unidentified = _unidentified(law, best, drawn, origin, intervals)
+    risen = fitting.profile(law, points, origin, best.theta)
+    unidentified = _unidentified(law, best, drawn, origin, intervals, risen)
     heldout, why_not = _heldout(law, points)
     warnings = [
         *runs.warnings,
         *_words_on_data(law, points),
         *_words_on_intervals(law, points, len(drawn), bootstraps, again),
+        *_words_on_trunks(law, points, len(drawn)),
         *_words_on_fit(best, unidentified),
         *([why_not] if why_not else []),
     ]
@@ -226,6 +343,8 @@ def _fit_points(
         "law": law.name,
         "unit": runs.unit,
         "group": group,
+        "sources": list(runs.sources),
+        "target": getattr(law, "target", None),
         "n_runs": len(points),
         "objective": best.objective,
         "estimates": {name: float(value[0]) for name, value in law.to_symbols(best.theta[None], origin).items()},
@@ -234,7 +353,13 @@ def _fit_points(
         "starts": {"tried": best.starts, "agreeing": best.agreeing},
         "unidentified": unidentified,
         "condition": best.condition if np.isfinite(best.condition) else None,
+        "profile": {
+            name: [float(end) if np.isfinite(end) else None for end in ends]
+            for name, ends in zip(law.coordinates, risen, strict=True)
+        },
+        "influential": _influential(law, points, origin, best.theta),
         "heldout": heldout,
+        "heldout_mixtures": _heldout_mixtures(law, points),
         "ranges": {
             "params": [float(points.params.min()), float(points.params.max())],
             "tokens": [float(points.tokens.min()), float(points.tokens.max())],
@@ -265,12 +390,21 @@ def _residual(law: Law, theta: Floats, points: Points, origin: Frame) -> float:
 
 
 def _unidentified(
-    law: Law, best: fitting.Solution, drawn: Floats, origin: Frame, intervals: Mapping[str, Sequence[float]]
+    law: Law,
+    best: fitting.Solution,
+    drawn: Floats,
+    origin: Frame,
+    intervals: Mapping[str, Sequence[float]],
+    risen: Floats,
 ) -> list[str]:
-    """Return the symbols that the runs leave open: free to move, on a bound, or with a very wide interval."""
+    """Return the symbols that the runs leave open.
+
+    They are free to move, on a bound or not kept off one by the profile likelihood, or have a very wide interval.
+    """
     limits = law.bounds(origin)
     edge = 1e-3 * (limits[:, 1] - limits[:, 0])
     found = {law.coordinates[index] for index in (*best.at_bounds, *best.flat)}
+    found |= {name for name, ends in zip(law.coordinates, risen, strict=True) if ends.min() < OPEN}
     if len(drawn):
         ends = np.quantile(drawn, [(1 - LEVEL) / 2, (1 + LEVEL) / 2], axis=0)
         touching = (ends[0] - limits[:, 0] <= edge) | (limits[:, 1] - ends[1] <= edge)
@@ -313,6 +447,18 @@ def _words_on_intervals(law: Law, points: Points, drawn: int, bootstraps: int, a
     return []
 
 
+def _words_on_trunks(law: Law, points: Points, drawn: int) -> list[str]:
+    if points.trunk is None or not drawn or fitting.clustered(points, len(law.symbols)):
+        return []
+    trunks = len(np.unique(points.trunk))
+    if trunks == len(points):
+        return []
+    return [
+        f"the runs share {trunks} trunks, too few to resample by for {len(law.symbols)} symbols: what a trunk's runs"
+        " have in common is not in the intervals, which are too narrow"
+    ]
+
+
 def _words_on_fit(best: fitting.Solution, unidentified: Sequence[str]) -> list[str]:
     words: list[str] = []
     if unidentified:
@@ -328,6 +474,22 @@ def _words_on_fit(best: fitting.Solution, unidentified: Sequence[str]) -> list[s
     return words
 
 
+def _influential(law: Law, points: Points, origin: Frame, best: Floats) -> list[dict[str, float]]:
+    """Return the runs that pull the fit most, with by how many standard errors."""
+    pulled = fitting.influence(law, points, origin, best)
+    residual = law.log_loss(best[None], points, origin)[0][0] - np.log(points.loss)
+    return [
+        {
+            "params": float(points.params[row]),
+            "tokens": float(points.tokens[row]),
+            "loss": float(points.loss[row]),
+            "relative_error": float(np.expm1(residual[row])),
+            "standard_errors": float(pulled[row]),
+        }
+        for row in np.argsort(-pulled, kind="stable")[:INFLUENTIAL]
+    ]
+
+
 def _heldout(law: Law, points: Points) -> tuple[dict[str, Any] | None, str]:
     """Fit without the runs of the most compute and return the error on them, or None and why it cannot be done."""
     count = max(1, round(HELDOUT_FRACTION * len(points)))
@@ -339,15 +501,49 @@ def _heldout(law: Law, points: Points) -> tuple[dict[str, Any] | None, str]:
     for what, all_values, values in (("N", points.params, kept.params), ("D", points.tokens, kept.tokens)):
         if np.ptp(all_values) > 0 and np.ptp(values) == 0:
             return None, f"no held-out error: without the {count} largest runs only one {what} is left"
-    origin = laws.frame(kept)
-    best = fitting.solve(law, kept, origin, HELDOUT_STARTS)
-    residual = law.log_loss(best.theta[None], left_out, origin)[0][0] - np.log(left_out.loss)
+    error = heldout_error(law, kept, left_out)
     return {
         "rule": f"the {count} of {len(points)} runs with the most compute (N x D)",
         "n_runs": count,
         "fitted_runs": len(kept),
         "compute_factor": float(np.exp(compute[order[-1]] - compute[order[-count - 1]])),
-        "mean_relative_error": float(np.mean(np.abs(np.expm1(residual)))),
-        "largest_relative_error": float(np.max(np.abs(np.expm1(residual)))),
-        "bias": float(np.mean(np.expm1(residual))),
+        **_summary_of(error),
     }, ""
+
+
+def _heldout_mixtures(law: Law, points: Points) -> dict[str, Any] | None:
+    """Fit without a fifth of the mixtures, five times over, and return the error on those left out."""
+    if points.shares is None or "shares" not in law.needs:
+        return None
+    mixture = np.unique(points.shares.round(6), axis=0, return_inverse=True)[1].ravel()
+    fold = np.random.default_rng(0).permutation(int(mixture.max()) + 1)[mixture] % MIXTURE_FOLDS
+    parts = [(np.flatnonzero(fold != k), np.flatnonzero(fold == k)) for k in range(MIXTURE_FOLDS)]
+    if any(len(kept) <= len(law.symbols) or not len(left) for kept, left in parts):
+        return None
+    error = np.concatenate([heldout_error(law, points.take(kept), points.take(left)) for kept, left in parts])
+    return {
+        "rule": f"each fifth of the {int(mixture.max()) + 1} mixtures, by a fit to the others",
+        "n_runs": len(points),
+        **_summary_of(error),
+    }
+
+
+def heldout_error(law: Law, kept: Points, left_out: Points) -> Floats:
+    """Return the relative error on runs of a fit to other runs, shape (runs left out,).
+
+    Args:
+        law: The law.
+        kept: The runs to fit.
+        left_out: The runs to predict.
+    """
+    origin = laws.frame(kept)
+    best = fitting.solve(law, kept, origin, HELDOUT_STARTS)
+    return np.expm1(law.log_loss(best.theta[None], left_out, origin)[0][0] - np.log(left_out.loss))
+
+
+def _summary_of(error: Floats) -> dict[str, float]:
+    return {
+        "mean_relative_error": float(np.mean(np.abs(error))),
+        "largest_relative_error": float(np.max(np.abs(error))),
+        "bias": float(np.mean(error)),
+    }

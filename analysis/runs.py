@@ -28,6 +28,8 @@ LOSS_NAMES = ("bits_per_byte", "loss_nats", "loss")
 UNITS = {"bits_per_byte": "bits_per_byte", "loss_nats": "nats"}
 """The unit a loss column's name promises: bits a byte of text, or nats a token."""
 _ROWS_NAMED = 20
+ROUNDED = 0.02
+"""Shares may miss 1 by this, from rounding each to the third digit, and are scaled to sum to 1."""
 
 RUN_POINT_SCHEMA = pa.schema(
     [
@@ -36,6 +38,10 @@ RUN_POINT_SCHEMA = pa.schema(
         pa.field("params", pa.float64(), nullable=False),
         pa.field("tokens", pa.float64(), nullable=False),
         pa.field("loss", pa.float64(), nullable=False),
+        pa.field("shares", pa.list_(pa.float64())),  # of each source, in the order of RunTable.sources
+        pa.field("unique", pa.float64()),  # unique tokens among `tokens`
+        pa.field("weight", pa.float64()),
+        pa.field("trunk", pa.string()),  # runs of one trunk share their first steps
     ]
 )
 
@@ -49,12 +55,14 @@ class RunTable:
         columns: Which column of the input was read as `params`, `tokens`, `loss` and `by` (or None).
         unit: Of the loss: `bits_per_byte`, `nats`, or the name of the column where that is all that is known.
         warnings: What a reader of a fit should know about the table.
+        sources: Names of the sources whose shares were read.
     """
 
     table: pa.Table
     columns: dict[str, str | None]
     unit: str
     warnings: tuple[str, ...] = ()
+    sources: tuple[str, ...] = ()
 
     def groups(self) -> list[str | None]:
         """Return the groups, sorted; `[None]` where the runs were not divided."""
@@ -65,7 +73,16 @@ class RunTable:
         """Return the runs of one group."""
         rows = [i for i, name in enumerate(self.table["group"].to_pylist()) if name == group]
         part = self.table.take(pa.array(rows, type=pa.int64()))
-        return Points(*(np.asarray(part[name], dtype=np.float64) for name in ("params", "tokens", "loss")))
+        params, tokens, loss = (np.asarray(part[name], dtype=np.float64) for name in ("params", "tokens", "loss"))
+        unique, weight = (
+            np.asarray(part[name], dtype=np.float64) if part[name].null_count == 0 else None
+            for name in ("unique", "weight")
+        )
+        shares = np.array(part["shares"].to_pylist(), dtype=np.float64) if self.sources else None
+        trunk = None
+        if part["trunk"].null_count == 0:
+            trunk = np.unique(np.array(part["trunk"].to_pylist()), return_inverse=True)[1].astype(np.intp)
+        return Points(params, tokens, loss, shares, unique, weight, trunk)
 
 
 def statement(name: str) -> str:
@@ -87,6 +104,10 @@ def read_runs(
     where: str | None = None,
     table: str | None = None,
     unit: str | None = None,
+    shares: str | None = None,
+    unique: str | None = None,
+    weight: str | None = None,
+    trunk: str | None = None,
 ) -> RunTable:
     """Read and check a table of runs.
 
@@ -99,6 +120,12 @@ def read_runs(
         where: A condition in SQL that rows must meet, or None.
         table: The table of a database file, where it holds several.
         unit: The loss's unit, where the column's name does not tell.
+        shares: What the names of the columns of shares begin with, such as `weight_`, or None; the rest of each name is
+            the source's.
+        unique: Column of unique tokens, or None.
+        weight: Column of how much each run counts, or None.
+        trunk: Column that is the same for runs that branch from one trunk, or are checkpoints of one run; None: with
+            shares, runs of the same N and shares; without, each run is its own.
 
     Raises:
         BadInput: The input cannot be read, or holds rows that cannot be fitted; all of them are named.
@@ -108,20 +135,25 @@ def read_runs(
     with _connection() as connection:
         warnings += _load(connection, runs, table)
         existing = [row[0] for row in connection.execute("DESCRIBE source").fetchall()]
-        columns = _choose(runs, existing, params, tokens, loss, by)
-        rows = _query(connection, runs, columns, where)
+        columns = _choose(
+            runs, existing, params, tokens, loss, {"by": by, "unique": unique, "weight": weight, "trunk": trunk}
+        )
+        portions = _portions(runs, existing, shares)
+        rows = _query(connection, runs, columns, where, portions)
         if unit is None:
             unit = _unit(connection, runs, columns, existing, where)
     if not rows:
         reason = f"no row meets {where!r}" if where else "holds no rows"
         bad_input(runs, f"{reason}; a fit needs one row a run")
     warnings += _check(runs, rows, columns)
+    sources = tuple(name.removeprefix(shares or "") for name in portions)
+    _check_shares(runs, rows, portions)
     if by is None and (several := _languages(runs, existing)) > 1:
         warnings.append(f"the runs of {several} languages were fitted together; divide them with --by language")
     clean = pa.Table.from_pylist(
         [{name: row[name] for name in RUN_POINT_SCHEMA.names} for row in rows], schema=RUN_POINT_SCHEMA
     )
-    return RunTable(clean, columns, unit, tuple(warnings))
+    return RunTable(clean, columns, unit, tuple(warnings), sources)
 
 
 def write_store(runs: Path | str, path: Path | str) -> None:
@@ -247,7 +279,7 @@ def _choose(
     params: str | None,
     tokens: str | None,
     loss: str | None,
-    by: str | None,
+    others: dict[str, str | None],
 ) -> dict[str, str | None]:
     mistakes: list[Mistake] = []
     columns: dict[str, str | None] = {}
@@ -255,7 +287,7 @@ def _choose(
         ("params", params, PARAMS_NAMES),
         ("tokens", tokens, TOKENS_NAMES),
         ("loss", loss, LOSS_NAMES),
-        ("by", by, ()),
+        *((name, asked, ()) for name, asked in others.items()),
     ):
         names = (asked,) if asked is not None else usual
         found = next((name for name in names if name in existing), None)
@@ -264,17 +296,63 @@ def _choose(
             mistakes.append(
                 Mistake(f"{runs}: --{option}", f"{missing}; name one of: {', '.join(existing) or '(no columns)'}")
             )
-        columns[option] = found
+        if found is not None or option == "by":
+            columns[option] = found
     if mistakes:
         raise BadInput(mistakes)
     return columns
 
 
+def _portions(runs: Path, existing: Sequence[str], prefix: str | None) -> list[str]:
+    if prefix is None:
+        return []
+    found = [name for name in existing if name.startswith(prefix) and name != prefix]
+    if len(found) < 2:
+        bad_input(
+            f"{runs}: --shares",
+            f"{len(found)} columns begin with {prefix!r}; a mixture has two or more. Columns: {', '.join(existing)}",
+        )
+    return found
+
+
+def _check_shares(runs: Path, rows: list[dict[str, Any]], portions: Sequence[str]) -> None:
+    """Raise on shares that are missing, negative, or do not sum to 1; scale away what rounding left."""
+    if not portions:
+        return
+    wrong: list[int] = []
+    for row in rows:
+        shares = row["shares"]
+        if any(share is None or not share >= 0 for share in shares) or abs(sum(shares) - 1) > ROUNDED:
+            wrong.append(row["line"])
+        else:
+            row["shares"] = [share / sum(shares) for share in shares]
+    if wrong:
+        bad_input(
+            f"{runs}: --shares",
+            f"shares are missing, negative, or do not sum to 1 in {_named(wrong)} (columns {', '.join(portions)});"
+            " correct them, or leave them out with --where",
+        )
+
+
 def _query(
-    connection: duckdb.DuckDBPyConnection, runs: Path, columns: dict[str, str | None], where: str | None
+    connection: duckdb.DuckDBPyConnection,
+    runs: Path,
+    columns: dict[str, str | None],
+    where: str | None,
+    portions: Sequence[str],
 ) -> list[dict[str, Any]]:
+    listed = ", ".join(f"TRY_CAST({_quoted(name)} AS DOUBLE)" for name in portions)
+    same = ", ".join(_quoted(name) for name in [columns["params"] or "", *portions])
     text = statement("points").format(
         by=_quoted(columns["by"]) if columns["by"] else "NULL",
+        shares=f"[{listed}]" if portions else "NULL",
+        unique=_quoted(columns["unique"] or "") if columns.get("unique") else "NULL",
+        weight=_quoted(columns["weight"] or "") if columns.get("weight") else "NULL",
+        trunk=_quoted(columns["trunk"] or "")
+        if columns.get("trunk")
+        else f"concat_ws('/', {same})"
+        if portions
+        else "NULL",
         params=_quoted(columns["params"] or ""),
         tokens=_quoted(columns["tokens"] or ""),
         loss=_quoted(columns["loss"] or ""),
@@ -316,7 +394,7 @@ def _unit(
 def _check(runs: Path, rows: list[dict[str, Any]], columns: dict[str, str | None]) -> list[str]:
     """Raise on every row that cannot be fitted; return what is merely odd."""
     mistakes: list[Mistake] = []
-    for name in ("params", "tokens", "loss"):
+    for name in ("params", "tokens", "loss", *(name for name in ("unique", "weight") if columns.get(name))):
         kinds: dict[str, list[tuple[int, Any]]] = {}
         for row in rows:
             reason = _wrong(row[name], row[f"{name}_text"])

@@ -8,6 +8,12 @@ SELECT
     TRY_CAST({tokens} AS DOUBLE) AS tokens,
     CAST({loss} AS VARCHAR) AS loss_text,
     TRY_CAST({loss} AS DOUBLE) AS loss,
+    {shares} AS shares,
+    CAST({unique} AS VARCHAR) AS unique_text,
+    TRY_CAST({unique} AS DOUBLE) AS "unique",
+    CAST({weight} AS VARCHAR) AS weight_text,
+    TRY_CAST({weight} AS DOUBLE) AS weight,
+    CAST({trunk} AS VARCHAR) AS trunk,
     md5(CAST(whole AS VARCHAR)) AS digest
 FROM (SELECT row_number() OVER () AS line, source AS whole, source.* FROM source) AS numbered
 WHERE {where}

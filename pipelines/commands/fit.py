@@ -10,12 +10,17 @@ import click
 
 @click.command(short_help="scaling laws from a table of runs")
 @click.argument("runs", type=click.Path())
-@click.option("--law", default="chinchilla", show_default=True, metavar="NAME", help="chinchilla or monolingual.")
+@click.option("--law", default="chinchilla", show_default=True, metavar="NAME", help="Name of a law, see below.")
 @click.option("--by", metavar="COLUMN", help="Fit each value of this column apart, such as `language`.")
 @click.option("--params", metavar="COLUMN", help="Parameters. Default: params_non_embedding, params or params_total.")
 @click.option("--tokens", metavar="COLUMN", help="Training tokens. Default: tokens.")
 @click.option("--loss", metavar="COLUMN", help="Loss. Default: bits_per_byte, loss_nats or loss.")
 @click.option("--unit", metavar="NAME", help="The loss's unit, where the column's name does not tell.")
+@click.option("--shares", metavar="PREFIX", help="What the columns of shares begin with, for laws of mixtures.")
+@click.option("--target", metavar="SOURCE", help="Which source the loss is measured on. Default: as the loss is named.")
+@click.option("--unique", metavar="COLUMN", help="Unique tokens, for the law of repetition.")
+@click.option("--weight", metavar="COLUMN", help="How much each run counts. Default: all the same.")
+@click.option("--trunk", metavar="COLUMN", help="The same for runs that share their first steps: resampled together.")
 @click.option("--where", metavar="SQL", help='Only rows that meet a condition, such as "params > 1e6".')
 @click.option("--table", metavar="NAME", help="The table of a .duckdb file that holds several.")
 @click.option(
@@ -33,17 +38,35 @@ def command(**options: Any) -> None:
 
     Prints one JSON object a group: law, unit, group, n_runs, objective (summed Huber 1e-3 on log loss), estimates,
     intervals (95%, by resampling the runs), draws, converged, heldout (error on the largest runs, left out),
-    unidentified (symbols the runs do not determine), ranges, warnings. `polymix allocate` reads these lines.
+    heldout_mixtures (on mixtures left out), unidentified (symbols the runs do not determine), profile (how firmly each
+    is kept off its bounds, as chi-squared), influential (the runs that pull most), ranges, warnings. `polymix allocate`
+    reads these lines.
 
     \b
-    Laws
-      chinchilla    L = E + A / N^alpha + B / D^beta
-      monolingual   L = (Nc / N)^aN + (Dc / D)^aD + Linf
+    Laws of N and D
+      chinchilla     L = E + A / N^alpha + B / D^beta
+      monolingual    L = (Nc / N)^aN + (Dc / D)^aD + Linf
+      translation, zero-shot, zero-shot-translation
+                     L = A N^-alpha + B D^-beta + Linf, N and D in billions
+      skaling        L = E + (A / N^a + B / D^b)^k
+      farseer        L = exp(s N^q + S) + exp(B N^b + Q) D^-exp(A N^a + E)
+      repetition     L = E + A / N^alpha + B / D'^beta, D' worth of D tokens of which U are unique (--unique)
+
+    \b
+    Laws of mixtures (--shares): of one text's loss, over the shares h of all sources
+      interaction    L = (E + A / N^alpha + B N^kappa / D^beta) (1 + 1 / sum_j C_j h_j^gamma_j)
+      additive       L = E + A / N^alpha + B / D^beta + 1 / sum_j C_j h_j^gamma_j
+      joint          the same, with A and B that depend on h
+      transfer       L = E + A / N^alpha + B / (D (h_own + sum_j tau_j h_j))^beta
+      he             L = (E + A / N^alpha + B / D^beta) h_own^-gamma
+      ye             L = c + exp(sum_j t_j h_j), one N and D
+      proportional   the paper's law of a whole mixture's loss, as printed; degenerate, not to be allocated by
 
     \b
     Examples
       polymix fit store/demo/0/runs --by language > fits.jsonl
       polymix fit runs.csv --params N --tokens D --loss loss_nats --drop-highest 5 --bootstrap 1000
+      polymix fit mixtures.csv --law interaction --shares weight_ --loss github_loss --params model_size
       polymix fit runs.parquet --law monolingual --by language --where "learning_rate = 0.001"
     """
     from analysis.fit import fit

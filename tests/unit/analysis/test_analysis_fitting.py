@@ -59,7 +59,7 @@ def test_resamples_are_fitted_as_well_as_many_starts_of_l_bfgs_do() -> None:
             predicted, slopes = CHINCHILLA.log_loss(theta[None], points, origin)
             residual = predicted[0] - np.log(points.loss)
             pull = weights[row] * np.clip(residual, -fitting.HUBER_DELTA, fitting.HUBER_DELTA)
-            return float((weights[row] * fitting.huber(residual)).sum()), pull @ slopes[0]
+            return float((weights[row] * fitting.huber(residual)).sum()), slopes[0] @ pull
 
         starts = CHINCHILLA.starts(points, origin, weights[row : row + 1], 4)[0]
         options = {"maxiter": 3000, "maxfun": 6000, "ftol": 1e-16, "gtol": 1e-12}

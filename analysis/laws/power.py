@@ -1,196 +1,31 @@
-"""Scaling laws: which formulas there are, what their symbols mean, and how each is evaluated and differentiated.
+"""Laws that are a power of N, a power of D and a constant: Chinchilla's curves, in everybody's symbols.
 
-Start at `LAWS` and `law(name)`. A law predicts a loss from model parameters N and training tokens D. Its *symbols* are
-what the literature prints (`A B E alpha beta`); its *coordinates* are what a fit moves: one real vector, bounded, in
-which every law here is smooth. A `Frame` ties the two together for one set of runs, so that a change of the unit of N,
-of D or of the loss changes the symbols exactly as it must and leaves the coordinates alone.
-
-What always holds: `law.symbols` names everything `predict` needs; `predict` and `token_slope` broadcast over symbols
-given as arrays, so that bootstrap draws are evaluated in one call.
+In the coordinates used here the log loss is a log-sum-exp of linear functions, so its value, slopes and curvature cost
+two exponentials and a logarithm a run.
 """
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any, final
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from quality.mistakes import BadInput, Mistake
+from analysis.laws.base import LARGEST_TERM, MAX_EXPONENT, MIN_EXPONENT, SMALLEST_TERM, Floats, Frame, Law, Points
 
-Floats = NDArray[np.float64]
-
-MAX_EXPONENT = 5.0
-"""Exponents are sought up to here; measured ones of N and D lie below 1.4.
-
-Source: the per-language exponents in arXiv 2512.13472, Figure 2 (largest 1.350), and Hoffmann et al., arXiv 2203.15556.
-"""
-MIN_EXPONENT = 0.01
-"""Below this a power law changes by less than 5% over a factor of 100 and cannot be told from a constant."""
-SMALLEST_TERM = 1e-4
-"""A term this small a fraction of the loss is a tenth of the Huber threshold (1e-3): invisible to the objective."""
-LARGEST_TERM = 20.0
-"""A term may reach this multiple of the largest loss, at the smallest N or D among the runs."""
+BILLION = 1e9
 
 
-@dataclass(frozen=True)
-class Points:
-    """The runs a law is fitted to.
-
-    Args:
-        params: N, parameters, shape (n,).
-        tokens: D, training tokens, shape (n,).
-        loss: In one unit, shape (n,).
-    """
-
-    params: Floats
-    tokens: Floats
-    loss: Floats
-
-    def __len__(self) -> int:
-        return len(self.loss)
-
-    def take(self, rows: NDArray[np.intp]) -> Points:
-        """Return the points at some positions."""
-        return Points(self.params[rows], self.tokens[rows], self.loss[rows])
-
-
-@dataclass(frozen=True)
-class Frame:
-    """Where the coordinates of a law have their origin, for one set of runs.
-
-    Args:
-        log_params: Natural log of the smallest N.
-        log_tokens: Natural log of the smallest D.
-        log_loss: Natural log of the geometric mean loss.
-        log_lowest: Natural log of the smallest loss.
-        log_highest: Natural log of the largest loss.
-    """
-
-    log_params: float
-    log_tokens: float
-    log_loss: float
-    log_lowest: float
-    log_highest: float
-
-
-def frame(points: Points) -> Frame:
-    """Return the frame of a set of runs."""
-    log_loss = np.log(points.loss)
-    return Frame(
-        float(np.log(points.params).min()),
-        float(np.log(points.tokens).min()),
-        float(log_loss.mean()),
-        float(log_loss.min()),
-        float(log_loss.max()),
-    )
-
-
-class Law(ABC):
-    """A formula for the loss, its symbols, and its coordinates.
-
-    Attributes:
-        name: What `--law` takes.
-        title: What a page prints.
-        formula: In the notation of its symbols.
-        source: Where the formula comes from.
-        symbols: Names of the estimates, in the order of printing.
-        coordinates: Names of the coordinates that bounds are reported by: the symbol each one decides.
-        scales: Symbols that are positive and span orders of magnitude (their intervals are judged as ratios).
-    """
-
-    name: str
-    title: str
-    formula: str
-    source: str
-    symbols: tuple[str, ...]
-    coordinates: tuple[str, ...]
-    scales: tuple[str, ...]
-
-    @abstractmethod
-    def bounds(self, origin: Frame) -> Floats:
-        """Return lower and upper bounds of the coordinates, shape (P, 2)."""
-
-    @abstractmethod
-    def starts(self, points: Points, origin: Frame, weights: Floats, count: int) -> Floats:
-        """Return starting coordinates for every row of weights, best guess first, shape (M, count, P).
-
-        Args:
-            points: The runs.
-            origin: Their frame.
-            weights: How often each run counts, shape (M, n).
-            count: Starts for each row of weights.
-        """
-
-    @abstractmethod
-    def log_loss(self, theta: Floats, points: Points, origin: Frame) -> tuple[Floats, Floats]:
-        """Return log loss, shape (M, n), and its derivative by the coordinates, shape (M, n, P).
-
-        Args:
-            theta: Coordinates, shape (M, P).
-            points: Where to evaluate.
-            origin: The frame the coordinates are in.
-        """
-
-    def curvature(self, theta: Floats, points: Points, origin: Frame, pull: Floats, slopes: Floats) -> Floats:
-        """Return the Hessian of `sum_n pull * log_loss` by the coordinates, shape (M, P, P).
-
-        This default differentiates `log_loss`'s derivative numerically; a law overrides it where it knows better.
-
-        Args:
-            theta: Coordinates, shape (M, P).
-            points: The runs.
-            origin: The frame the coordinates are in.
-            pull: Weight of each point, shape (M, n).
-            slopes: The derivative that `log_loss` returned there, shape (M, n, P).
-        """
-        del slopes
-        step = 1e-5
-        size = theta.shape[1]
-        columns: list[Floats] = []
-        for index in range(size):
-            shift = np.zeros(size)
-            shift[index] = step
-            up = self.log_loss(theta + shift, points, origin)[1]
-            down = self.log_loss(theta - shift, points, origin)[1]
-            columns.append(((up - down) / (2 * step) * pull[:, :, None]).sum(axis=1))
-        hessian = np.stack(columns, axis=2)
-        return (hessian + hessian.transpose(0, 2, 1)) / 2
-
-    @abstractmethod
-    def to_symbols(self, theta: Floats, origin: Frame) -> dict[str, Floats]:
-        """Return the symbols of coordinates: each of shape (M,) for coordinates of shape (M, P)."""
-
-    @abstractmethod
-    def to_coordinates(self, symbols: Mapping[str, ArrayLike], origin: Frame) -> Floats:
-        """Return the coordinates of symbols, shape (M, P); the inverse of `to_symbols`."""
-
-    @abstractmethod
-    def predict(self, symbols: Mapping[str, ArrayLike], params: ArrayLike, tokens: ArrayLike) -> Floats:
-        """Return the loss at N parameters and D tokens; everything broadcasts."""
-
-    @abstractmethod
-    def token_slope(self, symbols: Mapping[str, ArrayLike], params: ArrayLike, tokens: ArrayLike) -> Floats:
-        """Return the derivative of the loss by D (never positive); everything broadcasts."""
-
-    @abstractmethod
-    def floor(self, symbols: Mapping[str, ArrayLike], params: ArrayLike) -> Floats:
-        """Return the loss that N parameters approach as D grows without limit; everything broadcasts."""
-
-    @abstractmethod
-    def tokens_for(self, symbols: Mapping[str, ArrayLike], params: ArrayLike, loss: ArrayLike) -> Floats:
-        """Return the D at which N parameters reach a loss, NaN where none does; everything broadcasts."""
-
-
-class _PowerTerms(Law):
+class PowerTerms(Law):
     """Laws of the form (a power of N) + (a power of D) + (a constant), in whatever symbols.
 
     Coordinates: log of the N term at the smallest N, log of the D term at the smallest D, log of the constant (all
-    relative to the mean loss), exponent of N, exponent of D. In them log loss is a log-sum-exp of linear functions.
+    relative to the mean loss), exponent of N, exponent of D.
     """
+
+    exact_curvature = True
 
     @abstractmethod
     def _terms(self, symbols: Mapping[str, ArrayLike]) -> tuple[Floats, Floats, Floats, Floats, Floats]:
@@ -243,23 +78,21 @@ class _PowerTerms(Law):
         return np.clip(theta, limits[:, 0] + 1.0 * (np.arange(5) < 3), limits[:, 1])
 
     def log_loss(self, theta: Floats, points: Points, origin: Frame) -> tuple[Floats, Floats]:
-        """Return log loss, shape (M, n), and its derivative by the coordinates, shape (M, n, P)."""
+        """Return log loss, shape (M, n), and its derivative by the coordinates, shape (M, P, n)."""
         u = np.log(points.params) - origin.log_params
         v = np.log(points.tokens) - origin.log_tokens
-        logs = np.stack(
-            [
-                theta[:, 0:1] - theta[:, 3:4] * u,
-                theta[:, 1:2] - theta[:, 4:5] * v,
-                np.broadcast_to(theta[:, 2:3], (len(theta), len(u))),
-            ],
-            axis=2,
-        )
-        peak = logs.max(axis=2, keepdims=True)
-        parts = np.exp(logs - peak)
-        total = parts.sum(axis=2, keepdims=True)
-        parts /= total
-        value = (peak + np.log(total))[:, :, 0] + origin.log_loss
-        slopes = np.concatenate([parts, -parts[:, :, 0:1] * u[:, None], -parts[:, :, 1:2] * v[:, None]], axis=2)
+        # Relative to the constant: bounds keep both terms within a factor of e^15 of it, so nothing overflows.
+        slopes = np.empty((len(theta), 5, len(u)))
+        first = np.exp(theta[:, 0:1] - theta[:, 2:3] - theta[:, 3:4] * u, out=slopes[:, 0])
+        second = np.exp(theta[:, 1:2] - theta[:, 2:3] - theta[:, 4:5] * v, out=slopes[:, 1])
+        total = 1 + first + second
+        value = np.log(total)
+        value += theta[:, 2:3] + origin.log_loss
+        np.divide(1, total, out=slopes[:, 2])
+        first *= slopes[:, 2]
+        second *= slopes[:, 2]
+        np.multiply(first, -u, out=slopes[:, 3])
+        np.multiply(second, -v, out=slopes[:, 4])
         return value, slopes
 
     def curvature(self, theta: Floats, points: Points, origin: Frame, pull: Floats, slopes: Floats) -> Floats:
@@ -267,15 +100,15 @@ class _PowerTerms(Law):
         del theta  # the slopes are all that the second derivative of a log-sum-exp needs
         u = np.log(points.params) - origin.log_params
         v = np.log(points.tokens) - origin.log_tokens
-        hessian = -((slopes * pull[:, :, None]).transpose(0, 2, 1) @ slopes)
+        hessian = -((slopes * pull[:, None, :]) @ slopes.transpose(0, 2, 1))
         for term, exponent, x in ((0, 3, u), (1, 4, v)):
-            share = pull * slopes[:, :, term]
+            share = pull * slopes[:, term]
             hessian[:, term, term] += share.sum(axis=1)
-            cross = -(share @ x)
-            hessian[:, term, exponent] += cross
-            hessian[:, exponent, term] += cross
+            cross = share @ x
+            hessian[:, term, exponent] -= cross
+            hessian[:, exponent, term] -= cross
             hessian[:, exponent, exponent] += share @ (x * x)
-        hessian[:, 2, 2] += (pull * slopes[:, :, 2]).sum(axis=1)
+        hessian[:, 2, 2] += (pull * slopes[:, 2]).sum(axis=1)
         return hessian
 
     def to_symbols(self, theta: Floats, origin: Frame) -> dict[str, Floats]:
@@ -301,25 +134,49 @@ class _PowerTerms(Law):
         )
         return np.stack(np.broadcast_arrays(*(np.atleast_1d(column) for column in columns)), axis=1)
 
-    def predict(self, symbols: Mapping[str, ArrayLike], params: ArrayLike, tokens: ArrayLike) -> Floats:
+    def predict(
+        self,
+        symbols: Mapping[str, ArrayLike],
+        params: ArrayLike,
+        tokens: ArrayLike,
+        shares: ArrayLike | None = None,
+        unique: ArrayLike | None = None,
+    ) -> Floats:
         """Return the loss at N parameters and D tokens; everything broadcasts."""
+        del shares, unique
         _, log_b, _, _, beta = self._terms(symbols)
         return self.floor(symbols, params) + np.exp(log_b - beta * np.log(tokens))
 
-    def token_slope(self, symbols: Mapping[str, ArrayLike], params: ArrayLike, tokens: ArrayLike) -> Floats:
+    def token_slope(
+        self,
+        symbols: Mapping[str, ArrayLike],
+        params: ArrayLike,
+        tokens: ArrayLike,
+        shares: ArrayLike | None = None,
+        unique: ArrayLike | None = None,
+    ) -> Floats:
         """Return the derivative of the loss by D; everything broadcasts."""
+        del shares, unique
         _, log_b, _, _, beta = self._terms(symbols)
         log_tokens = np.log(tokens)
         slope = -beta * np.exp(log_b - (beta + 1) * log_tokens)
         return np.broadcast_to(slope, np.broadcast_shapes(slope.shape, np.shape(params))).copy()
 
-    def floor(self, symbols: Mapping[str, ArrayLike], params: ArrayLike) -> Floats:
+    def floor(self, symbols: Mapping[str, ArrayLike], params: ArrayLike, shares: ArrayLike | None = None) -> Floats:
         """Return the loss that N parameters approach as D grows without limit; everything broadcasts."""
+        del shares
         log_a, _, floor, alpha, _ = self._terms(symbols)
         return np.asarray(floor + np.exp(log_a - alpha * np.log(params)))
 
-    def tokens_for(self, symbols: Mapping[str, ArrayLike], params: ArrayLike, loss: ArrayLike) -> Floats:
+    def tokens_for(
+        self,
+        symbols: Mapping[str, ArrayLike],
+        params: ArrayLike,
+        loss: ArrayLike,
+        shares: ArrayLike | None = None,
+    ) -> Floats:
         """Return the D at which N parameters reach a loss, NaN where none does; everything broadcasts."""
+        del shares
         _, log_b, _, _, beta = self._terms(symbols)
         left = np.asarray(loss) - self.floor(symbols, params)
         with np.errstate(invalid="ignore", divide="ignore"):
@@ -327,7 +184,7 @@ class _PowerTerms(Law):
 
 
 @final
-class Chinchilla(_PowerTerms):
+class Chinchilla(PowerTerms):
     """L = E + A / N^alpha + B / D^beta."""
 
     name = "chinchilla"
@@ -349,7 +206,7 @@ class Chinchilla(_PowerTerms):
 
 
 @final
-class Monolingual(_PowerTerms):
+class Monolingual(PowerTerms):
     """L = (Nc / N)^aN + (Dc / D)^aD + Linf: Chinchilla's curves, in other symbols."""
 
     name = "monolingual"
@@ -374,21 +231,62 @@ class Monolingual(_PowerTerms):
         return {"Nc": nc, "Dc": dc, "Linf": floor, "aN": alpha, "aD": beta}
 
 
-LAWS: dict[str, Law] = {row.name: row for row in (Chinchilla(), Monolingual())}
+class _InBillions(PowerTerms):
+    """L = A N^-alpha + B D^-beta + Linf with N and D in billions, the form of the paper's translation laws."""
+
+    symbols = ("A", "B", "Linf", "alpha", "beta")
+    coordinates = ("A", "B", "Linf", "alpha", "beta")
+    scales = ("A", "B")
+
+    def _terms(self, symbols: Mapping[str, ArrayLike]) -> tuple[Floats, Floats, Floats, Floats, Floats]:
+        a, b, floor, alpha, beta = (np.asarray(symbols[name], dtype=np.float64) for name in self.symbols)
+        unit = np.log(BILLION)
+        return np.log(a) + alpha * unit, np.log(b) + beta * unit, floor, alpha, beta
+
+    def _from_terms(
+        self, log_a: Floats, log_b: Floats, floor: Floats, alpha: Floats, beta: Floats
+    ) -> dict[str, Floats]:
+        unit = np.log(BILLION)
+        return {
+            "A": np.exp(log_a - alpha * unit),
+            "B": np.exp(log_b - beta * unit),
+            "Linf": floor,
+            "alpha": alpha,
+            "beta": beta,
+        }
 
 
-def law(name: str) -> Law:
-    """Return a law by its name.
+@final
+class Translation(_InBillions):
+    """Loss of translating in directions that were trained on in pairs."""
 
-    Raises:
-        BadInput: No such law.
-    """
-    if name not in LAWS:
-        raise BadInput([unknown_law(name)])
-    return LAWS[name]
+    name = "translation"
+    title = "Translation, seen directions"
+    formula = "L(N, D) = A N^-alpha + B D^-beta + Linf, N and D in billions"
+    source = "arXiv 2512.13472, equation 4"
 
 
-_EXPONENT_GRID: Floats = np.geomspace(0.03, 2.5, 20)
+@final
+class ZeroShot(_InBillions):
+    """Loss of translating without any aligned pair in training."""
+
+    name = "zero-shot"
+    title = "Translation, nothing aligned"
+    formula = "L(N, D) = A N^-alpha + B D^-beta + Linf, N and D in billions"
+    source = "arXiv 2512.13472, equation 3"
+
+
+@final
+class ZeroShotTranslation(_InBillions):
+    """Loss of translating in directions that no pair in training had, where other directions were paired."""
+
+    name = "zero-shot-translation"
+    title = "Translation, unseen directions"
+    formula = "L(N, D) = A N^-alpha + B D^-beta + Linf, N and D in billions"
+    source = "arXiv 2512.13472, equation 5"
+
+
+_EXPONENT_GRID: Floats = np.geomspace(0.03, 2.5, 14)
 _SUBSETS: tuple[tuple[int, ...], ...] = ((0, 1, 2), (0, 1), (0, 2), (1, 2), (0,), (1,), (2,))
 
 
@@ -435,8 +333,3 @@ def _spread_out(error: Floats, side: int, count: int) -> NDArray[np.intp]:
             for dj in (-1, 0, 1):
                 remaining[rows, np.clip(i + di, 0, side - 1), np.clip(j + dj, 0, side - 1)] = np.inf
     return np.stack(chosen, axis=1)
-
-
-def unknown_law(name: str) -> Mistake:
-    """Return the mistake of naming a law that there is not."""
-    return Mistake("--law", f"{name!r} is not a law; known: {', '.join(LAWS)}")
