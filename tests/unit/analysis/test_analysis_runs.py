@@ -26,6 +26,8 @@ def run_row(run_id: str, trained_on: str, **changes: Any) -> dict[str, Any]:
         "shares": [(trained_on, 1.0)],
         "repeats": [(trained_on, 0.5)],
         "trained_on": trained_on,
+        "mixture": trained_on,
+        "pairing": "",
         "seed": 0,
         "sequence_length": 128,
         "batch_tokens": 1024,

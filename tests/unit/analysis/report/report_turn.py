@@ -254,6 +254,8 @@ def make_runs(turn: Path) -> None:
                         "shares": [(language, 1.0)],
                         "repeats": [(language, tokens / 800_000)],
                         "trained_on": language,
+                        "mixture": language,
+                        "pairing": "",
                         "seed": 17,
                         "sequence_length": 256,
                         "batch_tokens": 4096,
@@ -323,7 +325,14 @@ def add_mixtures(runs: list[dict[str, Any]], evaluations: list[dict[str, Any]], 
         shares = [("python", share), (other, 1 - share)] if other != "python" else [("python", 1.0)]
         run = digest("mixture", other, share, seed)
         trained_on = "mixture" if len(shares) > 1 else "python"
-        more = {"run_id": run, "tokens": total, "shares": shares, "trained_on": trained_on, "seed": seed}
+        more = {
+            "run_id": run,
+            "tokens": total,
+            "shares": shares,
+            "trained_on": trained_on,
+            "mixture": other,
+            "seed": seed,
+        }
         runs.append({**like["python"], **more, "size": "250k", "repeats": [(name, 1.0) for name, _ in shares]})
         data = total * (share + gains.get(other, 0.0) * (1 - share))
         loss = (0.9 + 60 / 250_000**0.45 + 50 / data**0.42) * float(np.exp(rng.normal(0, 0.002)))
