@@ -138,6 +138,14 @@ def test_go_takes_types_and_methods_of_its_package_along():
     assert reasons("go", files)["Bad"] == "imports: os"
 
 
+def test_go_takes_a_function_of_its_package_that_has_the_name_of_a_later_builtin():
+    files = {
+        "s/a.go": "package s\n\nfunc Least(a, b, c int) int { return min(a, min(b, c)) + len([]int{}) }\n",
+        "s/b.go": "package s\n\nfunc min(a, b int) int {\n\tif a < b {\n\t\treturn a\n\t}\n\treturn b\n}\n",
+    }
+    assert "func min(" in cut("go", files)["Least"]
+
+
 def test_rust_follows_use_and_implementations():
     files = {
         "src/lib.rs": "mod help;\nuse help::twice;\nuse std::cmp::max;\n"
