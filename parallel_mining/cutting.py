@@ -382,11 +382,13 @@ class _Cutter:
         for key in keys:
             if key in module.definitions:
                 return module.definitions[key], module
-        if self.syntax.SHARES_DIRECTORY and name not in self.syntax.BUILTINS:
+        if self.syntax.SHARES_DIRECTORY:
             for key in keys:
                 for other in self.files.siblings(module.path):
-                    if key in other.definitions:
-                        return other.definitions[key], other
+                    found = other.definitions.get(key, [])
+                    # A function may have the name of one that later versions of the language have built in.
+                    if found and (name not in self.syntax.BUILTINS or found[0].kind == "function"):
+                        return found, other
         return [], module
 
     def _through_star(self, star: Link, name: str, seen: set[str]) -> bool:

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import random
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from parallel_mining.candidates import SEARCH_SCHEMA, candidates, search_row
@@ -18,6 +21,7 @@ from parallel_mining.signatures import Parameter, Signature
 from parallel_mining.types import parse_type
 from parallel_mining.units import Origin, Unit
 from pipelines.spark_candidates import FOUND_SCHEMA, search_by_spark, spark_candidates
+from quality.artifacts import creating, read_manifest
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -85,3 +89,45 @@ def test_a_search_by_spark_gives_the_order_of_the_search_in_process(spark: Spark
     found = search_by_spark(units, settings, tmp_path, spark=spark)
     assert found == search_here(units, settings, tmp_path)
     assert len({c.channel for c in found}) > 3
+
+
+FILES = [
+    (
+        "python",
+        "a/digit_root.py",
+        "def root(n):\n    while n > 9:\n        n = sum(int(c) for c in str(n))\n    return n\n",
+    ),
+    ("javascript", "a/digitRoot.js", "module.exports = function (n) { return n > 0 ? ((n - 1) % 9) + 1 : n; };\n"),
+]
+
+
+@pytest.mark.toolchain
+def test_the_verb_mines_the_same_by_either_engine(tmp_path: Path) -> None:
+    with creating(tmp_path / "corpus", "corpus", {"test": 1}) as draft:
+        for number, (language, path, text) in enumerate(FILES):
+            place = draft.path / "documents" / f"language={language}" / "split=train"
+            place.mkdir(parents=True)
+            row = {"id": f"{number:032x}", "text": text, "repo_name": language, "path": path}
+            row |= {"detected_licenses": ["MIT"], "license_type": "permissive"}
+            pq.write_table(pa.Table.from_pylist([row]), place / "part.parquet")
+    arguments = [sys.executable, "-m", "pipelines.cli", "mine", str(tmp_path / "corpus"), "--out"]
+    spark = ["--engine", "spark", "--master", "local[1]", "--memory", "512m"]
+    outs = [tmp_path / "memory", tmp_path / "spark"]
+    for out, more in zip(outs, ([], spark), strict=True):
+        subprocess.run([*arguments, str(out), *more], check=True, capture_output=True)
+    names = ["pairs.parquet", "rejected.parquet", "units.parquet"]
+    assert {path.name for path in outs[1].iterdir()} >= {*names, "manifest.json"}
+    assert not any(path.is_dir() for path in outs[1].iterdir())
+    for name in names:
+        assert (outs[0] / name).read_bytes() == (outs[1] / name).read_bytes()
+    counts = read_manifest(outs[1], "pairs")["counts"]
+    assert counts == read_manifest(outs[0], "pairs")["counts"]
+    [tried] = [c for c in counts["channels"].items() if "stem" in c[0]]
+    assert tried[1]["candidates"] == 1
+
+
+def test_a_master_that_cannot_be_used_is_told_before_anything_is_cut(tmp_path: Path) -> None:
+    arguments = ["mine", str(tmp_path), "--out", str(tmp_path / "out"), "--engine", "spark", "--master", "yarn"]
+    done = subprocess.run([sys.executable, "-m", "pipelines.cli", *arguments], capture_output=True, text=True)
+    assert done.returncode == 2
+    assert "master 'yarn'" in done.stderr

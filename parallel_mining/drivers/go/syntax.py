@@ -25,6 +25,8 @@ BUILTINS = frozenset(
     comparable complex64 complex128 error float32 float64 int int8 int16 int32 int64 rune string uint uint8
     uint16 uint32 uint64 uintptr true false nil iota _""".split()  # noqa: SIM905
 )
+_OFTEN_DEFINED = frozenset(["clear", "max", "min"])
+"""Built in since Go 1.21; packages have functions of their own by these names."""
 PURE_PACKAGES = frozenset(
     """bytes cmp container/heap container/list container/ring encoding/base32 encoding/base64 encoding/binary
     encoding/hex errors fmt hash hash/adler32 hash/crc32 hash/crc64 hash/fnv html maps math math/big math/bits
@@ -393,7 +395,7 @@ def _facts(source: Source, node: Node, imports: dict[str, str]) -> Facts:
         bound.add(source.text(name))
     # A key of a literal is a field's name or an expression; a field needs no definition.
     return Facts(
-        frozenset(used - bound - set(imports)) - BUILTINS,
+        frozenset(used - bound - set(imports)) - (BUILTINS - _OFTEN_DEFINED),
         frozenset(packages | (keys - bound)),
         frozenset(members),
         refusal=refusal,

@@ -86,10 +86,13 @@ def read(path: str, text: str) -> Module:
     reader = _Reader(module, source)
     children = source.root.named_children
     for child in children:
+        if child.type == "extern_crate_declaration":
+            reader.crate(child)
+    for child in children:
         if child.type == "use_declaration":
             reader.use(child)
     for index, child in enumerate(children):
-        if child.type != "use_declaration":
+        if child.type not in ("use_declaration", "extern_crate_declaration"):
             reader.item(child, *_start(children, index))
     return module
 
@@ -148,6 +151,11 @@ def _canonical(text: str, generic: frozenset[str]) -> Type | None:
     return None
 
 
+def _module_files(place: str) -> tuple[str, ...]:
+    place = place.strip("/")
+    return (f"{place}.rs", f"{place}/mod.rs", f"{place}/lib.rs", f"{place}/main.rs")
+
+
 def _start(children: Sequence[Node], index: int) -> tuple[int, list[Node]]:
     """Return where an item begins with its attributes and comments, and the attributes."""
     attributes: list[Node] = []
@@ -168,12 +176,25 @@ class _Reader:
         self.module = module
         self.source = source
         self.standard: list[str] = []
+        self.crates: dict[str, str] = {}
+
+    def crate(self, node: Node) -> None:
+        """Know a crate by another name: `extern crate num_traits as traits;`."""
+        name, other = node.child_by_field_name("name"), node.child_by_field_name("alias")
+        if name is not None:
+            bound = self.source.text(other if other is not None else name)
+            self.crates[bound] = self.source.text(name)
+            if self.crates[bound] not in _STANDARD:
+                self.module.links[bound] = Link(self.files([bound]), "*")
 
     def use(self, node: Node) -> None:
         argument = node.child_by_field_name("argument")
         if argument is None:
             return
-        for path, name in self.leaves(argument, []):
+        for written, name in self.leaves(argument, []):
+            path = [self.crates.get(written[0], written[0]), *written[1:]] if written else written
+            if len(path) == 1 and name not in (path[0], "*"):
+                self.crates[name] = path[0]
             if path and path[0] in _STANDARD:
                 full = "::".join(("std", *path[1:]))  # a program with `std` needs no `extern crate` for the others
                 if len(path) > 1 and path[1] in _IMPURE_MODULES:
@@ -211,7 +232,12 @@ class _Reader:
                 yield from self.leaves(child, path)
 
     def files(self, path: Sequence[str]) -> tuple[str, ...]:
-        """Return the files in which a module path may lie."""
+        """Return the files in which a module path may lie, best first.
+
+        A path that starts with neither `crate` nor the like is one of a module below this one, of this crate (as it was
+        written before 2018), of this crate under its own name (in its tests and examples), or of another crate of the
+        same repository.
+        """
         here = self.module.path
         base = posixpath.dirname(here)
         is_root = posixpath.basename(here) in ("mod.rs", "lib.rs", "main.rs")
@@ -225,12 +251,17 @@ class _Reader:
             folder, parts = posixpath.dirname(inner), parts[1:]
             while parts and parts[0] == "super":
                 folder, parts = posixpath.dirname(folder), parts[1:]
+        elif not parts or parts[0] == "crate":
+            folder, parts = root, parts[1:]
         else:
-            folder, parts = root, parts[1:] if parts and parts[0] == "crate" else parts
-        joined = posixpath.join(folder, *parts)
-        return tuple(
-            p.lstrip("/") for p in (f"{joined}.rs", f"{joined}/mod.rs", f"{joined}/lib.rs", f"{joined}/main.rs")
-        )
+            name, rest = self.crates.get(parts[0], parts[0]), parts[1:]
+            above = posixpath.dirname(head.rstrip("/") if "src/" in here else base)
+            places = [posixpath.join(inner, *parts), posixpath.join(root, *parts)]
+            if "src/" not in here:
+                places.append(posixpath.join(above, "src", *rest))
+            places += [posixpath.join(above, crate, "src", *rest) for crate in (name, name.replace("_", "-"))]
+            return tuple(dict.fromkeys(file for place in places for file in _module_files(place)))
+        return _module_files(posixpath.join(folder, *parts))
 
     def item(self, node: Node, start: int, attributes: list[Node]) -> None:
         marks = " ".join(self.source.text(a) for a in attributes)
@@ -404,7 +435,10 @@ def _facts(source: Source, node: Node, name: str, module: Module) -> Facts:
                 or parent.endswith("_pattern")
                 or parent in ("closure_parameters", "lifetime")
                 or parent in ("parameters", "attribute")
-                or (parent in ("function_item", "function_signature_item", "const_item") and field == "name")
+                or (
+                    parent in ("function_item", "function_signature_item", "const_item", "static_item")
+                    and field == "name"
+                )
             ):
                 bound.add(text)
             elif parent in ("enum_variant", "token_tree") and text not in module.definitions:

@@ -118,6 +118,9 @@ def test_a_corpus_is_mined(corpus, tmp_path):
     assert rejected["digit_sum"]["verdict"] == "different"
     assert counts == read_manifest(tmp_path / "pairs", "pairs")["counts"]
     assert counts["pairs"] == 1
+    assert pair["channel"] == "index"
+    assert {r["channel"] for r in rejected.values()} == {"index"}
+    assert counts["channels"] == {"index": {"candidates": sum(counts["candidates"].values()), "proved": 1, "pairs": 1}}
 
 
 FILES = ("pairs.parquet", "rejected.parquet", "units.parquet")

@@ -138,6 +138,14 @@ def test_go_takes_types_and_methods_of_its_package_along():
     assert reasons("go", files)["Bad"] == "imports: os"
 
 
+def test_go_takes_a_function_of_its_package_that_has_the_name_of_a_later_builtin():
+    files = {
+        "s/a.go": "package s\n\nfunc Least(a, b, c int) int { return min(a, min(b, c)) + len([]int{}) }\n",
+        "s/b.go": "package s\n\nfunc min(a, b int) int {\n\tif a < b {\n\t\treturn a\n\t}\n\treturn b\n}\n",
+    }
+    assert "func min(" in cut("go", files)["Least"]
+
+
 def test_rust_follows_use_and_implementations():
     files = {
         "src/lib.rs": "mod help;\nuse help::twice;\nuse std::cmp::max;\n"
@@ -287,6 +295,36 @@ namespace N {
 def test_rust_takes_what_lies_in_alloc_from_std():
     text = 'use alloc::string::String;\n\npub fn twice(s: &str) -> String {\n    format!("{}{}", s, s)\n}\n'
     assert "use std::string::String;" in cut("rust", {"src/lib.rs": text})["twice"]
+
+
+@pytest.mark.parametrize(
+    ("path", "head", "used"),
+    [
+        ("a/src/lib.rs", "extern crate b_c as other;\nuse other::twice;", "twice"),
+        ("a/src/lib.rs", "use b_c as other;\nuse other::twice;", "twice"),
+        ("a/src/lib.rs", "extern crate b_c;\nuse b_c::deep::thrice as twice;", "twice"),
+        ("b-c/tests/all.rs", "use b_c::twice;", "twice"),
+        ("b-c/src/mod.rs", "use deep::thrice as twice;", "twice"),
+        ("b-c/src/deep/mod.rs", "use below::twice;", "twice"),
+    ],
+)
+def test_rust_follows_crates_and_modules_wherever_they_lie(path: str, head: str, used: str):
+    files = {
+        "b-c/src/lib.rs": "pub fn twice(a: i64) -> i64 { let b = a; b + a }\n",
+        "b-c/src/deep.rs": "pub fn thrice(a: i64) -> i64 { let b = a; b + a + a }\n",
+        "b-c/src/deep/below.rs": "pub fn twice(a: i64) -> i64 { let b = a; b + a }\n",
+        path: f"{head}\npub fn f(x: i64) -> i64 {{ {used}(x) + {used}(x) }}\n",
+    }
+    found = cut("rust", files)["f"]
+    assert "pub fn twice" in found or "pub fn thrice" in found
+    assert "extern crate" not in found
+
+
+def test_rust_finds_values_inside_a_function_and_the_standard_library_by_another_name():
+    text = "extern crate core as base;\nuse base::cmp::max;\npub fn f(i: usize) -> i64 {\n"
+    text += "    static SCALE: [i64; 2] = [3, 4];\n    const ONE: i64 = 1;\n    max(SCALE[i], ONE)\n}\n"
+    code = cut("rust", {"src/lib.rs": text})["f"]
+    assert code.startswith("use std::cmp::max;")
 
 
 def test_python_follows_modules_of_its_package_as_namespaces():
