@@ -97,12 +97,13 @@ class TextTable:
         return files_sha256(self.path, self.files)
 
 
-def open_texts(path: Path, columns: Sequence[str] = ()) -> TextTable:
+def open_texts(path: Path, columns: Sequence[str] = (), *, needs_id: bool = True) -> TextTable:
     """Open a table of texts and check its columns.
 
     Args:
         path: A Parquet or JSON Lines file, or a folder of either.
         columns: Columns it must have besides `id` (a string or an integer) and `text` (a string).
+        needs_id: Whether it must have an `id`; where it has one, that must name one row each all the same.
 
     Raises:
         BadInput: It is missing, damaged or empty, or lacks a column; all mistakes are listed.
@@ -122,7 +123,9 @@ def open_texts(path: Path, columns: Sequence[str] = ()) -> TextTable:
     except (pa.ArrowInvalid, OSError) as error:
         bad_input(path, f"cannot be read: {error}")
     mistakes = column_mistakes(path, data.schema, columns)
-    if mistakes and not any(one.where.endswith(": id") for one in mistakes):
+    if not needs_id and "id" not in data.schema.names:
+        mistakes = [one for one in mistakes if one.where != f"{path}: id"]
+    elif mistakes and not any(one.where.endswith(": id") for one in mistakes):
         mistakes.extend(repeated_mistakes(path, data.to_table(["id"])["id"].combine_chunks().drop_null()))
     if not mistakes and not rows:
         mistakes.append(Mistake(str(path), "holds no rows"))

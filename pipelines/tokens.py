@@ -115,12 +115,17 @@ class _Part:
             upto: The last id that is wanted, or None for all.
         """
         columns = [name for name in (*_READ_SCHEMA.names, "license") if name in self.data.schema.names]
+        met: set[str] = set()
         wanted = None if upto is None or self.chosen is not None else pc.field("id") <= upto
         for batch in self.data.to_batches(columns=columns, filter=wanted):
             table = _read(batch, self.source)
             if self.chosen is not None:
                 ids = _strings(table["id"])
                 table = table.filter(pa.array([self.chosen(one) and (upto is None or one <= upto) for one in ids]))
+            if "id" not in columns:
+                # The same text twice has the same id, and is one document.
+                ids = _strings(table["id"])
+                table = table.filter(pa.array([not (one in met or met.add(one)) for one in ids], pa.bool_()))
             if table.num_rows:
                 yield table
 
@@ -144,6 +149,9 @@ def _read(batch: pa.RecordBatch, source: str) -> pa.Table:
     for field in _READ_SCHEMA:
         if field.name in names:
             columns.append(batch[field.name].cast(field.type))
+        elif field.name == "id":
+            texts = _strings(batch["text"])
+            columns.append(pa.array([hashlib.sha256(text.encode()).hexdigest()[:32] for text in texts], field.type))
         elif field.name == "detected_licenses":
             given = _strings(batch["license"].cast(pa.string())) if "license" in names else [None] * rows
             columns.append(pa.array([[one] if one else None for one in given], field.type))
@@ -173,8 +181,8 @@ def tokenize_corpus(
         out: The folder to make.
         settings: How text becomes tokens; None for the defaults.
         tokenizer: A `tokenizer.json`, or None to train one on the training split.
-        texts: Natural language by name: Parquet or JSON Lines, with columns `id` and `text`, and `repo_name`, `path`,
-            `license_type`, `license` where they are known.
+        texts: Natural language by name: Parquet or JSON Lines, with a column `text`, and `id`, `repo_name`, `path`,
+            `license_type`, `license` where they are known; without `id`, the same text twice is one document.
         streaming: Let datatrove tokenize the corpus, on this machine or on Slurm; the stores are the same.
         work: Where datatrove keeps what it has done, so that a try that was ended goes on; None for beside `out`.
         command: The command line that makes it again.
@@ -301,7 +309,7 @@ def _text_parts(name: str, path: Path, validation_share: float) -> list[_Part]:
     from pipelines.text_tables import open_texts, repeated_mistakes
 
     source = f"text:{name}"
-    data = open_texts(path).data
+    data = open_texts(path, needs_id=False).data
 
     def held_out(identifier: str) -> bool:
         return _draw(source, identifier) < validation_share
@@ -313,17 +321,19 @@ def _text_parts(name: str, path: Path, validation_share: float) -> list[_Part]:
     lengths: list[npt.NDArray[np.int64]] = []
     licences: list[str] = []
     for batch in data.to_batches(columns=[n for n in (*_READ_SCHEMA.names, "license") if n in data.schema.names]):
-        if batch["text"].null_count or batch["id"].null_count:
+        if any(batch[one].null_count for one in ("id", "text") if one in batch.schema.names):
             bad_input(path, "has rows without id or text; fill or drop them")
         table = _read(batch, source)
         ids += _strings(table["id"])
         licences += _strings(table["license_type"])
         lengths.append(pc.binary_length(table["text"]).to_numpy().astype(np.int64))
-    repeated = repeated_mistakes(path, pa.array(ids, pa.string()))
+    named = "id" in data.schema.names
+    repeated = repeated_mistakes(path, pa.array(ids, pa.string())) if named else []
     if repeated:
         raise BadInput(repeated)
     sizes = np.concatenate(lengths)
-    order = sorted((place for place in range(len(ids)) if sizes[place]), key=ids.__getitem__)
+    firsts = range(len(ids)) if named else {one: place for place, one in reversed(list(enumerate(ids)))}.values()
+    order = sorted((place for place in firsts if sizes[place]), key=ids.__getitem__)
     parts: list[_Part] = []
     for split, chosen in (("train", kept), ("validation", held_out)):
         rows = [place for place in order if chosen(ids[place])]

@@ -48,10 +48,13 @@ class OrderLoader(BaseDataLoader):
             first = self._read + self._rank * self._local_batch
             if self._read + self._world * self._local_batch > self._sequences:
                 raise DataloaderExhaustedError
-            rows = np.stack([self._sequence(first + row) for row in range(self._local_batch)]).astype(np.int64)
+            rows = [self._sequence(first + row) for row in range(self._local_batch)]
             self._read += self._world * self._local_batch
-            tokens = torch.from_numpy(rows)
-            yield {"input": tokens[:, :-1].contiguous()}, tokens[:, 1:].contiguous()
+            inputs, labels = np.empty((2, len(rows), len(rows[0]) - 1), np.int64)
+            for row, tokens in enumerate(rows):
+                inputs[row] = tokens[:-1]
+                labels[row] = tokens[1:]
+            yield {"input": torch.from_numpy(inputs)}, torch.from_numpy(labels)
 
     def state_dict(self) -> dict[str, int]:
         """Return the sequences that all processes together have read."""

@@ -184,6 +184,10 @@ class Order:
     pattern: npt.NDArray[np.uint16]
 
     def __len__(self) -> int:
+        return self._length
+
+    @cached_property
+    def _length(self) -> int:
         return sum(self.counts.values())
 
     @cached_property

@@ -246,6 +246,10 @@ class Shards:
     manifest: ShardManifest
 
     def __len__(self) -> int:
+        return self._length
+
+    @cached_property
+    def _length(self) -> int:
         return sum(shard.tokens for shard in self.manifest.shards) // self.sequence_length
 
     @property

@@ -16,6 +16,8 @@ import numpy.typing as npt
 from training.hyperparameters import RECIPE
 from training.order import permutation
 
+_BLOCKS_KEPT = 1024  # 8 MB: random access to a million sequences works no block out twice
+
 
 class Ordered(Protocol):
     """What both `training.order.Order` and `training.shards.Shards` are."""
@@ -46,7 +48,7 @@ class Shuffled:
         self._order = order
         self._seed = seed
         self._size = block
-        self._block = lru_cache(maxsize=2)(self._places)
+        self._block = lru_cache(maxsize=_BLOCKS_KEPT)(self._places)
 
     def __len__(self) -> int:
         return len(self._order)

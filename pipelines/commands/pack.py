@@ -53,7 +53,7 @@ import click
     "--text",
     multiple=True,
     metavar="NAME=PATH",
-    help="Natural language for the source text:NAME: Parquet or JSON Lines with id and text. May be repeated.",
+    help="Natural language for the source text:NAME: Parquet or JSON Lines with a column text. May be repeated.",
 )
 @click.option(
     "--document-order",

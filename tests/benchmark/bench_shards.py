@@ -195,8 +195,9 @@ def main() -> None:
         root = Path(name)
         (root / "tokenizer.json").write_text(train_tokenizer(files[::TRAINING_SHARE], VOCABULARY))
         packed = packing(root, held_out, size)
+        print(f"\n{table(packed)}", flush=True)
         read = [row for length in (2048, 256) for row in loading(root, length)]
-    print(f"\n{table(packed)}\n\n{table(read)}")
+    print(f"\n{table(read)}")
     if arguments.out:
         arguments.out.write_text(json.dumps(packed + read, indent=2) + "\n")
 

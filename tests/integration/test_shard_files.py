@@ -198,12 +198,14 @@ def test_prompts_and_control_tokens_are_counted_apart(place: Path, shards: Shard
 
 def test_pairs_and_parted_halves_have_the_same_code_tokens_in_shards(place: Path, tmp_path: Path) -> None:
     code: dict[str, int] = {}
+    supplies: dict[str, int] = {}
     for style in ("prompt", "plain", "shuffled"):
         settings = TokenSettings(pair_style=style)
         tokenize_corpus(
             place / "corpus", place / "pairs", tmp_path / style, settings, place / "tokens" / "tokenizer.json"
         )
         supply = open_stores(tmp_path / style, "train")["pair:python-go"].tokens
+        supplies[style] = supply
         packed = pack(
             tmp_path / style,
             Allocation({"pair:python-go": 1.0}),
@@ -214,6 +216,8 @@ def test_pairs_and_parted_halves_have_the_same_code_tokens_in_shards(place: Path
         assert packed["repeats"]["pair:python-go"] == 2
         code[style] = packed["composition"]["pair:python-go"]["content"]
     assert len(set(code.values())) == 1
+    # A separator of one token in place of an end-of-text: both arms have the very same number of tokens.
+    assert supplies["plain"] == supplies["shuffled"] < supplies["prompt"]
 
 
 def test_a_curriculum_is_packed_stage_by_stage(place: Path, tmp_path: Path) -> None:

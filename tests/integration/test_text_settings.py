@@ -103,6 +103,17 @@ def test_much_natural_language_is_sorted_outside_memory(
             assert both[0] == both[1], path
 
 
+def test_texts_without_ids_are_known_by_what_they_say(place: Path, tmp_path: Path) -> None:
+    rows = [{"text": prose(number)} for number in (*range(60), *range(20))]
+    (tmp_path / "t.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    tokenize_corpus(
+        place / "corpus", place / "pairs", tmp_path / "out", TokenSettings(**SMALL), texts={"t": tmp_path / "t.jsonl"}
+    )
+    splits = ("train", "validation")
+    found = [open_stores(tmp_path / "out", s).get("text:t") for s in splits]
+    assert sum(store.documents for store in found if store is not None) == 60, "the same text twice is one document"
+
+
 @pytest.mark.parametrize(
     ("rows", "said"),
     [

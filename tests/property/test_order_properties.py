@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 import pickle
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from fractions import Fraction
 from itertools import pairwise
 from pathlib import Path
@@ -16,7 +18,7 @@ from hypothesis import strategies as st
 
 from quality.mistakes import BadInput
 from training.allocation import Allocation, Stage, staged
-from training.order import Infeasible, Order, apportion, interleave, interleave_stages, plan_order
+from training.order import Infeasible, Order, Stream, apportion, interleave, interleave_stages, plan_order
 from training.stores import TokenStore
 
 SOURCES = ("python", "java", "javascript", "typescript", "csharp", "go", "rust", "pair:python-go", "pair:python-rust")
@@ -297,3 +299,45 @@ def test_one_stage_is_no_curriculum() -> None:
     assert interleave_stages(halves).tolist() == alone.tolist(), "a border between equal shares changes nothing"
     with pytest.raises(BadInput, match="end at 10 tokens, but 11"):
         plan_order({}, staged([Stage(10, {"go": 1.0})]), 11, 1, 0)
+
+
+@settings(deadline=None, max_examples=80)
+@given(lengths, st.floats(0, 3), st.integers(0, 99), st.lists(st.booleans(), min_size=25, max_size=25))
+def test_what_was_drawn_and_what_comes_next_are_a_stream_s_pieces(
+    own: list[int], epochs: float, seed: int, kept: list[bool]
+) -> None:
+    source = store("go", own)
+    stream, tokens = Stream(source, seed), max(1, int(epochs * sum(own)))
+    pieces = stream.pieces(0, tokens)
+    assert sum(length for _, _, length in pieces) == tokens
+    assert stream.drawn(tokens).tolist() == sorted({document for document, _, _ in pieces})
+    for document, begin, length in pieces:
+        assert source.starts[document] <= begin < begin + length <= source.ends[document]
+    # Documents begun before and those that come after are, together, whole epochs in their order.
+    epoch, begun = stream.begun(tokens)
+    assert pieces[-1][0] == stream.epoch(epoch)[0][begun - 1] if begun else epoch > 0
+    ahead = [document for document, _, _ in itertools.islice(stream.further(epoch, begun), 2 * len(own))]
+    assert ahead[: len(own) - begun] == stream.epoch(epoch)[0][begun:].tolist()
+    assert ahead[len(own) - begun :][: len(own)] == stream.epoch(epoch + 1)[0].tolist()[: len(own) + begun]
+    mask = np.array(kept[: len(own)])
+    if mask.any():
+        filtered = Stream(source, seed, mask).further(epoch, begun)
+        wanted = [document for document in ahead if mask[document]]
+        assert [document for document, _, _ in itertools.islice(filtered, len(wanted))] == wanted
+
+
+@settings(deadline=None, max_examples=60)
+@given(st.lists(st.integers(1, 5), min_size=1, max_size=6), st.integers(0, 99), st.integers(1, 9))
+def test_repositories_are_drawn_as_wholes(sizes: list[int], seed: int, length: int) -> None:
+    ends = np.cumsum(sizes)
+    documents = store("go", [3] * int(ends[-1]))
+    whole = replace(documents, repositories=ends)
+    order = plan_order(
+        {"go": whole}, Allocation({"go": 1.0}), 2 * whole.tokens // length * length or length, length, seed
+    )
+    stream = np.concatenate([order.sequence(index)[:-1] for index in range(len(order))])
+    for start in range(0, len(stream) - whole.tokens + 1, whole.tokens):
+        epoch = stream[start : start + whole.tokens]
+        assert sorted(epoch.tolist()) == list(range(whole.tokens))
+        jumps = epoch[1:][np.diff(epoch) != 1]
+        assert set(jumps.tolist()) <= {0, *(3 * ends).tolist()}, "a repository was torn apart"

@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import pytest
@@ -150,3 +151,25 @@ def test_what_is_not_a_finished_artifact_is_said(tmp_path: Path, content: bytes 
         (tmp_path / MANIFEST).write_bytes(content)
     with pytest.raises(BadInput, match=message):
         read_manifest(tmp_path, "a")
+
+
+def test_readers_never_find_nothing_while_an_artifact_is_replaced(tmp_path: Path) -> None:
+    folder, stop, missing = tmp_path / "corpus", threading.Event(), list[int]()
+    with creating(folder, "corpus", {"n": 0}):
+        pass
+
+    def watch() -> None:
+        while not stop.is_set():
+            if not folder.is_dir():
+                missing.append(1)
+
+    watching = threading.Thread(target=watch)
+    watching.start()
+    for number in range(1, 60):
+        with creating(folder, "corpus", {"n": number}):
+            pass
+    stop.set()
+    watching.join()
+    assert missing == []
+    assert read_manifest(folder)["identity"] == {"n": 59}
+    assert [path.name for path in tmp_path.iterdir()] == ["corpus"]
