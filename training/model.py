@@ -62,9 +62,8 @@ class LlamaTwo(Transformer):
 
     def __init__(self, model_args: LlamaArguments) -> None:
         super().__init__(model_args)
-        if model_args.end_of_text is not None:
-            for layer in self.layers.values():
-                layer.attention = DocumentAttention(model_args)
+        for layer in self.layers.values():
+            layer.attention = LlamaAttention(model_args)
 
     def init_weights(self, buffer_device: torch.device | None = None) -> None:
         """Fill the model with its initial values, each process its own part."""
@@ -82,15 +81,16 @@ class LlamaTwo(Transformer):
             parameter.data.copy_(whole)
 
 
-class DocumentAttention(Attention):
-    """torchtitan's attention with a mask: flex attention where there is an accelerator.
+class LlamaAttention(Attention):
+    """torchtitan's attention with masks, and with rotary positions that a compiler can fuse.
 
-    On a CPU, where torch has no backward of flex attention, the mask is one of booleans.
+    Masks are those of flex attention where there is an accelerator; on a CPU, where torch has no backward of it, they
+    are booleans.
     """
 
     def __init__(self, model_args: LlamaArguments) -> None:
         super().__init__(model_args)
-        self.inner_attention = FlexAttentionWrapper()
+        self.flex_attention = FlexAttentionWrapper()
 
     def forward(
         self,
@@ -103,13 +103,33 @@ class DocumentAttention(Attention):
         batch, length, _ = x.shape
         # Heads by what is there: tensor parallelism leaves each process some of them.
         q, k, v = (matrix(x).view(batch, length, -1, self.head_dim) for matrix in (self.wq, self.wk, self.wv))
-        q, k = apply_rotary_emb(q, k, freqs_cis=freqs_cis, positions=positions)
+        if torch.compiler.is_compiling():
+            q, k = rotated(q, freqs_cis), rotated(k, freqs_cis)
+        else:
+            q, k = apply_rotary_emb(q, k, freqs_cis=freqs_cis, positions=positions)
         q, k, v = (heads.transpose(1, 2) for heads in (q, k, v))
-        if isinstance(attention_masks, BlockMask):
-            attended = self.inner_attention(q, k, v, block_mask=attention_masks)
+        if attention_masks is None:
+            attended = self.inner_attention(q, k, v)
+        elif isinstance(attention_masks, BlockMask):
+            attended = self.flex_attention(q, k, v, block_mask=attention_masks)
         else:
             attended = scaled_dot_product_attention(q, k, v, attn_mask=attention_masks)
         return self.wo(attended.transpose(1, 2).reshape(batch, length, -1))
+
+
+def rotated(heads: torch.Tensor, freqs_cis: torch.Tensor) -> torch.Tensor:
+    """Turn pairs of neighbours by their positions, without complex numbers, which inductor cannot fuse.
+
+    Args:
+        heads: Queries or keys, `(batch, sequence, heads, width)`.
+        freqs_cis: Complex rotations, `(at least sequence, width / 2)`.
+
+    Returns:
+        What torchtitan's `apply_rotary_emb` does, to the bit. Not compiled, this takes a CPU four times as long.
+    """
+    cosine, sine = torch.view_as_real(freqs_cis[: heads.shape[1]]).unsqueeze(1).unbind(-1)
+    even, odd = heads.float().unflatten(-1, (-1, 2)).unbind(-1)
+    return torch.stack((even * cosine - odd * sine, even * sine + odd * cosine), -1).flatten(-2).type_as(heads)
 
 
 def document_masks(tokens: torch.Tensor, end_of_text: int) -> BlockMask | torch.Tensor:

@@ -89,7 +89,7 @@ class Outcome:
         translations: The same of each direction (`training.runs.TRANSLATION_SCHEMA`).
         restarts: Where it went back from a spike.
         seconds: Wall clock of training and validation.
-        step_seconds: Median wall clock of a step.
+        step_seconds: Median wall clock of a step; NaN where none was left to do.
         loader_seconds: Wall clock of waiting for data.
         device: What it ran on.
         precision: Of matrix products: `float32`, `bfloat16` or `float8`.
@@ -447,7 +447,7 @@ class _Run(Trainer):
             translations=translations,
             restarts=rows.restarts,
             seconds=0.0,
-            step_seconds=statistics.median(rows.seconds),
+            step_seconds=statistics.median(rows.seconds) if rows.seconds else math.nan,
             loader_seconds=sum(rows.waited),
             device=rows.device_memory_monitor.device_name,
             precision=_precision(self.job_config),

@@ -125,7 +125,9 @@ def tables_of(records: Iterable[Mapping[str, Any]]) -> dict[str, pa.Table]:
         own = {"run_id": run["run_id"]}
         batch = run["batch_tokens"]
         run |= {name: list(run[name].items()) for name in ("shares", "repeats")}
-        rows["runs.parquet"].append({**run, "final_train_loss_nats": _number(run["final_train_loss_nats"])})
+        rows["runs.parquet"].append(
+            {**run, **{name: _number(run[name]) for name in ("final_train_loss_nats", "step_seconds")}}
+        )
         for name in ("evaluations", "translations"):
             rows[f"{name}.parquet"] += [{**own, "tokens": e["step"] * batch, **e} for e in record[name]]
         rows["curves.parquet"] += [

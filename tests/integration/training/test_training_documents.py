@@ -11,7 +11,7 @@ from torch.nn.attention.flex_attention import and_masks, create_mask
 
 from training.allocation import Allocation
 from training.evaluation import end_of_text, validation_set
-from training.model import document_masks, model_arguments
+from training.model import LlamaTwo, document_masks, model_arguments, rotated
 from training.order import plan_order
 from training.recipe import train_run
 from training.runs import RunSpec
@@ -26,13 +26,9 @@ FIRST, SECOND = [5, 9, 3, END], [7, 2, 8, 8, END, 11]
 
 
 def logits(tokens: list[int], masked: bool = True) -> torch.Tensor:
-    from torchtitan.models.llama3.model.model import Transformer
-
-    from training.model import LlamaTwo
-
     arguments = model_arguments(size("25k"), VOCABULARY, END if masked else None)
     arguments.max_seq_len = 16
-    model: Transformer = LlamaTwo(arguments)  # pyright: ignore[reportArgumentType]
+    model = LlamaTwo(arguments)
     model.init_weights()
     batch = torch.tensor([tokens])
     with torch.no_grad():
@@ -62,6 +58,15 @@ def test_the_mask_of_accelerators_is_the_same() -> None:
     batch = torch.tensor([FIRST + SECOND, SECOND + FIRST])
     allowed = and_masks(get_causal_mask_mod(), get_document_mask_mod(batch, END))
     assert torch.equal(create_mask(allowed, 2, 1, 10, 10, device="cpu"), document_masks(batch, END))
+
+
+def test_rotations_without_complex_numbers_are_the_same_to_the_bit() -> None:
+    from torchtitan.models.llama3.model.model import apply_rotary_emb, precompute_freqs_cis
+
+    turns = precompute_freqs_cis(16, 40, 10_000.0)
+    q, k = torch.randn(2, 3, 32, 4, 16, generator=torch.Generator().manual_seed(0))
+    expected = apply_rotary_emb(q, k, turns)
+    assert all(torch.equal(left, rotated(right, turns)) for left, right in zip(expected, (q, k), strict=True))
 
 
 def test_a_run_is_trained_and_validated_within_documents(tokens_dir: Path) -> None:

@@ -107,6 +107,22 @@ def test_the_command_refuses_two_kinds_of_data(tmp_path: Path, capsys: pytest.Ca
     assert "'lots' is not a count" in capsys.readouterr().err
 
 
+def test_the_command_trains_as_it_is_told(tokens_dir: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    data = f"train --tokens-dir {tokens_dir} --size 25k --tokens 2560 --sequence-length 32 --batch-tokens 256"
+    data += f" --out {tmp_path / 'run'} --validation-tokens 512"
+    with pytest.raises(SystemExit) as ended:
+        main([*data.split(), "--processes", "2", "--replicas", "2"])
+    assert ended.value.code == 2
+    assert "replicas: 2 replicas of one process each would not be sharded" in capsys.readouterr().err
+    with pytest.raises(SystemExit) as ended:
+        main([*data.split(), "--within-documents", "--schedule", "cosine"])
+    assert ended.value.code == 0
+    (row,) = pq.read_table(tmp_path / "run" / "runs.parquet").to_pylist()
+    assert (row["across_documents"], row["schedule"], row["restarts"]) == (False, "cosine", 0)
+    assert row["precision"] == "float32"
+    assert json.loads(capsys.readouterr().out)["run_id"] == row["run_id"]
+
+
 def test_a_store_whose_bytes_changed_is_refused_before_anything_is_trained(tokens_dir: Path, tmp_path: Path) -> None:
     damaged = tmp_path / "tokens"
     shutil.copytree(tokens_dir, damaged)

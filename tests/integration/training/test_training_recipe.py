@@ -170,6 +170,10 @@ def test_a_stopped_run_goes_on_from_its_checkpoint(
     outcome = train_run(spec(), on_step=more.append, **saved, **data)
     assert len(more) == 20
     assert plain(outcome) == plain(trained)
+    # Killed behind its last step, it has none left to do.
+    again = train_run(spec(), **saved, **data)
+    assert plain(again) == plain(trained)
+    assert math.isnan(again.step_seconds)
 
 
 def test_a_run_goes_back_from_a_spike_reads_all_its_data_once_and_may_be_killed(

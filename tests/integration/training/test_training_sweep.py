@@ -49,7 +49,8 @@ def settings(**changes: Any) -> SweepSettings:
 def content(folder: Path) -> dict[str, list[dict[str, Any]]]:
     tables = {name: pq.read_table(folder / name).to_pylist() for name in TABLES}
     for row in tables["runs.parquet"]:
-        del row["seconds"]
+        for name in ("seconds", "step_seconds", "loader_seconds"):
+            del row[name]
     return tables
 
 
