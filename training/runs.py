@@ -58,8 +58,8 @@ RUN_SCHEMA = pa.schema(
         pa.field("shares", pa.map_(pa.string(), pa.float64()), nullable=False),
         pa.field("repeats", pa.map_(pa.string(), pa.float64()), nullable=False),  # epochs over each source
         pa.field("trained_on", pa.string(), nullable=False),  # the only source, or `mixture`
-        pa.field("mixture", pa.string(), nullable=False),  # what the sweep calls it; "" of a single run
-        pa.field("pairing", pa.string(), nullable=False),  # parallel, shuffled; "" where there are no pairs
+        pa.field("mixture", pa.string()),  # what the sweep calls it; null of a single run
+        pa.field("pairing", pa.string()),  # parallel, shuffled; null where there are no pairs
         pa.field("seed", pa.int64(), nullable=False),
         pa.field("sequence_length", pa.int64(), nullable=False),
         pa.field("batch_tokens", pa.int64(), nullable=False),

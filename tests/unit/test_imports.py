@@ -13,6 +13,8 @@ FENCES = {
     "great_expectations": {"quality"},
     "torch": {"training"},
     "torchtitan": {"training"},
+    "transformers": {"training"},
+    "sacrebleu": {"training"},
     "duckdb": {"analysis"},
     "scipy": {"analysis"},
     "pyspark": {"pipelines"},

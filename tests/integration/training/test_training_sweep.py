@@ -176,7 +176,7 @@ def test_pairs_are_trained_on_together_and_parted(paired: tuple[Path, Path], tmp
     assert [(row["mixture"], row["pairing"]) for row in runs] == [
         ("pairs", "parallel"),
         ("pairs", "shuffled"),
-        ("go", ""),
+        ("go", None),
     ]
     assert runs[0]["final_train_loss_nats"] != runs[1]["final_train_loss_nats"]
     held_out = [
