@@ -27,6 +27,7 @@ bench: bench-data ## speed beside accuracy, peers in the same run (an hour or tw
 	for topic in dedup classification secrets contamination tokenize shards spark; do \
 	    $(BIN)/python -m tests.benchmark.bench_$$topic --data $(POLYMIX_BENCH) --out $(BENCH)/$$topic.json || exit 1; \
 	done
+	$(BIN)/python -m tests.benchmark.bench_decision --out $(BENCH)/decision.json
 	[ -z "$(PAIRS)" ] || $(BIN)/python -m tests.benchmark.bench_validation --pairs $(PAIRS) --out $(BENCH)/validation.json
 
 bench-gpu: environment ## training speed of one GPU, stock torchtitan in the same run (some 20 minutes)

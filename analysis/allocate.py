@@ -34,10 +34,12 @@ from analysis.allocation_inputs import (
 from analysis.allocation_limits import Limits, limits
 from analysis.allocation_words import (
     FIXED,
+    LEAST_OWN,
     LESS,
     MORE,
     SAME,
     name_of,
+    words_on_borrowed,
     words_on_draws,
     words_on_fits,
     words_on_other_laws,
@@ -46,7 +48,7 @@ from analysis.allocation_words import (
 )
 from analysis.fit import LEVEL, draws_of
 from analysis.laws import Floats
-from analysis.problem import Problem, coupled, losses, solve, uniform_tokens
+from analysis.problem import Problem, coupled, data_of, losses, solve, uniform_tokens
 from quality.mistakes import BadInput, Mistake, bad_input
 from training.allocation import source_mistake
 
@@ -291,6 +293,8 @@ def _words_on_limits(problem: Problem, asked: _Asked, even: Floats, whole: Any) 
             int((asked.transfer.tau < 0).sum()),
             len(asked.transfer.draws) > 0,
         )
+        own = whole / data_of(problem, np.maximum(whole, 1.0)[None])[0]
+        words += words_on_borrowed([name for k, name in enumerate(languages) if own[k] < LEAST_OWN])
     return words
 
 
@@ -318,7 +322,7 @@ def _uncertainty(
         "gain": _interval(gain),
     }
     result["regret"] = {
-        name: {"mean": float(lost.mean()), "high": float(np.quantile(lost, LEVEL))}
+        name: {"mean": max(float(lost.mean()), 0.0), "high": float(np.quantile(lost, LEVEL))}
         for name, lost in (("recommended", at_recommended - at_optimum), ("uniform", at_even - at_optimum))
     }
     for k, row in enumerate(by_language):
@@ -400,7 +404,8 @@ def _verdict_of(
         "best_predicted": at["best"],
         "gain": at["uniform"] - at["recommended"],
         "interval": interval,
-        "regret": at["recommended"] - at["best"],
+        # Below 0 only by what the solver leaves.
+        "regret": max(at["recommended"] - at["best"], 0.0),
         "heldout": _mean_heldout(fits),
         "shares": {name: float(best[0, k] / best.sum()) for k, name in enumerate(languages)},
     }

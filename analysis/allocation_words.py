@@ -18,6 +18,9 @@ FAR = 1.05
 """Beyond this multiple of the largest run an answer extrapolates (a judgement: the multiple is said)."""
 MORE, LESS, SAME = "more than uniform", "less than uniform", "cannot be told apart from uniform"
 FIXED = "fixed"
+LEAST_OWN = 0.05
+"""A language whose law sees less than this part of own tokens lives on others', where tau was never fitted
+(`analysis.transfer.LEAST_SHARE`)."""
 
 
 def words_on_fits(fits: Sequence[Mapping[str, Any]]) -> list[str]:
@@ -132,6 +135,16 @@ def words_on_other_laws(verdicts: Sequence[Mapping[str, Any]], unit: str) -> lis
             f" and lose {one['regret']:.3g} to its own best"
         )
     return words
+
+
+def words_on_borrowed(languages: Sequence[str]) -> list[str]:
+    """Say which languages get next to nothing of their own because others are said to replace it."""
+    if not languages:
+        return []
+    return [
+        f"{names_of(languages)} would live on the tokens of other languages, where no run was made and tau is"
+        " extrapolated: do not act on it; set a floor with --floors, or run such mixtures first"
+    ]
 
 
 def words_on_transfer(pairs: int, open_pairs: int, harm: int, drawn: bool) -> list[str]:

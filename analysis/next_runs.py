@@ -131,7 +131,7 @@ def next_runs(
         raise BadInput(mistakes)
     problem = Problem(
         law=laws.law(chosen[0]["law"]),
-        symbols=_drawn_symbols(chosen, seed),
+        symbols=drawn_symbols(chosen, seed),
         params=float(params),
         budget=float(tokens),
         weights=normalised(given_weights, languages),
@@ -146,7 +146,7 @@ def next_runs(
     scatter = {str(one["group"]): _scatter(one, noise) for one in chosen}
     candidates = [
         one
-        for one in _candidates(chosen, sizes, run_tokens, vocabulary, template)
+        for one in list_candidates(chosen, sizes, run_tokens, vocabulary, template)
         if one.flops <= budget and (given_supply is None or one.tokens <= given_supply[one.language] * max_epochs)
     ]
     if not candidates:
@@ -154,7 +154,7 @@ def next_runs(
             "--budget",
             f"{budget:.3g} FLOPs pay for no candidate run; raise it, or name smaller --size and --run-tokens",
         )
-    choice = _choose(_Decision.of(problem, languages), candidates, budget, scatter, seed)
+    choice = _choose(Decision.of(problem, languages), candidates, budget, scatter, seed)
     sweeps = [] if template is None else _sweeps(choice["runs"], template)
     if out is not None:
         make_folder(Path(out))
@@ -171,7 +171,7 @@ def next_runs(
 
 
 @dataclass(frozen=True)
-class _Decision:
+class Decision:
     """What the draws say of a set of allocations.
 
     Args:
@@ -189,7 +189,8 @@ class _Decision:
     best: Floats
 
     @classmethod
-    def of(cls, problem: Problem, languages: Sequence[str]) -> _Decision:
+    def of(cls, problem: Problem, languages: Sequence[str]) -> Decision:
+        """Return what the variants of a problem say of the allocations that are best under some of them."""
         optima = solve(problem)
         some = optima[np.linspace(0, len(optima) - 1, min(MOST_ACTIONS, len(optima))).astype(int)]
         # The mean of the optima is what a decision without further runs comes near to.
@@ -238,7 +239,7 @@ class _Decision:
 
 
 def _choose(
-    decision: _Decision, candidates: Sequence[Candidate], budget: float, scatter: Mapping[str, float], seed: int
+    decision: Decision, candidates: Sequence[Candidate], budget: float, scatter: Mapping[str, float], seed: int
 ) -> dict[str, Any]:
     """Choose runs greedily by regret saved a FLOP; a candidate's last gain stands in until it comes to the top."""
     evidence = [
@@ -301,7 +302,7 @@ def _row(run: Candidate, before: float, after: float) -> dict[str, Any]:
     }
 
 
-def _candidates(
+def list_candidates(
     fits: Sequence[Mapping[str, Any]],
     sizes: Sequence[str],
     run_tokens: Sequence[float],
@@ -333,7 +334,7 @@ def _candidates(
     ]
 
 
-def _drawn_symbols(fits: Sequence[Mapping[str, Any]], seed: int) -> dict[str, Floats]:
+def drawn_symbols(fits: Sequence[Mapping[str, Any]], seed: int) -> dict[str, Floats]:
     """Return draws of all languages side by side, each of shape (B, K); languages were resampled independently."""
     rng = np.random.default_rng(seed)
     count = min(MOST_DRAWS, max(len(one["draws"]) for one in fits))

@@ -261,3 +261,13 @@ def test_stages_end_in_the_same_shares_and_are_best_on_the_way() -> None:
     assert found["stages"][0]["shares"] == pytest.approx(first["shares"], rel=1e-5)
     assert found["stages"][-1]["predicted"] == pytest.approx(found["predicted"])
     json.dumps(found, allow_nan=False)
+
+
+def test_a_language_that_others_are_to_replace_is_warned_of() -> None:
+    replaced = {"python": {"go": 0.9, "rust": 0.9, "java": 0.9}}
+    found = allocate(fits(), **BUDGET, transfer=replaced)
+    assert found["shares"]["python"] < 0.01
+    assert any(word.startswith("Python would live on the tokens of other languages") for word in found["words"])
+    floor = allocate(fits(), **BUDGET, transfer=replaced, floors={"python": 0.2})
+    assert not any("would live on" in word for word in floor["words"])
+    assert floor["regret"]["recommended"]["mean"] >= 0

@@ -1,50 +1,23 @@
 from __future__ import annotations
 
 import json
-import math
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 
 from analysis.next_runs import next_runs
 from quality.mistakes import BadInput
+from tests.benchmark.bench_decision import uncertain_fits
 from training.settings import read_sweep_settings
 from training.sizes import size
 
-ESTIMATES = {
-    "python": {"A": 400.0, "B": 2000.0, "E": 1.5, "alpha": 0.35, "beta": 0.36},
-    "go": {"A": 60.0, "B": 900.0, "E": 1.1, "alpha": 0.3, "beta": 0.34},
-    "rust": {"A": 80.0, "B": 6000.0, "E": 1.0, "alpha": 0.3, "beta": 0.40},
-}
 QUESTION: dict[str, Any] = {"tokens": 1e10, "params": 1e9, "budget": 1e20}
 FEW: dict[str, Any] = {"sizes": ["0.1B", "0.4B"], "run_tokens": [1e9, 8e9]}
 
 
-def fits(spread: dict[str, float], draws: int = 60) -> list[dict[str, Any]]:
-    """Laws whose exponent of D is uncertain around a pivot at 1e9 tokens, where all draws agree."""
-    rng = np.random.default_rng(0)
-    found: list[dict[str, Any]] = []
-    for language, symbols in ESTIMATES.items():
-        some: list[dict[str, float]] = []
-        for _ in range(draws):
-            beta = symbols["beta"] * math.exp(spread.get(language, 0.0) * rng.normal())
-            some.append({**symbols, "beta": beta, "B": symbols["B"] * 1e9 ** (beta - symbols["beta"])})
-        found.append(
-            {
-                "law": "chinchilla",
-                "unit": "bits_per_byte",
-                "group": language,
-                "n_runs": 20,
-                "residual": 0.002,
-                "estimates": symbols,
-                "draws": some,
-                "ranges": {"params": [1e8, 1e9], "tokens": [1e9, 8e9]},
-                "columns": {"params": "params_non_embedding"},
-            }
-        )
-    return found
+def fits(spread: dict[str, float]) -> list[dict[str, Any]]:
+    return uncertain_fits(spread, 60)
 
 
 def test_runs_go_to_the_language_that_is_not_known() -> None:
@@ -83,39 +56,6 @@ def test_a_larger_budget_leaves_less_regret_and_a_seed_the_same_runs() -> None:
     assert much["regret_after"] <= little["regret_after"]
     assert little["runs"]
     assert next_runs(some, **{**QUESTION, "budget": 1.2e19}, **FEW) == little
-
-
-def test_the_chosen_runs_lower_the_true_regret_more_than_other_runs_of_the_price() -> None:
-    """Against truths drawn apart from the draws that the choice was made by."""
-    from analysis.laws import LAWS
-    from analysis.next_runs import Candidate, _Decision, _drawn_symbols
-    from analysis.problem import Problem
-
-    spread = {"rust": 0.2, "go": 0.02, "python": 0.02}
-    some = fits(spread, draws=120)
-    choice = next_runs(some, **{**QUESTION, "budget": 3e19}, **FEW)
-    problem = Problem(
-        law=LAWS["chinchilla"],
-        symbols=_drawn_symbols(fits(spread, draws=200), 99),
-        params=1e9,
-        budget=1e10,
-        weights=np.full(3, 1 / 3),
-        unique=np.full(3, np.inf),
-        max_epochs=4.0,
-        prior=np.full(3, 1 / 3),
-    )
-    decision = _Decision.of(problem, list(ESTIMATES))
-
-    def regret(runs: list[Candidate]) -> float:
-        beliefs = decision.beliefs()
-        for number, run in enumerate(runs):
-            evidence = decision.evidence(run, 0.0023, np.random.default_rng(number))
-            beliefs[decision.languages.index(run.language)] += evidence
-        return decision.regret(sum(decision.expected(k, beliefs[k]) for k in range(3)))
-
-    chosen = [Candidate(r["language"], r["size"], r["params"], r["tokens"], r["flops"]) for r in choice["runs"]]
-    other = [Candidate("python", run.label, run.params, run.tokens, run.flops) for run in chosen]
-    assert regret(chosen) < 0.5 * regret(other)
 
 
 def test_chosen_runs_are_written_as_sweeps_that_can_be_read(tmp_path: Path) -> None:

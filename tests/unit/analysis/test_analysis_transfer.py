@@ -3,57 +3,16 @@ from __future__ import annotations
 import csv
 import json
 import math
-from itertools import permutations
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
-from analysis.laws import LAWS
 from analysis.published import table
 from analysis.transfer import REPETITION, UNIQUE, Mixed, fit_tau, matrix_of, read_mixed, synergies, transfer
 from quality.mistakes import BadInput
-
-LAW = LAWS["chinchilla"]
-LANGUAGES = {
-    "python": {"A": 60.0, "B": 900.0, "E": 0.6, "alpha": 0.3, "beta": 0.34},
-    "go": {"A": 50.0, "B": 700.0, "E": 0.5, "alpha": 0.3, "beta": 0.32},
-    "rust": {"A": 70.0, "B": 1100.0, "E": 0.55, "alpha": 0.3, "beta": 0.36},
-}
-TAU = {
-    ("python", "go"): 0.30,
-    ("python", "rust"): 0.0,
-    ("go", "python"): 0.25,
-    ("go", "rust"): -0.10,
-    ("rust", "python"): 0.10,
-    ("rust", "go"): 0.45,
-}
-NOISE = 0.002
-
-
-def loss(target: str, params: float, tokens: float, shares: dict[str, float]) -> float:
-    own = shares.get(target, 0.0)
-    data = tokens * (own + sum(TAU[target, other] * part for other, part in shares.items() if other != target))
-    return float(LAW.predict(LANGUAGES[target], params, data))
-
-
-def planted(seeds: int = 3, noise: float = NOISE, rng: int = 0, ratios: tuple[float, ...] = (0.5,)) -> list[Mixed]:
-    generator = np.random.default_rng(rng)
-    found: list[Mixed] = []
-
-    def add(target: str, tokens: float, shares: dict[str, float]) -> None:
-        for seed in range(seeds):
-            value = loss(target, 1e9, tokens, shares) * math.exp(noise * generator.normal())
-            found.append(Mixed(target, 1e9, tokens, tuple(sorted(shares.items())), 1.0, seed, value))
-
-    for target in LANGUAGES:
-        for tokens in (16e9, 32e9):
-            add(target, tokens, {target: 1.0})
-    for target, other in permutations(LANGUAGES, 2):
-        for ratio in ratios:
-            add(target, 32e9, {target: ratio, other: 1 - ratio})
-    return found
+from tests.benchmark.bench_decision import NOISE, TAU, THREE, covered, loss_of, planted_mixtures
 
 
 def fits(draws: int = 100) -> list[dict[str, Any]]:
@@ -67,21 +26,21 @@ def fits(draws: int = 100) -> list[dict[str, Any]]:
             "draws": [{**symbols, "E": symbols["E"] * math.exp(0.001 * rng.normal())} for _ in range(draws)],
             "ranges": {"params": [1e8, 3e9], "tokens": [2e9, 6e10]},
         }
-        for name, symbols in LANGUAGES.items()
+        for name, symbols in THREE.items()
     ]
 
 
 def test_gains_are_positive_where_the_mixture_is_better_and_the_baselines_differ() -> None:
-    found = synergies(planted(seeds=1, noise=0.0))
+    found = synergies(planted_mixtures(seeds=1, noise=0.0))
     rows = {(row["target"], row["auxiliary"], row["baseline"]): row for row in found["synergy"]}
     assert len(rows) == 12
     for (target, other), tau in TAU.items():
         unique = rows[target, other, UNIQUE]
         assert np.sign(round(unique["gain"], 12)) == np.sign(tau)
-        assert unique["baseline_loss"] == pytest.approx(loss(target, 1e9, 16e9, {target: 1.0}))
+        assert unique["baseline_loss"] == pytest.approx(loss_of(target, 1e9, 16e9, {target: 1.0}))
         repeated = rows[target, other, REPETITION]
         assert repeated["gain"] == pytest.approx(
-            loss(target, 1e9, 32e9, {target: 1.0}) - loss(target, 1e9, 32e9, {target: 0.5, other: 0.5})
+            loss_of(target, 1e9, 32e9, {target: 1.0}) - loss_of(target, 1e9, 32e9, {target: 0.5, other: 0.5})
         )
         # Against twice as many own tokens, other tokens worth less than own ones lose.
         assert repeated["gain"] < 0
@@ -89,16 +48,16 @@ def test_gains_are_positive_where_the_mixture_is_better_and_the_baselines_differ
 
 
 def test_without_repeated_seeds_nothing_is_called_real() -> None:
-    found = synergies(planted(seeds=1))
+    found = synergies(planted_mixtures(seeds=1))
     assert found["noise"] is None
     assert all(row["interval"] is None and row["verdict"] == "noise not known" for row in found["synergy"])
     assert any("seeds = 3" in word for word in found["words"])
-    given = synergies(planted(seeds=1), noise=NOISE)
+    given = synergies(planted_mixtures(seeds=1), noise=NOISE)
     assert all(row["q"] is not None for row in given["synergy"])
 
 
 def test_the_seed_noise_is_found_and_planted_effects_are_told_from_none() -> None:
-    found = synergies(planted(seeds=4))
+    found = synergies(planted_mixtures(seeds=4))
     assert found["noise"] == pytest.approx(NOISE, rel=0.3)
     verdicts = {
         (row["target"], row["auxiliary"]): row["verdict"] for row in found["synergy"] if row["baseline"] == UNIQUE
@@ -110,20 +69,11 @@ def test_the_seed_noise_is_found_and_planted_effects_are_told_from_none() -> Non
 
 
 def test_intervals_hold_the_true_gain_as_often_as_they_say() -> None:
-    true = {
-        (row["target"], row["auxiliary"], row["baseline"]): row["relative"]
-        for row in synergies(planted(seeds=1, noise=0.0))["synergy"]
-    }
-    inside = [
-        row["interval"][0] <= true[row["target"], row["auxiliary"], row["baseline"]] <= row["interval"][1]
-        for study in range(200)
-        for row in synergies(planted(seeds=2, rng=study))["synergy"]
-    ]
-    assert np.mean(inside) == pytest.approx(0.95, abs=0.025)
+    assert covered(200) == pytest.approx(0.95, abs=0.025)
 
 
 def test_planted_tau_are_found_with_their_sign_and_within_their_intervals() -> None:
-    mixed = planted(ratios=(0.3, 0.5, 0.7))
+    mixed = planted_mixtures(ratios=(0.3, 0.5, 0.7))
     rows, words = fit_tau(mixed, fits(), NOISE, np.random.default_rng(0))
     assert words == []
     assert len(rows) == 6
@@ -145,7 +95,7 @@ def test_planted_tau_are_found_with_their_sign_and_within_their_intervals() -> N
 def test_languages_that_always_come_together_are_not_told_apart() -> None:
     shares = (("go", 0.25), ("python", 0.5), ("rust", 0.25))
     mixed = [
-        Mixed("python", 1e9, tokens, shares, 1.0, 0, loss("python", 1e9, tokens, dict(shares)))
+        Mixed("python", 1e9, tokens, shares, 1.0, 0, loss_of("python", 1e9, tokens, dict(shares)))
         for tokens in (8e9, 32e9)
     ]
     rows, words = fit_tau(mixed, fits()[:1], None, np.random.default_rng(0))
@@ -183,7 +133,7 @@ def test_wrong_tables_are_refused_with_their_rows(tmp_path: Path) -> None:
 
 
 def test_runs_without_mixtures_say_so() -> None:
-    alone = [one for one in planted(seeds=2) if not one.others]
+    alone = [one for one in planted_mixtures(seeds=2) if not one.others]
     found = synergies(alone)
     assert found["synergy"] == []
     assert found["words"] == ["no run mixes two languages and is validated on one of them: add mixtures to the sweep"]
