@@ -44,7 +44,7 @@ from training.sizes import SIZES, size_mistake
 from training.sizes import size as shape_of
 from training.stores import TOKENIZER_FILE, open_stores
 from training.task import CHECKPOINT, TRANSLATIONS_FILE, TrainTask, run_task
-from training.translations import TranslationSet, translation_sets, write_translation_sets
+from training.translations import TranslationSet, read_instances, translation_sets, write_translation_sets
 
 MODEL_FILE = "model.json"
 
@@ -237,9 +237,8 @@ def read_translations(evaluation: Path | str, data: Path, source: Source) -> tup
     """Tokenize an `evaluation` artifact with the tokenizer of the data that a run reads.
 
     Raises:
-        BadInput: There is no such artifact, or none of its instances fits into a sequence.
+        BadInput: There is no such artifact, it is damaged, or none of its instances fits into a sequence.
     """
-    from parallel_mining.evaluation import read_instances
     from training.tokenizer import encode, load_tokenizer
 
     tokenizer = load_tokenizer(data / TOKENIZER_FILE)

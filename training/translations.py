@@ -15,12 +15,18 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.parquet as pq
 
-from quality.mistakes import BadInput, Mistake
+from quality.artifacts import read_manifest
+from quality.mistakes import BadInput, Mistake, bad_input
 from training.evaluation import IGNORED
 
 Encode = Callable[[Sequence[str]], list[list[int]]]
 """Token ids of texts, without control tokens."""
+
+COLUMNS = ("source_language", "target_language", "seen", "prompt", "target_code")
+"""What is read of `parallel_mining.evaluation.INSTANCE_SCHEMA`."""
 
 _WIDTH = 64
 """Sets are padded to a multiple of this where sequences are that long, so that any usual tensor parallelism divides."""
@@ -65,13 +71,29 @@ class TranslationSet:
         }
 
 
+def read_instances(folder: Path | str) -> list[dict[str, Any]]:
+    """Return what is scored of the instances of an `evaluation` artifact: `COLUMNS`.
+
+    `parallel_mining.evaluation` reads all of them, and needs the sandbox that judges translations by running them.
+
+    Raises:
+        BadInput: There is no finished one, or it is damaged.
+    """
+    read_manifest(folder, "evaluation")
+    path = Path(folder) / "instances.parquet"
+    try:
+        return pq.read_table(path, columns=list(COLUMNS)).to_pylist()
+    except (OSError, pa.ArrowException) as error:
+        bad_input(path, f"cannot be read ({error}); make the evaluation set again")
+
+
 def translation_sets(
     instances: Sequence[Mapping[str, Any]], encode: Encode, *, end_of_text: int, sequence_length: int
 ) -> tuple[TranslationSet, ...]:
     """Tokenize the instances of an evaluation set, by direction.
 
     Args:
-        instances: Rows of `parallel_mining.evaluation.INSTANCE_SCHEMA`.
+        instances: Rows with `COLUMNS`.
         encode: The run's tokenizer.
         end_of_text: Its end-of-text token.
         sequence_length: Tokens that a model reads at once; longer instances are left out and counted.

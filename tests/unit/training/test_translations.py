@@ -6,10 +6,12 @@ from typing import Any
 import numpy as np
 import pytest
 
+from quality.artifacts import creating
 from quality.mistakes import BadInput
 from training.evaluation import IGNORED
 from training.translations import (
     mean_bits_per_byte,
+    read_instances,
     read_translation_sets,
     translation_sets,
     write_translation_sets,
@@ -57,6 +59,15 @@ def test_sets_are_as_wide_as_their_longest_instance_needs() -> None:
 def test_an_evaluation_set_of_which_nothing_fits_is_refused() -> None:
     with pytest.raises(BadInput, match="none of its 1 instances fits into a sequence of 39 tokens"):
         translation_sets(ROWS[2:3], encode, end_of_text=END, sequence_length=39)
+
+
+def test_what_is_no_evaluation_set_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(BadInput, match="no finished evaluation here"):
+        read_instances(tmp_path / "none")
+    with creating(tmp_path / "set", "evaluation", {}) as draft:
+        (draft.path / "instances.parquet").write_text("not Parquet")
+    with pytest.raises(BadInput, match="make the evaluation set again"):
+        read_instances(tmp_path / "set")
 
 
 def test_means_are_weighted_by_bytes_and_keep_seen_and_unseen_apart() -> None:
