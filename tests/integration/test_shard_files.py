@@ -18,10 +18,12 @@ from tiny_corpus import write_corpus, write_pairs
 from pipelines.pack import PackSettings, pack
 from pipelines.tokenizer import load_tokenizer
 from pipelines.tokens import TokenSettings, tokenize_corpus
+from quality.mistakes import BadInput
 from training.allocation import Allocation, Stage, staged
 from training.order import plan_order
 from training.shards import Shards, open_shards
 from training.stores import open_stores
+from training.train import train
 
 SMALL = TokenSettings(vocabulary=500, sample_bytes=60_000)
 LENGTH = 64
@@ -230,3 +232,5 @@ def test_a_curriculum_is_packed_stage_by_stage(place: Path, tmp_path: Path) -> N
     for source, target in manifest["target"].items():
         assert abs(manifest["tokens"][source] - target) < LENGTH
     assert manifest["identity"]["allocation"]["stages"][0] == {"until_tokens": 10_000, "shares": {"python": 1.0}}
+    with pytest.raises(BadInput, match="has stages; pack it"):
+        train(place / "tokens", "25k", 20_000, tmp_path / "run", allocation=staged(stages), sequence_length=LENGTH)
