@@ -7,6 +7,7 @@ from typing import Any
 
 from markupsafe import Markup
 
+from analysis.allocate import NEXT_TOKENS
 from analysis.allocation_words import FAR, LESS, MORE
 from analysis.fit import FEW_RUNS
 from analysis.report.charts import Interval, bar_axis, bar_scale, interval_bar
@@ -45,6 +46,7 @@ def answer_section(reading: Reading) -> Section:
         share_table=_share_table(shares),
         prediction_table=_prediction_table(shares),
         marginal_table=_marginal_table(answer),
+        billion=NEXT_TOKENS / answer["budget"],
         ties=[tuple(row["pair"]) for row in answer.get("comparisons", ()) if row["verdict"] == APART],
         comparisons=len(answer.get("comparisons", ())),
         other_laws=_other_laws_table(answer),

@@ -8,7 +8,7 @@ Tables:
   are fitted and allocated; regret of the result and of uniform under the laws that made the runs, as parts of the loss.
 - `synergy`: how often the 95% interval of a gain holds the true one, with the noise estimated from two seeds a cell.
 - `next`: expected regret after the runs that `next_runs` chooses, and after random ones of the same price, judged on
-  draws that the choice did not see.
+  draws that the choice did not see, in millionths of the unit.
 - `solver`: CPU seconds for 200 draws of 7 languages, the certificate, and SLSQP on one draw in the same process.
 """
 
@@ -244,9 +244,9 @@ def solver_rows() -> list[dict[str, Any]]:
             "problem": "tau, SLSQP",
             "draws": 1,
             "cpu_seconds": time.process_time() - begun,
-            "ours_minus_slsqp": float(value(one, found[:1])[0]) - float(peer.fun),
-            "gap_median": float(np.median(gap)),
-            "gap_largest": float(gap.max()),
+            "ours_minus_slsqp_e9": 1e9 * (float(value(one, found[:1])[0]) - float(peer.fun)),
+            "gap_median_e9": 1e9 * float(np.median(gap)),
+            "gap_largest_e9": 1e9 * float(gap.max()),
         }
     )
     return rows
@@ -261,9 +261,9 @@ def main() -> None:
     regrets = np.array([regret_of_planted(study) for study in progress(range(arguments.studies), unit="study")])
     row = {
         "studies": len(regrets),
-        "regret_mean": float(regrets[:, 0].mean()),
-        "regret_largest": float(regrets[:, 0].max()),
-        "uniform_regret_mean": float(regrets[:, 1].mean()),
+        "regret_mean_ppm": 1e6 * float(regrets[:, 0].mean()),
+        "regret_largest_ppm": 1e6 * float(regrets[:, 0].max()),
+        "uniform_regret_mean_ppm": 1e6 * float(regrets[:, 1].mean()),
     }
     report("allocation", [row], arguments.out)
     often = 3 * arguments.studies
@@ -271,7 +271,7 @@ def main() -> None:
     runs = np.array([next_against_random(study) for study in range(max(arguments.studies // 7, 1))])
     row = {
         "studies": len(runs),
-        **dict(zip(("regret_without", "regret_chosen", "regret_random"), runs.mean(axis=0).tolist(), strict=True)),
+        **dict(zip(("without_e6", "chosen_e6", "random_e6"), (1e6 * runs.mean(axis=0)).tolist(), strict=True)),
         "chosen_better": int((runs[:, 1] < runs[:, 2]).sum()),
     }
     report("next", [row], arguments.out)
