@@ -26,6 +26,7 @@ VERBS: dict[str, tuple[str, str]] = {
     "pack": ("tokenize and pack shards to an exact allocation", "spark"),
     "train": ("one training run", "train"),
     "sweep": ("plan, price and run many training runs", "train"),
+    "ingest": ("foreign runs into one database of runs and evaluations", "analysis"),
     "fit": ("scaling laws from a table of runs", "analysis"),
     "allocate": ("the best allocation of tokens to languages, by fitted laws", "analysis"),
     "report": ("one self-contained page of a store", "analysis"),
