@@ -11,6 +11,9 @@ export POLYMIX_BENCH := $(BENCH)/files.parquet
 # Files that `polymix validate` reads, whose programs `bench` runs in their languages:  make bench PAIRS="a.jsonl b.jsonl"
 PAIRS ?=
 
+# Run tables that others made, which laws are fitted to where they are there.
+TABLES ?= ../shared/data
+
 .PHONY: demo test prove bench bench-gpu bench-data environment toolchains lint
 
 demo: toolchains environment ## the main job on real packages, ending in a report
@@ -28,6 +31,7 @@ bench: bench-data ## speed beside accuracy, peers in the same run (an hour or tw
 	    $(BIN)/python -m tests.benchmark.bench_$$topic --data $(POLYMIX_BENCH) --out $(BENCH)/$$topic.json || exit 1; \
 	done
 	$(BIN)/python -m tests.benchmark.bench_decision --out $(BENCH)/decision.json
+	[ ! -d "$(TABLES)" ] || $(BIN)/python -m tests.benchmark.bench_fit --data $(TABLES) --out $(BENCH)/fit.json
 	[ -z "$(PAIRS)" ] || $(BIN)/python -m tests.benchmark.bench_validation --pairs $(PAIRS) --out $(BENCH)/validation.json
 
 bench-gpu: environment ## training speed of one GPU, stock torchtitan in the same run (some 20 minutes)

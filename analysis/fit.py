@@ -39,6 +39,8 @@ OPEN = 3.84
 INFLUENTIAL = 3
 """So many of the runs that pull the fit most are named."""
 MIXTURE_FOLDS = 5
+MANY_RUNS = 10
+"""From so many runs a symbol on, intervals are those of a planned sweep."""
 FEW_RUNS = 3
 """With fewer runs a symbol than this, the words say that bootstrap intervals are too narrow.
 
@@ -258,13 +260,15 @@ def predict(
 
 
 def tails(level: float, runs: int, symbols: int) -> tuple[float, float]:
-    """Return the quantiles of bootstrap draws that bound an interval, wider than the level itself where runs are few.
+    """Return the quantiles of bootstrap draws that bound an interval.
 
-    Resampling n runs understates the variance of a fit by (n - p) / n, and takes the normal's tails for those of
-    Student's t; both are undone here by going further into the tails.
+    Where runs are few, resampling n of them understates the variance of a fit of p symbols by (n - p) / n and takes the
+    normal's tails for those of Student's t: the interval goes further into the tails. Where they are many, the larger
+    error is that a sweep's N and D were planned, but are resampled with the losses, which overstates the variance by
+    n / (n - p - 1), as of a random design: the interval goes less far.
 
-    Source: the expanded percentile interval of Hesterberg, The American Statistician 69 (2015) 371-386, with the
-    n - p degrees of freedom of a regression.
+    Source: the expanded percentile interval of Hesterberg, The American Statistician 69 (2015) 371-386; the mean of an
+    inverse Wishart matrix for the random design; coverage of both in `tests/prove`.
 
     Args:
         level: How often the interval should hold the truth.
@@ -272,8 +276,8 @@ def tails(level: float, runs: int, symbols: int) -> tuple[float, float]:
         symbols: p.
     """
     freedom = max(1, runs - symbols)
-    reach = float(stdtrit(freedom, (1 + level) / 2)) * np.sqrt(runs / freedom)
-    low = float(ndtr(-reach))
+    factor = (freedom - 1) / runs if runs >= MANY_RUNS * symbols else runs / freedom
+    low = float(ndtr(-float(stdtrit(freedom, (1 + level) / 2)) * np.sqrt(factor)))
     return low, 1 - low
 
 

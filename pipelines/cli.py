@@ -28,6 +28,7 @@ VERBS: dict[str, tuple[str, str]] = {
     "export": ("a trained model in Hugging Face's format", "train"),
     "sweep": ("plan, price and run many training runs", "train"),
     "score": ("what a model writes, run and scored: pass@k, execution accuracy, BLEU", "score"),
+    "ingest": ("foreign runs into one database of runs and evaluations", "analysis"),
     "fit": ("scaling laws from a table of runs", "analysis"),
     "transfer": ("what languages gain from each other, tested against the noise", "analysis"),
     "allocate": ("the best allocation of tokens to languages, by fitted laws", "analysis"),

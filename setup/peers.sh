@@ -8,7 +8,8 @@ PYTHON=${PYTHON:-python3}
 TORCH=${TORCH:-torch==2.13.0}
 
 peers=(
-    "datasketch==2.0.0" "datatrove==0.10.1" "detect-secrets==1.5.0" "magika==1.0.3" "rensa==0.5.0" "text-dedup==0.4.0"
+    "datasketch==2.0.0" "datatrove==0.10.1" "detect-secrets==1.5.0" "lightgbm==4.7.0" "magika==1.0.3" "rensa==0.5.0"
+    "text-dedup==0.4.0"
     # datatrove's MinHash stages without its [processing] extra, which asks for spaCy and 130 MB more.
     "fasteners" "orjson" "pyarrow" "regex" "tokenizers" "xxhash<4"
 )

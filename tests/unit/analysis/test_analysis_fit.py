@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from analysis.fit import draws_of, fit, isoloss, predict
+from analysis.fit import draws_of, fit, isoloss, predict, tails
 from analysis.laws import LAWS
 from quality.mistakes import BadInput
 
@@ -157,3 +157,62 @@ def test_wrong_settings_are_all_named(tmp_path: Path) -> None:
     with pytest.raises(BadInput) as caught:
         fit(tmp_path / "none.csv", drop_highest=-1, bootstrap=-1, seed=-1)
     assert [m.where for m in caught.value.mistakes] == ["--drop-highest", "--bootstrap", "--seed"]
+
+
+def write_mixtures(path: Path) -> Path:
+    rng = np.random.default_rng(1)
+    symbols = {"E": 1.1, "A": 60.0, "B": 900.0, "alpha": 0.3, "beta": 0.36, "tau.go": 0.4, "tau.rust": 0.1}
+    law = LAWS["transfer"].bind(["go", "java", "rust"], "java")
+    lines = ["params,tokens,java_loss,share_go,share_java,share_rust"]
+    for shares in rng.dirichlet(np.ones(3), 12):
+        for n in (1e8, 4e8):
+            for d in (2e9, 8e9, 3e10):
+                loss = float(law.predict(symbols, n, d, shares)) * np.exp(0.002 * rng.normal())
+                lines.append(",".join(f"{x:.17g}" for x in (n, d, loss, *shares)))
+    path.write_text("\n".join(lines) + "\n")
+    return path
+
+
+def test_a_law_of_mixtures_is_fitted_and_predicts_with_shares(tmp_path: Path) -> None:
+    path = write_mixtures(tmp_path / "mixtures.csv")
+    found = fit(path, "transfer", loss="java_loss", shares="share_", unit="nats", bootstrap=20)[0]
+    assert json.loads(json.dumps(found, allow_nan=False)) == found
+    assert found["sources"] == ["go", "java", "rust"]
+    assert found["target"] == "java"
+    assert found["estimates"]["tau.go"] == pytest.approx(0.4, rel=0.2)
+    assert found["heldout_mixtures"]["mean_relative_error"] < 0.01
+    value, low, high = predict(found, 1e8, 1e10, shares=[[0.2, 0.6, 0.2], [0.0, 1.0, 0.0]])
+    assert value.shape == (2,)
+    assert (low < high).all()
+
+
+def test_what_a_law_needs_and_is_not_given_is_asked_for(tmp_path: Path) -> None:
+    path = write_mixtures(tmp_path / "mixtures.csv")
+    with pytest.raises(BadInput, match="with --shares"):
+        fit(path, "additive", loss="java_loss", unit="nats")
+    with pytest.raises(BadInput, match="with --unique"):
+        fit(path, "repetition", loss="java_loss", unit="nats")
+    with pytest.raises(BadInput, match="'perl' is not a source"):
+        fit(path, "transfer", loss="java_loss", unit="nats", shares="share_", target="perl")
+    path.write_text(path.read_text().replace("java_loss", "loss"))
+    with pytest.raises(BadInput, match="name it with --target: go, java, rust"):
+        fit(path, "he", unit="nats", shares="share_")
+
+
+def test_the_interval_of_one_more_run_is_wider(fits: list[dict[str, Any]]) -> None:
+    _, low, high = predict(fits[0], 1e9, 2e10)
+    _, lower, higher = predict(fits[0], 1e9, 2e10, new_run=True)
+    assert lower < low
+    assert higher > high
+
+
+def test_every_fit_names_the_runs_that_pull_most(fits: list[dict[str, Any]]) -> None:
+    pulls = [run["standard_errors"] for run in fits[0]["influential"]]
+    assert pulls == sorted(pulls, reverse=True)
+    assert set(fits[0]["profile"]) == {"A", "B", "E", "alpha", "beta"}
+
+
+def test_intervals_reach_further_where_runs_are_few() -> None:
+    plain = 0.025
+    assert tails(0.95, 12, 5)[0] < plain < tails(0.95, 60, 5)[0]
+    assert tails(0.95, 100_000, 5)[0] == pytest.approx(plain, rel=1e-2)

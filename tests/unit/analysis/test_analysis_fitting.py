@@ -114,3 +114,93 @@ def test_intervals_hold_the_truth_about_as_often_as_they_say() -> None:
         low, high = np.quantile(predicted, [0.025, 0.975])
         held += bool(low <= CHINCHILLA.predict(TRUE, 3e9, 6e10) <= high)
     assert held / trials >= 0.8
+
+
+MIXED = LAWS["interaction"].bind(("go", "java", "rust"), "java")
+
+
+def mixtures(noise: float, sizes: int = 3) -> Points:
+    """Return checkpoints of runs on 12 mixtures, by a law with interaction of size and tokens."""
+    rng = np.random.default_rng(4)
+    shares = np.repeat(rng.dirichlet(np.ones(3), 12), sizes * 4, axis=0)
+    n, d = (np.tile(x.ravel(), 12) for x in np.meshgrid(np.geomspace(1e8, 6e8, sizes), np.geomspace(2e9, 2e10, 4)))
+    symbols = {"E": 1.1, "A": 60.0, "B": 20.0, "alpha": 0.3, "beta": 0.36, "kappa": 0.2}
+    symbols |= {"C.go": 3.0, "C.java": 1.0, "C.rust": 2.0, "gamma.go": 0.5, "gamma.java": 0.3, "gamma.rust": 0.9}
+    loss = MIXED.predict(symbols, n, d, shares) * np.exp(noise * rng.normal(size=len(n)))
+    return Points(n, d, loss, shares, trunk=np.repeat(np.arange(12 * sizes), 4))
+
+
+def test_a_mixture_law_predicts_mixtures_and_sizes_that_it_was_not_fitted_to() -> None:
+    points = mixtures(0.002)
+    large, odd = points.params > 5e8, np.arange(len(points)) // 12 >= 9
+    for left_out in (large, odd):
+        kept, left = points.take(np.flatnonzero(~left_out)), points.take(np.flatnonzero(left_out))
+        origin = frame(kept)
+        found = fitting.solve(MIXED, kept, origin, 6)
+        error = np.expm1(MIXED.log_loss(found.theta[None], left, origin)[0][0] - np.log(left.loss))
+        assert np.abs(error).mean() < 0.006
+
+
+def test_many_starts_end_where_each_ends_alone() -> None:
+    points = grid(0.01)
+    origin = frame(points)
+    weights = np.ones((1, len(points)))
+    starts = np.clip(np.random.default_rng(2).normal([-1, -1, -0.4, 0.4, 0.4], 0.4, size=(400, 5)), -3, 3)
+    theta, value, _ = fitting.minimise(CHINCHILLA, starts, points, origin, weights)
+    assert value == pytest.approx(fitting.objective(CHINCHILLA, theta, points, origin, weights), rel=1e-9)
+    alone = [fitting.minimise(CHINCHILLA, start[None], points, origin, weights)[1][0] for start in starts[::40]]
+    assert value[::40] == pytest.approx(alone, rel=1e-6)
+    assert (value <= value.min() * (1 + 1e-6)).mean() > 0.95
+
+
+def test_a_coordinate_can_be_held() -> None:
+    points = grid(0.005)
+    origin = frame(points)
+    limits = CHINCHILLA.bounds(origin)
+    limits[3] = 0.3
+    found = fitting.solve(CHINCHILLA, points, origin, 6, limits)
+    assert found.theta[3] == 0.3
+    assert found.at_bounds == ()
+    assert found.objective > fitting.solve(CHINCHILLA, points, origin, 6).objective
+
+
+def test_the_profile_tells_what_runs_leave_open() -> None:
+    full, flat = grid(0.002), grid(0.002)
+    flat = flat.take(np.flatnonzero(flat.params == flat.params.min()))
+    for points, kept in ((full, True), (flat, False)):
+        origin = frame(points)
+        risen = fitting.profile(CHINCHILLA, points, origin, fitting.solve(CHINCHILLA, points, origin).theta)
+        assert risen.shape == (5, 2)
+        assert (risen[3].min() > 3.84) == kept
+
+
+def test_an_outlier_pulls_much_and_no_run_without_bound() -> None:
+    points = grid(0.001)
+    points.loss[7] *= 1.05
+    origin = frame(points)
+    pulled = fitting.influence(CHINCHILLA, points, origin, fitting.solve(CHINCHILLA, points, origin).theta)
+    assert pulled[7] > np.median(pulled)
+    points.loss[7] *= 1.5
+    assert fitting.solve(CHINCHILLA, points, origin).theta == pytest.approx(
+        fitting.solve(CHINCHILLA, points.take(np.r_[0:7, 8:30]), origin).theta, abs=0.02
+    )
+
+
+def test_runs_of_one_trunk_are_resampled_together() -> None:
+    points = mixtures(0.002)
+    weights, _ = fitting.resamples(points, 20, len(MIXED.symbols), np.random.default_rng(0))
+    trunk = points.trunk
+    assert trunk is not None
+    assert fitting.clustered(points, len(MIXED.symbols))
+    assert all((np.ptp(weights[:, trunk == number], axis=1) == 0).all() for number in np.unique(trunk))
+    assert not fitting.clustered(points.take(np.arange(16)), len(MIXED.symbols))
+
+
+def test_weights_count_as_repeated_runs() -> None:
+    points = grid(0.01)
+    doubled = points.take(np.r_[np.arange(30), np.arange(10)])
+    weighed = Points(points.params, points.tokens, points.loss, weight=np.r_[np.full(10, 2.0), np.ones(20)])
+    origin = frame(points)
+    one, two = (fitting.solve(CHINCHILLA, each, origin, 6) for each in (doubled, weighed))
+    assert one.objective == pytest.approx(two.objective, rel=1e-9)
+    assert one.theta == pytest.approx(two.theta, abs=1e-7)
