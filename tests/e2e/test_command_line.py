@@ -18,6 +18,7 @@ FOREIGN = {
     "mining": ["torch", "torchtitan", "pyspark", "duckdb", "scipy", "datatrove"],
     "spark": ["torch", "torchtitan", "duckdb", "scipy"],
     "train": ["pyspark", "duckdb", "scipy", "datatrove"],
+    "score": ["torch", "transformers", "torchtitan", "pyspark", "duckdb", "scipy", "datatrove"],
     "": ["torch", "torchtitan", "pyspark", "great_expectations"],
 }
 
