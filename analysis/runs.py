@@ -124,8 +124,9 @@ def read_runs(
             the source's.
         unique: Column of unique tokens, or None.
         weight: Column of how much each run counts, or None.
-        trunk: Column that is the same for runs that branch from one trunk, or are checkpoints of one run; None: `trunk`
-            where it exists (of an artifact, runs that differ by their tokens alone); with shares, runs of the same N and shares; else none.
+        trunk: Column that is the same for runs that branch from one trunk, or are checkpoints of one run. By default
+            `trunk` where it exists (of an artifact: runs that differ by their tokens alone); else, with shares, runs of
+            the same N and shares; else none.
 
     Raises:
         BadInput: The input cannot be read, or holds rows that cannot be fitted; all of them are named.
