@@ -124,8 +124,9 @@ def read_runs(
             the source's.
         unique: Column of unique tokens, or None.
         weight: Column of how much each run counts, or None.
-        trunk: Column that is the same for runs that branch from one trunk, or are checkpoints of one run; None: with
-            shares, runs of the same N and shares; without, each run is its own.
+        trunk: Column that is the same for runs that branch from one trunk, or are checkpoints of one run. By default
+            `trunk` where it exists (of an artifact: runs that differ by their tokens alone); else, with shares, runs of
+            the same N and shares; else none.
 
     Raises:
         BadInput: The input cannot be read, or holds rows that cannot be fitted; all of them are named.
@@ -135,6 +136,8 @@ def read_runs(
     with _connection() as connection:
         warnings += _load(connection, runs, table)
         existing = [row[0] for row in connection.execute("DESCRIBE source").fetchall()]
+        if trunk is None and "trunk" in existing:
+            trunk = "trunk"
         columns = _choose(
             runs, existing, params, tokens, loss, {"by": by, "unique": unique, "weight": weight, "trunk": trunk}
         )

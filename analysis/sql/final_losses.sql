@@ -14,7 +14,9 @@ SELECT
     runs.seed,
     runs.learning_rate,
     runs.flops,
-    runs.tokenizer
+    runs.tokenizer,
+    -- Runs that differ by their tokens alone branch from one trunk.
+    concat_ws('/', runs.trained_on, runs.size, runs.seed, runs.learning_rate, runs.batch_tokens) AS trunk
 FROM runs
 JOIN evaluations ON evaluations.run_id = runs.run_id AND evaluations."language" = runs.trained_on
 WHERE runs.status = 'finished' AND runs.trained_on <> 'mixture'

@@ -30,7 +30,8 @@ import click
     "--bootstrap", default=200, show_default=True, metavar="B", help="Resamples of the runs for intervals; 0 for none."
 )
 @click.option("--seed", default=0, show_default=True, help="Decides the resamples.")
-def command(**options: Any) -> None:
+@click.option("--compare", metavar="LAW,LAW", help="Instead of a fit: rank these laws by their held-out errors.")
+def command(compare: str | None, **options: Any) -> None:
     """Fit a scaling law to RUNS and say how sure it is.
 
     RUNS is the folder that `polymix sweep` made, or a .csv, .tsv, .parquet, .jsonl or .duckdb file with one row a run.
@@ -40,7 +41,7 @@ def command(**options: Any) -> None:
     intervals (95%, by resampling the runs), draws, converged, heldout (error on the largest runs, left out),
     heldout_mixtures (on mixtures left out), unidentified (symbols the runs do not determine), profile (how firmly each
     is kept off its bounds, as chi-squared), influential (the runs that pull most), ranges, warnings. `polymix allocate`
-    reads these lines.
+    reads these lines. With --compare: a line a law and group, the smallest held-out errors first.
 
     \b
     Laws of N and D
@@ -67,12 +68,19 @@ def command(**options: Any) -> None:
       polymix fit store/demo/0/runs --by language > fits.jsonl
       polymix fit runs.csv --params N --tokens D --loss loss_nats --drop-highest 5 --bootstrap 1000
       polymix fit mixtures.csv --law interaction --shares weight_ --loss github_loss --params model_size
+      polymix fit runs.csv --compare chinchilla,skaling,farseer
       polymix fit runs.parquet --law monolingual --by language --where "learning_rate = 0.001"
     """
+    from analysis.compare import compare as rank
     from analysis.fit import fit
     from pipelines.console import emit
     from quality.progress import say
 
+    if compare is not None:
+        for name in ("law", "bootstrap", "seed"):
+            del options[name]
+        emit(rank(options.pop("runs"), compare.split(","), **options), title="by held-out error")
+        return
     fits = fit(**options)
     about: dict[str, list[str]] = {}
     for one in fits:

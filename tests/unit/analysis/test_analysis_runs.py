@@ -112,7 +112,9 @@ def test_an_artifact_gives_the_last_loss_on_the_language_trained_on(artifact: Pa
         "tokens": "tokens",
         "loss": "bits_per_byte",
         "by": "language",
+        "trunk": "trunk",
     }
+    assert found.table["trunk"].to_pylist() == ["go/200k/0/0.001/1024", "python/200k/0/0.001/1024"]
     assert found.warnings == (
         "1 runs left out: diverged",
         "1 runs left out: never evaluated on rust",
@@ -126,6 +128,24 @@ def test_other_columns_of_an_artifact_can_be_chosen(artifact: Path) -> None:
     assert found.groups() == ["go"]
     assert found.points("go").params.tolist() == [300_000]
     assert found.points("go").loss.tolist() == [3.0]
+
+
+def test_shares_are_read_by_their_prefix_scaled_and_checked(tmp_path: Path) -> None:
+    path = tmp_path / "mixtures.csv"
+    head = "params,tokens,loss_nats,w_go,w_rust\n"
+    path.write_text(head + "1e6,1e7,3,0.25,0.74\n1e6,2e7,2.9,0.25,0.74\n2e6,1e7,2.8,1,0\n")
+    found = read_runs(path, shares="w_")
+    assert found.sources == ("go", "rust")
+    points = found.points(None)
+    assert points.shares is not None
+    assert points.shares.sum(axis=1) == pytest.approx(1)
+    assert points.trunk is not None
+    assert points.trunk.tolist() == [0, 0, 1]
+    path.write_text(head + "1e6,1e7,3,0.25,0.5\n1e6,2e7,2.9,-0.1,1.1\n2e6,1e7,2.8,1,\n")
+    with pytest.raises(BadInput, match="do not sum to 1 in rows 1, 2, 3"):
+        read_runs(path, shares="w_")
+    with pytest.raises(BadInput, match="1 columns begin with 'w_g'"):
+        read_runs(path, shares="w_g")
 
 
 def test_languages_fitted_together_are_remarked_upon(artifact: Path) -> None:
