@@ -268,7 +268,7 @@ def tails(level: float, runs: int, symbols: int) -> tuple[float, float]:
     n / (n - p - 1), as of a random design: the interval goes less far.
 
     Source: the expanded percentile interval of Hesterberg, The American Statistician 69 (2015) 371-386; the mean of an
-    inverse Wishart matrix for the random design; coverage of both in `tests/prove`.
+    inverse Wishart matrix for the random design. Coverage where runs are many: `tests/prove/test_planted_laws.py`.
 
     Args:
         level: How often the interval should hold the truth.
