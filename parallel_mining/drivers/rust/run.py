@@ -28,6 +28,9 @@ _MAIN_CALLERS = [f"pub fn polymix_main() {{ {call} }}\n" for call in ("let () = 
 # A type parameter is given one of these, the first that compiles.
 INSTANCES = ("i64", "f64", "String", "&'static str", "usize", "u8", "char")
 
+# A bound of what is gone through item by item.
+ITERATOR = re.compile(r"(?:Into|DoubleEnded|ExactSize)?Iterator\b")
+
 
 def toolchain() -> Toolchain | Unavailable:
     """Return the rustc on the path: rustup's or the distribution's."""
@@ -108,7 +111,13 @@ def callers_of(program: Program) -> list[str]:
     )
     if re.search(r"\bFn(?:Mut|Once)?\s*\(", bounds + " ".join(types)):
         raise ValueError("it takes a function")
-    tries = [dict.fromkeys(names, instance) for instance in INSTANCES] if names else [dict[str, str]()]
+    iterated = {name: bound for name in names if ITERATOR.match(bound := bound_of(bounds, name))}
+    tries = [
+        # Those that may be made of others come first.
+        {name: _implementing(bound, instance) for name, bound in iterated.items()}
+        | {name: instance for name in names if name not in iterated}
+        for instance in (INSTANCES if names else INSTANCES[:1])
+    ]
     return [_caller(program.entry, [_static(kind, chosen) for kind in types], returns) for chosen in tries]
 
 
@@ -147,6 +156,12 @@ def _generic(node: tree_sitter.Node) -> str:
     return _text(node, "name") or _text(node, "left") or (node.text.decode() if node.text else "")
 
 
+def bound_of(listed: str, name: str) -> str:
+    """Return the first bound that is said of a type parameter, such as `IntoIterator<Item = T>`, or ""."""
+    said = re.search(rf"\b{name}\s*:\s*([\w:]+(?:<[^<>]*(?:<[^<>]*>)?[^<>]*>)?)", listed)
+    return said[1].rpartition("::")[2] if said else ""
+
+
 def _static(kind: str, chosen: dict[str, str]) -> str:
     """Return a parameter's type with every lifetime `'static` and every type parameter a concrete type."""
     given = re.fullmatch(r"(?:&\s*)?impl\s+(.+)", kind, re.DOTALL)
@@ -159,11 +174,12 @@ def _static(kind: str, chosen: dict[str, str]) -> str:
     return kind
 
 
-def _implementing(bound: str, *, by_reference: bool) -> str:
-    """Return a concrete type for `impl Bound`."""
-    item = re.search(r"Item\s*=\s*(.+)>", bound, re.DOTALL)
-    if item:
-        return f"std::vec::IntoIter<{item[1]}>" if bound.startswith("Iterator") else f"Vec<{item[1]}>"
+def _implementing(bound: str, instance: str = "i64", *, by_reference: bool = False) -> str:
+    """Return a concrete type for `impl Bound`, of items of a type where the bound leaves them open."""
+    if ITERATOR.match(bound):
+        item = re.search(r"Item\s*=\s*(.+)>", bound, re.DOTALL)
+        holder = "Vec" if bound.startswith("Into") else "std::vec::IntoIter"
+        return f"{holder}<{item[1].strip() if item else instance}>"
     inside = re.match(r"(?:AsRef|Into|Borrow|Deref)<(.+)>", bound, re.DOTALL)
     if inside:
         owned = {"str": "String"}.get(inside[1], inside[1])

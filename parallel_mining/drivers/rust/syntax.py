@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import posixpath
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from tree_sitter import Node
 
 from parallel_mining import trees
 from parallel_mining.cutting import Definition, Facts, Kind, Link, Module, Piece, Site, called_name
+from parallel_mining.drivers.rust.run import ITERATOR, bound_of
 from parallel_mining.mutants import Wording
 from parallel_mining.programs import ARGUMENTS, Form
 from parallel_mining.signatures import MAX_PARAMETERS, Parameter, Signature
@@ -114,14 +115,14 @@ def assemble(site: Site, pieces: Sequence[Piece]) -> str:
 
 def canonical(annotation: str) -> Type | None:
     """Return the canonical type of a Rust type such as `&[f64]`, or None where it has none."""
-    return _canonical(annotation, frozenset())
+    return _canonical(annotation, {})
 
 
-def _canonical(text: str, generic: frozenset[str]) -> Type | None:
+def _canonical(text: str, generic: Mapping[str, Type]) -> Type | None:
     text = re.sub(r"'\w+\s*", "", text).strip()
     text = re.sub(r"^&\s*(mut\s+)?", "", text).strip()
     if text in generic:
-        return Type("any")
+        return generic[text]
     if text in _SCALARS:
         return Type(_SCALARS[text])
     if text == "()":
@@ -366,12 +367,17 @@ class _Reader:
         return definition
 
     def site(self, name: str, node: Node, definition: Definition, *, bound: bool = False) -> Site:
-        generic: set[str] = set()
+        generic: dict[str, Type] = {}
         listed = node.child_by_field_name("type_parameters")
+        bounds = " ".join(
+            self.source.text(c) for c in node.named_children if c.type in ("type_parameters", "where_clause")
+        )
         for item in listed.named_children if listed is not None else []:
             inner = item.child_by_field_name("name")
             if item.type == "type_parameter" and inner is not None:
-                generic.add(self.source.text(inner))
+                called = self.source.text(inner)
+                gone_through = ITERATOR.match(bound_of(bounds, called))
+                generic[called] = Type("list", (Type("any"),)) if gone_through else Type("any")
         parameters: list[Parameter] = []
         reason = ""
         modifiers = next((c for c in node.named_children if c.type == "function_modifiers"), None)
@@ -385,7 +391,7 @@ class _Reader:
             written = self.source.text(kind) if kind is not None else ""
             if "Fn" in written or written.startswith("fn("):
                 reason = reason or "signature: takes a function"
-            type_ = _canonical(written, frozenset(generic))
+            type_ = _canonical(written, generic)
             if type_ is None:
                 reason = reason or f"signature: takes {written[:40]}"
             parameters.append(Parameter(self.source.text(pattern) if pattern is not None else "", type_))
@@ -398,7 +404,7 @@ class _Reader:
             reason = reason or "signature: returns nothing"
         if reason or result is None:
             return Site(name, definition, None, reason)
-        returns = _canonical(self.source.text(result), frozenset(generic))
+        returns = _canonical(self.source.text(result), generic)
         body = node.child_by_field_name("body")
         statements = [c for c in body.named_children if "comment" not in c.type] if body is not None else []
         value = statements[0] if len(statements) == 1 else None

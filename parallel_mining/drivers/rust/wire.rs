@@ -202,6 +202,12 @@ impl<T: FromWire> FromWire for Vec<T> {
     }
 }
 
+impl<T: FromWire> FromWire for std::vec::IntoIter<T> {
+    fn from_wire(node: &Node) -> Result<Self, Refused> {
+        Vec::from_wire(node).map(Vec::into_iter)
+    }
+}
+
 impl<T: FromWire, const N: usize> FromWire for [T; N] {
     fn from_wire(node: &Node) -> Result<Self, Refused> {
         T::many(node)?.try_into().map_err(|_| Refused(format!("not a list of {}", N)))

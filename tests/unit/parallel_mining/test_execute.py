@@ -155,3 +155,22 @@ def test_the_host_reads_only_complete_lines_of_known_kinds() -> None:
     assert not record.finished
     module._read("Z\n", [record])  # pyright: ignore[reportPrivateUsage]
     assert record.finished
+
+
+@needs_sandbox
+@pytest.mark.toolchain
+@pytest.mark.parametrize(
+    "code",
+    [
+        "pub fn f<I>(items: I, by: &str) -> String where I: IntoIterator, I::Item: ToString { JOINED }",
+        "pub fn f<I, T>(items: I, by: &str) -> String where T: ToString, I: Iterator<Item = T> { JOINED }",
+        "pub fn f<T: ToString, I: std::iter::IntoIterator<Item = T>>(items: I, by: &str) -> String { JOINED }",
+        "pub fn f(items: impl DoubleEndedIterator<Item = i64>, by: &str) -> String { JOINED }",
+    ],
+)
+def test_rust_functions_over_whatever_can_be_gone_through_take_lists(code: str) -> None:
+    if isinstance(drivers.available("rust"), Unavailable):
+        pytest.skip("no Rust here")
+    code = code.replace("JOINED", "items.into_iter().map(|x| x.to_string()).collect::<Vec<_>>().join(by)")
+    [ran] = execute([(Program("rust", code, "f"), [([1, -2, 3], "+"), ([], "+")])])
+    assert first(ran) == ["1+-2+3", ""]
