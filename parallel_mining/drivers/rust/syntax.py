@@ -268,6 +268,9 @@ class _Reader:
         marks = " ".join(self.source.text(a) for a in attributes)
         if re.search(r"cfg\(\s*(test|any\(test)|#\[test\]|#\[bench\]", marks):
             return
+        feature = re.search(r"cfg\(\s*(feature\s*=\s*\"[^\"]+\")\s*\)", marks)
+        if feature is not None and f"not({feature[1]})" in self.source.data.decode(errors="replace"):
+            return  # what stands in for it without the feature needs less
         name_node = node.child_by_field_name("name")
         name = self.source.text(name_node) if name_node is not None else ""
         text = self.source.span(start, node.end_byte)

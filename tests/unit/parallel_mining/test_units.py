@@ -292,6 +292,18 @@ namespace N {
     assert reasons("csharp", {"m.cs": text})["M.Fast"].startswith("unresolved")
 
 
+def test_rust_takes_what_stands_in_for_an_optional_feature():
+    text = (
+        '#[cfg(feature = "unicode")]\nfn words(s: &str) -> Words { other::words(s) }\n'
+        '#[cfg(not(feature = "unicode"))]\nfn words(s: &str) -> usize { s.split('
+        ").count() }\n"
+        "pub fn f(s: &str) -> usize { let n = words(s); n + 1 }\n"
+    )
+    code = cut("rust", {"src/lib.rs": text})["f"]
+    assert "s.split(" in code
+    assert "other::words" not in code
+
+
 def test_rust_takes_what_lies_in_alloc_from_std():
     text = 'use alloc::string::String;\n\npub fn twice(s: &str) -> String {\n    format!("{}{}", s, s)\n}\n'
     assert "use std::string::String;" in cut("rust", {"src/lib.rs": text})["twice"]
