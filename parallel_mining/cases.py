@@ -108,7 +108,7 @@ _STRANGE = (
 
 # Numbers far from all that are compared: where integers have a width, what is done to them there differs.
 _EXTREMES = {
-    int: (2**31 - 1, -(2**31), 2**53 + 1, 2**63 - 1, -(2**63)),
+    int: (2**31 - 1, -(2**31), 2**33, 2**38, 2**45, 2**53 + 1, 2**58, 2**63 - 1, -(2**63)),
     float: (float("nan"), float("inf"), float("-inf"), -0.0, 1e300, 1e-310, 1e17, 5e-324),
 }
 
