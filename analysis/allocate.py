@@ -31,7 +31,7 @@ from analysis.allocation_inputs import (
     wrong_settings,
     wrong_stages,
 )
-from analysis.allocation_limits import Limits, limits
+from analysis.allocation_limits import PAIR, TEXT, Limits, limits
 from analysis.allocation_words import (
     FIXED,
     LEAST_OWN,
@@ -90,7 +90,7 @@ def allocate(
         max_epochs: How often a language's unique tokens may be drawn.
         prior: `uniform`, or language to share in the same forms: shares to stay near to.
         prior_weight: Loss that one nat of Kullback-Leibler divergence from the prior is worth; 0 for no prior.
-        fixed: Language or source of parallel documents to its share of the whole budget, in the same forms.
+        fixed: Language, `pair:LEFT-RIGHT` or `text:NAME` to its share of the whole budget, in the same forms.
         floors: Language to its least share, in the same forms.
         parallel_share: Share of parallel documents, spread over the pairs in `supply` by their tokens.
         transfer: What `polymix transfer` printed, or target to auxiliary to tau: what languages gain from each other.
@@ -108,7 +108,7 @@ def allocate(
     Raises:
         BadInput: The fits or settings cannot be used, or the budget is larger than the supply.
     """
-    chosen = read_fits(fits, constants)
+    chosen = read_fits(fits, constants, ("unique",))
     languages = [str(one["group"]) for one in chosen]
     given_supply = None if supply is None else numbers("supply", supply)
     given_weights = None if weights is None else numbers("weights", weights)
@@ -122,11 +122,13 @@ def allocate(
     ]
     if mistakes:
         raise BadInput(mistakes)
+    settled = {} if fixed is None else numbers("fixed", fixed)
+    least = {} if floors is None else numbers("floors", floors)
     bound = limits(
         languages,
         tokens,
-        fixed={} if fixed is None else numbers("fixed", fixed),
-        floors={} if floors is None else numbers("floors", floors),
+        fixed=settled,
+        floors=least,
         parallel_share=parallel_share,
         supply=given_supply,
         max_epochs=max_epochs,
@@ -149,8 +151,11 @@ def allocate(
         tau=None if gained is None else gained.tau[None],
     )
     _check_supply(problem, languages)
-    others = [_same_groups(read_fits(one), chosen, number) for number, one in enumerate(against, 1)]
-    asked = _Asked(languages, chosen, bound, given_supply, int(tokens), gained, others, tuple(stages), seed)
+    others = [
+        _same_groups(read_fits(one, allowed=("unique",)), chosen, number) for number, one in enumerate(against, 1)
+    ]
+    own = {name: share for name, share in settled.items() if name in languages}
+    asked = _Asked(languages, chosen, bound, own, least, given_supply, int(tokens), gained, others, tuple(stages), seed)
     return _answer(problem, asked)
 
 
@@ -162,6 +167,8 @@ class _Asked:
         languages: In the order of the problem.
         fits: One a language.
         bound: Fixed shares, floors and parallel documents.
+        fixed: Settled shares of languages, as given.
+        floors: Least shares of languages, as given.
         supply: Unique tokens by source, or None.
         total: The whole budget, tokens.
         transfer: What languages gain from each other, or None.
@@ -173,6 +180,8 @@ class _Asked:
     languages: Sequence[str]
     fits: Sequence[Mapping[str, Any]]
     bound: Limits
+    fixed: Mapping[str, float]
+    floors: Mapping[str, float]
     supply: Mapping[str, float] | None
     total: int
     transfer: Transfer | None
@@ -189,7 +198,7 @@ def _answer(problem: Problem, asked: _Asked) -> dict[str, Any]:
     even = uniform_tokens(problem.caps, problem.budget, problem.lowest)[None]
     loss, even_loss = losses(problem, recommended)[0], losses(problem, even)[0]
     predicted, uniform_predicted = (float(problem.weights @ each) for each in (loss, even_loss))
-    counts = {**{name: int(count) for name, count in zip(languages, whole, strict=True)}, **asked.bound.pairs}
+    counts = {**{name: int(count) for name, count in zip(languages, whole, strict=True)}, **asked.bound.beside}
     result: dict[str, Any] = {
         "shares": {name: count / total for name, count in counts.items()},
         "tokens": counts,
@@ -206,6 +215,8 @@ def _answer(problem: Problem, asked: _Asked) -> dict[str, Any]:
         "weights": {name: float(weight) for name, weight in zip(languages, problem.weights, strict=True)},
         "supply": None if asked.supply is None else {name: asked.supply[name] for name in languages},
         "max_epochs": problem.max_epochs if asked.supply is not None else None,
+        "floors": dict(asked.floors),
+        "fixed": dict(asked.fixed),
         "prior_weight": problem.prior_weight,
         "prior": {name: float(share) for name, share in zip(languages, problem.prior, strict=True)}
         if problem.prior_weight
@@ -277,7 +288,9 @@ def _words_on_limits(problem: Problem, asked: _Asked, even: Floats, whole: Any) 
     ]
     if problem.prior_weight:
         words.append("the prior holds the shares and their intervals together: they are not the laws' opinion alone")
-    if asked.bound.pairs:
+    if any(source.startswith(TEXT) for source in asked.bound.beside):
+        words.append("natural language has the share that was settled for it: what it is worth to code is not known")
+    if any(source.startswith(PAIR) for source in asked.bound.beside):
         words.append(
             "a token of a parallel document counts as half a token to each of its languages: what laying code beside"
             " its translation gains is not in these laws"
@@ -435,7 +448,7 @@ def _curriculum(problem: Problem, final: Floats, asked: _Asked) -> list[dict[str
         taken = np.maximum(reached - used, 0.0)
         own = {name: float(count) for name, count in zip(asked.languages, taken, strict=True)}
         size = end - (ends[number - 1] if number else 0.0)
-        pairs = {source: count * size / problem.budget for source, count in asked.bound.pairs.items()}
+        pairs = {source: count * size / problem.budget for source, count in asked.bound.beside.items()}
         together = sum(own.values()) + sum(pairs.values())
         stages.append(
             {

@@ -86,6 +86,11 @@ class Problem:
         return np.minimum(np.maximum(LEAST_SHARE * self.budget, self.floors), self.caps)
 
     @property
+    def decay(self) -> Floats | float:
+        """R*: that of the laws where they have one, shape (M, K)."""
+        return self.symbols.get("Rstar", REPETITION_DECAY)
+
+    @property
     def convex(self) -> bool:
         """Whether the minimum found is known to be the only one."""
         return self.tau is None or bool((self.tau >= 0).all())
@@ -215,7 +220,7 @@ def marginal_gain(problem: Problem, tokens: Floats) -> Floats:
         problem: The problem.
         tokens: Of each language, above 0, shape (M, K).
     """
-    worth, slope = effective_tokens(tokens, problem.unique)
+    worth, slope = effective_tokens(tokens, problem.unique, problem.decay)
     data, free = _data(problem, worth)
     fall = -problem.weights * problem.law.token_slope(problem.symbols, problem.params, data)
     gain = np.where(free, fall, fall * LEAST_WORTH)
@@ -245,7 +250,7 @@ def data_of(problem: Problem, tokens: Floats) -> Floats:
         problem: The problem.
         tokens: Of each language, above 0, shape (M, K) or (1, K).
     """
-    return _data(problem, effective_tokens(tokens, problem.unique)[0])[0]
+    return _data(problem, effective_tokens(tokens, problem.unique, problem.decay)[0])[0]
 
 
 def _data(problem: Problem, worth: Floats) -> tuple[Floats, NDArray[np.bool_]]:
@@ -258,7 +263,7 @@ def _data(problem: Problem, worth: Floats) -> tuple[Floats, NDArray[np.bool_]]:
     return np.maximum(data, least), data > least
 
 
-def effective_tokens(tokens: Floats, unique: Floats) -> tuple[Floats, Floats]:
+def effective_tokens(tokens: Floats, unique: Floats, decay: Floats | float = REPETITION_DECAY) -> tuple[Floats, Floats]:
     """Return what tokens are worth in unique tokens, and the derivative of that.
 
     With U unique tokens and R = D / U - 1 repetitions, D' = U + U R* (1 - exp(-R / R*)), and D' = D up to one epoch.
@@ -268,12 +273,13 @@ def effective_tokens(tokens: Floats, unique: Floats) -> tuple[Floats, Floats]:
     Args:
         tokens: D, shape (M, K).
         unique: U, infinite where not limited, shape (K,).
+        decay: R*, one number or of the shape of D.
     """
     with np.errstate(invalid="ignore"):
         repeated = np.maximum(tokens / unique - 1, 0.0)
-        decay = np.exp(-repeated / REPETITION_DECAY)
-        worth = np.where(repeated > 0, unique * (1 + REPETITION_DECAY * (1 - decay)), tokens)
-    return worth, decay
+        slope = np.exp(-repeated / decay)
+        worth = np.where(repeated > 0, unique * (1 + decay * (1 - slope)), tokens)
+    return worth, slope
 
 
 def uniform_tokens(caps: Floats, budget: float, floors: Floats | None = None) -> Floats:
