@@ -180,7 +180,7 @@ def read_fits(
     if isinstance(fits, str | Path):
         name = "standard input" if str(fits) == "-" else str(fits)
         fits = _lines(fits, name)
-    found = list(fits)
+    found: list[Mapping[str, Any]] = list(fits)
     mistakes = [
         mistake for number, one in enumerate(found, 1) for mistake in _wrong_fit(f"{name}: line {number}", one, allowed)
     ]
@@ -188,6 +188,8 @@ def read_fits(
         mistakes.append(Mistake(name, "holds no fits; make them with `polymix fit RUNS --by language`"))
     if mistakes:
         raise BadInput(mistakes)
+    # A law of mixtures is fitted to one language's loss at a time, and says which.
+    found = [dict(one) | {"group": one["group"] or one.get("target")} for one in found]
     mistakes = [
         Mistake(
             f"{name}: {key}", f"differs between the fits ({', '.join(sorted(values))}); fit all groups the same way"
@@ -208,6 +210,15 @@ def read_fits(
         Mistake(name, f"has {groups.count(group)} fits of {group!r}; keep one")
         for group in sorted(set(map(str, groups)))
         if groups.count(group) > 1
+    ]
+    mistakes += [
+        Mistake(
+            f"{name}: {one['group']}",
+            f"reads the shares of {', '.join(one['sources'])}; a law of mixtures needs a fit for the loss of each of"
+            f" them, and has {', '.join(map(str, groups))}",
+        )
+        for one in found
+        if "shares" in laws.law(one["law"]).needs and set(one["sources"]) != set(groups)
     ]
     if mistakes:
         raise BadInput(mistakes)
@@ -254,6 +265,13 @@ def _wrong_fit(where: str, one: Any, allowed: Sequence[str]) -> list[Mistake]:
     why = _WHY_DEGENERATE if fit["law"] == DEGENERATE else laws.unusable(fit["law"], *allowed)
     if why:
         return [Mistake(f"{where}: law", why)]
+    if "shares" in laws.law(fit["law"]).needs and fit.get("target") not in (fit.get("sources") or ()):
+        return [
+            Mistake(
+                f"{where}: target",
+                f"{fit.get('target')!r} is none of the sources; fit with --shares and --target, a language at a time",
+            )
+        ]
     broken = [
         key
         for key, kind in (("estimates", Mapping), ("draws", list), ("ranges", Mapping))

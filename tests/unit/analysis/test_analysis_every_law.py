@@ -15,8 +15,9 @@ from analysis import laws
 from analysis.allocate import allocate
 from analysis.compute_optimal import compute_optimal
 from analysis.fit import fit, predict
+from analysis.laws.base import Curve, Frame
 from analysis.next_runs import next_runs
-from analysis.problem import REPETITION_DECAY, effective_tokens
+from analysis.problem import REPETITION_DECAY, Problem, effective_tokens, marginal_gain, value
 from analysis.report.whatif import page_model
 from analysis.transfer import transfer
 from quality.mistakes import BadInput
@@ -95,6 +96,115 @@ def other_fit(law: str, group: str) -> dict[str, Any]:
         "draws": [],
         "ranges": {},
     }
+
+
+MIXTURES = [name for name in laws.LAWS if "shares" in laws.law(name).needs and name != "proportional"]
+
+
+def mixture_fit(law: str, target: str, draws: int = 0) -> dict[str, Any]:
+    """A law of mixtures whose symbols are where fits start, moved a little for each language and draw."""
+    bound = laws.law(law).bind(list(LANGUAGES), target)
+    assert isinstance(bound, Curve)
+    origin = Frame(np.log(1e7), np.log(1e8), np.log(2.0), np.log(1.0), np.log(4.0))
+    rng = np.random.default_rng([len(law), *target.encode()])
+    centre = np.array([row.start for row in bound.rows])
+    # What a language loses most by is a lack of its own text.
+    own = [row.name in (f"C.{target}", f"t.{target}") for row in bound.rows]
+    theta = centre + 0.05 * rng.normal(size=(1 + draws, len(centre))) + np.where(own, -1.0, 0.0) * (law == "ye")
+    theta += np.where(own, 1.0, 0.0) * (law != "ye")
+    symbols = bound.to_symbols(theta, origin)
+    rows = [{name: float(values[n]) for name, values in symbols.items()} for n in range(1 + draws)]
+    return {
+        **other_fit(law, target),
+        "group": None,
+        "estimates": rows[0],
+        "draws": rows[1:],
+        "ranges": {"params": [1e7, 1e9], "tokens": [1e8, 1e10]},
+    }
+
+
+@pytest.mark.parametrize("law", MIXTURES)
+def test_no_small_move_betters_what_is_allocated_by_a_law_of_mixtures(law: str) -> None:
+    fits = [mixture_fit(law, target, draws=5) for target in LANGUAGES]
+    weights = {"python": 3.0, "go": 1.0}
+    answer = allocate(fits, tokens=BUDGET, params=PARAMS, weights=weights)
+
+    def mean(python: float) -> float:
+        shares = np.array([python, 1 - python])
+        losses = [float(laws.law_of(one).predict(one["estimates"], PARAMS, BUDGET, shares)) for one in fits]
+        return (3 * losses[0] + losses[1]) / 4
+
+    best = answer["shares"]["python"]
+    assert mean(best) == pytest.approx(answer["predicted"])
+    grid = [mean(share) for share in np.linspace(0.001, 0.999, 999)]
+    assert mean(best) <= min(grid) + 1e-9
+    assert answer["solver"]["convex"] is False
+    low, high = answer["intervals"]["shares"]["python"]
+    assert low <= high
+    assert any("these laws read the whole mixture" in word for word in answer["words"])
+
+
+@pytest.mark.parametrize("law", MIXTURES)
+def test_the_marginal_gain_of_laws_of_mixtures_is_the_slope_of_their_value(law: str) -> None:
+    fits = [mixture_fit(law, target) for target in LANGUAGES]
+    mixed = tuple(laws.law(law).bind(list(LANGUAGES), target) for target in LANGUAGES)
+    problem = Problem(
+        law=laws.law(law),
+        symbols={
+            f"{place}:{name}": np.array([[value]])
+            for place, one in enumerate(fits)
+            for name, value in one["estimates"].items()
+        },
+        params=PARAMS,
+        budget=BUDGET,
+        weights=np.array([0.3, 0.7]),
+        unique=np.array([5e8, 1e9]),
+        max_epochs=4.0,
+        prior=np.array([0.5, 0.5]),
+        prior_weight=0.1,
+        given=np.array([1e8, 2e8]),
+        mixed=tuple(one for one in mixed if isinstance(one, Curve)),
+    )
+    tokens = np.array([[1.2e9, 1.8e9]])
+    gain = marginal_gain(problem, tokens)[0]
+    for place in range(2):
+        step = np.zeros((1, 2))
+        step[0, place] = 1e4
+        fallen = value(problem, tokens - step)[0] - value(problem, tokens + step)[0]
+        assert gain[place] == pytest.approx(fallen / 2e4, rel=1e-4)
+
+
+def test_laws_of_mixtures_keep_to_supplies_and_floors_and_judge_each_other(runs: Path) -> None:
+    fits = [mixture_fit("additive", target) for target in LANGUAGES]
+    supply = {"python": 1e9, "go": 1e9, "pair:python-go": 1e8}
+    limited = allocate(
+        fits, tokens=BUDGET, params=PARAMS, supply=supply, floors={"go": 0.3}, parallel_share=0.1, stages=(0.5,)
+    )
+    assert limited["shares"]["go"] >= 0.3 - 1e-9
+    assert sum(limited["shares"].values()) == pytest.approx(1)
+    assert limited["stages"][-1]["until_tokens"] == BUDGET
+    own = fits_of(runs, "chinchilla")
+    by_columns = [{**one, "unit": own[0]["unit"], "columns": own[0]["columns"]} for one in fits]
+    verdict = allocate(own, tokens=BUDGET, params=PARAMS, against=[by_columns])["other_laws"]
+    assert [row["law"] for row in verdict] == ["additive"]
+    assert verdict[0]["regret"] >= 0
+    verdict = allocate(by_columns, tokens=BUDGET, params=PARAMS, against=[own])["other_laws"]
+    assert [row["law"] for row in verdict] == ["chinchilla"]
+
+
+def test_laws_of_mixtures_that_do_not_belong_together_are_refused() -> None:
+    fits = [mixture_fit("additive", target) for target in LANGUAGES]
+    for one in fits:
+        one["sources"] = ["python", "go", "rust"]
+        one["estimates"] |= {"C.rust": 1.0, "gamma.rust": 1.0}
+    with pytest.raises(BadInput, match="needs a fit for the loss of each of them, and has python, go"):
+        allocate(fits, tokens=BUDGET, params=PARAMS)
+    fits = [{**mixture_fit("additive", "go"), "target": None} for _ in range(2)]
+    with pytest.raises(BadInput, match="None is none of the sources; fit with --shares and --target"):
+        allocate(fits, tokens=BUDGET, params=PARAMS)
+    fits = [mixture_fit("he", target) for target in LANGUAGES]
+    with pytest.raises(BadInput, match="he has its own terms of transfer"):
+        allocate(fits, tokens=BUDGET, params=PARAMS, transfer={"python": {"go": 0.1}})
 
 
 @pytest.mark.parametrize("law", [name for name in laws.LAWS if name not in OWN])
