@@ -31,7 +31,7 @@ from analysis.allocation_inputs import (
     wrong_settings,
     wrong_stages,
 )
-from analysis.allocation_limits import Limits, limits
+from analysis.allocation_limits import PAIR, TEXT, Limits, limits
 from analysis.allocation_words import (
     FIXED,
     LEAST_OWN,
@@ -48,7 +48,8 @@ from analysis.allocation_words import (
 )
 from analysis.fit import LEVEL, draws_of
 from analysis.laws import Floats
-from analysis.problem import Problem, coupled, data_of, losses, solve, uniform_tokens
+from analysis.laws.base import Curve
+from analysis.problem import LEAST_SHARE, Problem, coupled, data_of, evenly, losses, solve, uniform_tokens
 from quality.mistakes import BadInput, Mistake, bad_input
 from training.allocation import source_mistake
 
@@ -56,6 +57,10 @@ MAX_EPOCHS = 4.0
 """Up to here repeated tokens are nearly as good as new ones. Source: Muennighoff et al., arXiv 2305.16264."""
 NEXT_TOKENS = 1e9
 """The step of marginal values: what the next billion tokens of a language are worth."""
+
+
+LAWS_MAY_NEED = ("unique", "shares", "target")
+"""What a law may need of runs beside N and D, for an allocation by it (`Law.needs`)."""
 
 
 def allocate(
@@ -90,7 +95,7 @@ def allocate(
         max_epochs: How often a language's unique tokens may be drawn.
         prior: `uniform`, or language to share in the same forms: shares to stay near to.
         prior_weight: Loss that one nat of Kullback-Leibler divergence from the prior is worth; 0 for no prior.
-        fixed: Language or source of parallel documents to its share of the whole budget, in the same forms.
+        fixed: Language, `pair:LEFT-RIGHT` or `text:NAME` to its share of the whole budget, in the same forms.
         floors: Language to its least share, in the same forms.
         parallel_share: Share of parallel documents, spread over the pairs in `supply` by their tokens.
         transfer: What `polymix transfer` printed, or target to auxiliary to tau: what languages gain from each other.
@@ -108,7 +113,7 @@ def allocate(
     Raises:
         BadInput: The fits or settings cannot be used, or the budget is larger than the supply.
     """
-    chosen = read_fits(fits, constants)
+    chosen = read_fits(fits, constants, LAWS_MAY_NEED)
     languages = [str(one["group"]) for one in chosen]
     given_supply = None if supply is None else numbers("supply", supply)
     given_weights = None if weights is None else numbers("weights", weights)
@@ -122,16 +127,21 @@ def allocate(
     ]
     if mistakes:
         raise BadInput(mistakes)
+    settled = {} if fixed is None else numbers("fixed", fixed)
+    least = {} if floors is None else numbers("floors", floors)
     bound = limits(
         languages,
         tokens,
-        fixed={} if fixed is None else numbers("fixed", fixed),
-        floors={} if floors is None else numbers("floors", floors),
+        fixed=settled,
+        floors=least,
         parallel_share=parallel_share,
         supply=given_supply,
         max_epochs=max_epochs,
     )
     law = laws.law(chosen[0]["law"])
+    mixed = _mixed(chosen)
+    if mixed and transfer is not None:
+        bad_input("--transfer", f"is for laws of a language's own tokens; {law.name} has its own terms of transfer")
     gained = None if transfer is None else read_transfer(transfer, languages)
     problem = Problem(
         law=law,
@@ -147,10 +157,14 @@ def allocate(
         most=bound.most,
         given=bound.given,
         tau=None if gained is None else gained.tau[None],
+        mixed=mixed,
     )
     _check_supply(problem, languages)
-    others = [_same_groups(read_fits(one), chosen, number) for number, one in enumerate(against, 1)]
-    asked = _Asked(languages, chosen, bound, given_supply, int(tokens), gained, others, tuple(stages), seed)
+    others = [
+        _same_groups(read_fits(one, allowed=LAWS_MAY_NEED), chosen, number) for number, one in enumerate(against, 1)
+    ]
+    own = {name: share for name, share in settled.items() if name in languages}
+    asked = _Asked(languages, chosen, bound, own, least, given_supply, int(tokens), gained, others, tuple(stages), seed)
     return _answer(problem, asked)
 
 
@@ -162,6 +176,8 @@ class _Asked:
         languages: In the order of the problem.
         fits: One a language.
         bound: Fixed shares, floors and parallel documents.
+        fixed: Settled shares of languages, as given.
+        floors: Least shares of languages, as given.
         supply: Unique tokens by source, or None.
         total: The whole budget, tokens.
         transfer: What languages gain from each other, or None.
@@ -173,6 +189,8 @@ class _Asked:
     languages: Sequence[str]
     fits: Sequence[Mapping[str, Any]]
     bound: Limits
+    fixed: Mapping[str, float]
+    floors: Mapping[str, float]
     supply: Mapping[str, float] | None
     total: int
     transfer: Transfer | None
@@ -189,7 +207,7 @@ def _answer(problem: Problem, asked: _Asked) -> dict[str, Any]:
     even = uniform_tokens(problem.caps, problem.budget, problem.lowest)[None]
     loss, even_loss = losses(problem, recommended)[0], losses(problem, even)[0]
     predicted, uniform_predicted = (float(problem.weights @ each) for each in (loss, even_loss))
-    counts = {**{name: int(count) for name, count in zip(languages, whole, strict=True)}, **asked.bound.pairs}
+    counts = {**{name: int(count) for name, count in zip(languages, whole, strict=True)}, **asked.bound.beside}
     result: dict[str, Any] = {
         "shares": {name: count / total for name, count in counts.items()},
         "tokens": counts,
@@ -206,6 +224,8 @@ def _answer(problem: Problem, asked: _Asked) -> dict[str, Any]:
         "weights": {name: float(weight) for name, weight in zip(languages, problem.weights, strict=True)},
         "supply": None if asked.supply is None else {name: asked.supply[name] for name in languages},
         "max_epochs": problem.max_epochs if asked.supply is not None else None,
+        "floors": dict(asked.floors),
+        "fixed": dict(asked.fixed),
         "prior_weight": problem.prior_weight,
         "prior": {name: float(share) for name, share in zip(languages, problem.prior, strict=True)}
         if problem.prior_weight
@@ -240,7 +260,7 @@ def _answer(problem: Problem, asked: _Asked) -> dict[str, Any]:
         words += _uncertainty(result, by_language, drawn, recommended, even, asked)
     words += words_on_other_laws(result["other_laws"], result["unit"])
     if asked.stages:
-        result["stages"] = _curriculum(problem, best, asked)
+        result["stages"] = _curriculum(problem, recommended[0], asked)
         words.append(
             "these laws do not see the order of the tokens: the stages end in the same shares and the same predicted"
             " loss, and keep every stage at the best that its tokens so far allow"
@@ -251,9 +271,10 @@ def _answer(problem: Problem, asked: _Asked) -> dict[str, Any]:
 
 def _solved(problem: Problem, seed: int) -> tuple[Floats, dict[str, Any]]:
     """Return the best tokens, shape (K,), and how they were found."""
-    if problem.tau is None:
+    if problem.tau is None and not problem.mixed:
         return solve(problem)[0], {"method": "equal marginal gains", "convex": True, "gap": 0.0}
-    found, gap = coupled(problem, solve(replace(problem, tau=None)), seed)
+    start = evenly(problem) if problem.mixed else solve(replace(problem, tau=None))
+    found, gap = coupled(problem, start, seed)
     method = "mirror descent" if problem.convex else "mirror descent from many starts"
     return found[0], {"method": method, "convex": problem.convex, "gap": float(gap[0])}
 
@@ -277,12 +298,19 @@ def _words_on_limits(problem: Problem, asked: _Asked, even: Floats, whole: Any) 
     ]
     if problem.prior_weight:
         words.append("the prior holds the shares and their intervals together: they are not the laws' opinion alone")
-    if asked.bound.pairs:
+    if any(source.startswith(TEXT) for source in asked.bound.beside):
+        words.append("natural language has the share that was settled for it: what it is worth to code is not known")
+    if any(source.startswith(PAIR) for source in asked.bound.beside):
         words.append(
             "a token of a parallel document counts as half a token to each of its languages: what laying code beside"
             " its translation gains is not in these laws"
         )
-    if asked.transfer is None:
+    if problem.mixed:
+        words.append(
+            "these laws read the whole mixture, so that what languages gain from each other is in these shares, as far"
+            " as the fitted mixtures tell; the best shares were searched from many starts"
+        )
+    elif asked.transfer is None:
         words.append(
             "each law counts a language's own tokens only: what languages gain from each other is not in these shares"
         )
@@ -385,8 +413,15 @@ def _verdict_of(
     problem: Problem, fits: Sequence[Mapping[str, Any]], recommended: Floats, even: Floats, seed: int
 ) -> dict[str, Any]:
     """Return what another law makes of an allocation: its gain over uniform, and its regret against that law's best."""
-    other = replace(problem, law=laws.law(fits[0]["law"]), symbols=_symbols(fits))
-    best = solve(other)
+    mixed = _mixed(fits)
+    other = replace(
+        problem,
+        law=laws.law(fits[0]["law"]),
+        symbols=_symbols(fits),
+        mixed=mixed,
+        tau=None if mixed else problem.tau,
+    )
+    best = solve(other, seed)
     symbols = _drawn_symbols(fits, seed)
     interval = None
     if symbols is not None:
@@ -422,24 +457,26 @@ def _curriculum(problem: Problem, final: Floats, asked: _Asked) -> list[dict[str
     A larger budget gives no language less, so the best divisions of growing budgets are nested; where limits or
     transfer break that, each stage is held between what was used before it and what the end allows.
     """
-    ends = [*(end * problem.budget for end in asked.stages), problem.budget]
+    # In whole tokens, so that the stages have together just what the answer has.
+    until = [*(round(end * asked.total) for end in asked.stages), asked.total]
+    ends = [count / asked.total * problem.budget for count in until]
     used = np.zeros(len(final))
     stages: list[dict[str, Any]] = []
     for number, end in enumerate(ends):
         if number == len(ends) - 1:
             reached = final
         else:
-            most = np.minimum(final, end)
+            most = np.maximum(np.minimum(final, end), LEAST_SHARE * problem.budget)
             part = replace(problem, budget=end, floors=used, most=most, max_epochs=problem.max_epochs)
             reached = solve(part, asked.seed)[0]
         taken = np.maximum(reached - used, 0.0)
         own = {name: float(count) for name, count in zip(asked.languages, taken, strict=True)}
         size = end - (ends[number - 1] if number else 0.0)
-        pairs = {source: count * size / problem.budget for source, count in asked.bound.pairs.items()}
+        pairs = {source: count * size / problem.budget for source, count in asked.bound.beside.items()}
         together = sum(own.values()) + sum(pairs.values())
         stages.append(
             {
-                "until_tokens": round(end / problem.budget * asked.total),
+                "until_tokens": until[number],
                 "shares": {name: count / together for name, count in {**own, **pairs}.items()},
                 "predicted": float(losses(problem, np.maximum(reached, problem.lowest)[None])[0] @ problem.weights),
             }
@@ -452,8 +489,23 @@ def _interval(values: Floats) -> list[float]:
     return [float(end) for end in np.quantile(values, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])]
 
 
+def _mixed(fits: Sequence[Mapping[str, Any]]) -> tuple[Curve, ...]:
+    """Return each language's law, bound to the languages in order, where laws read the whole mixture; else none."""
+    languages = [str(one["group"]) for one in fits]
+    bound = [
+        laws.law(one["law"]).bind(languages, one["group"]) for one in fits if "shares" in laws.law(one["law"]).needs
+    ]
+    return tuple(law for law in bound if isinstance(law, Curve))
+
+
 def _symbols(fits: Sequence[Mapping[str, Any]]) -> dict[str, Floats]:
-    """Return the estimates of fits, one column a language, each of shape (1, K)."""
+    """Return the estimates of fits, one column a language, each of shape (1, K); as `Problem.symbols` says."""
+    if _mixed(fits):
+        return {
+            f"{place}:{name}": np.array([[float(one["estimates"][name])]])
+            for place, one in enumerate(fits)
+            for name in laws.law_of(one).symbols
+        }
     return {
         name: np.array([[float(one["estimates"][name]) for one in fits]]) for name in laws.law(fits[0]["law"]).symbols
     }
@@ -484,6 +536,12 @@ def _drawn_symbols(fits: Sequence[Mapping[str, Any]], seed: int) -> dict[str, Fl
     most = max(counts)
     rows = [np.arange(most) if count == most else rng.integers(0, count, size=most) for count in counts]
     columns = [draws_of(one) for one in fits]
+    if _mixed(fits):
+        return {
+            f"{place}:{name}": values[row][:, None]
+            for place, (column, row) in enumerate(zip(columns, rows, strict=True))
+            for name, values in column.items()
+        }
     return {
         name: np.stack([column[name][row] for column, row in zip(columns, rows, strict=True)], axis=1)
         for name in laws.law(fits[0]["law"]).symbols

@@ -23,6 +23,13 @@ from quality.mistakes import BadInput, Mistake, bad_input
 
 PAPER = "paper"
 """Instead of fits: the published per-language laws."""
+DEGENERATE = "proportional"
+"""The paper's law of a whole mixture's loss, which nothing here recommends by."""
+_WHY_DEGENERATE = (
+    "the paper's proportion-dependent law, as printed, is degenerate: it is the loss of the mixture itself, least where"
+    " all tokens go to whatever text is easiest, whatever that does to each language (`polymix paper` shows it); fit a"
+    " law to each language's own loss instead, with --by language"
+)
 _FIT_KEYS = ("law", "unit", "group", "estimates", "draws", "ranges")
 
 
@@ -153,15 +160,17 @@ def normalised(given: Mapping[str, float] | None, languages: Sequence[str]) -> F
 def read_fits(
     fits: Path | str | Sequence[Mapping[str, Any]],
     constants: Mapping[str, Mapping[str, float]] | Path | str | None = None,
+    allowed: Sequence[str] = (),
 ) -> list[Mapping[str, Any]]:
     """Read fits of two or more languages by one law, in one unit.
 
     Args:
         fits: A file or folder that `polymix fit --by language` made, `-`, the values, or `paper`.
         constants: For `paper`: language to the Nc and Dc that were not published.
+        allowed: What laws may need beside N and D (`Law.needs`).
 
     Raises:
-        BadInput: They cannot be read, or do not belong together.
+        BadInput: They cannot be read, do not belong together, or are of a law that cannot be used.
     """
     if isinstance(fits, str) and fits == PAPER:
         return list(published.language_fits(_constants(constants)))
@@ -171,12 +180,16 @@ def read_fits(
     if isinstance(fits, str | Path):
         name = "standard input" if str(fits) == "-" else str(fits)
         fits = _lines(fits, name)
-    found = list(fits)
-    mistakes = [mistake for number, one in enumerate(found, 1) for mistake in _wrong_fit(f"{name}: line {number}", one)]
+    found: list[Mapping[str, Any]] = list(fits)
+    mistakes = [
+        mistake for number, one in enumerate(found, 1) for mistake in _wrong_fit(f"{name}: line {number}", one, allowed)
+    ]
     if not found:
         mistakes.append(Mistake(name, "holds no fits; make them with `polymix fit RUNS --by language`"))
     if mistakes:
         raise BadInput(mistakes)
+    # A law of mixtures is fitted to one language's loss at a time, and says which.
+    found = [dict(one) | {"group": one["group"] or one.get("target")} for one in found]
     mistakes = [
         Mistake(
             f"{name}: {key}", f"differs between the fits ({', '.join(sorted(values))}); fit all groups the same way"
@@ -197,6 +210,15 @@ def read_fits(
         Mistake(name, f"has {groups.count(group)} fits of {group!r}; keep one")
         for group in sorted(set(map(str, groups)))
         if groups.count(group) > 1
+    ]
+    mistakes += [
+        Mistake(
+            f"{name}: {one['group']}",
+            f"reads the shares of {', '.join(one['sources'])}; a law of mixtures needs a fit for the loss of each of"
+            f" them, and has {', '.join(map(str, groups))}",
+        )
+        for one in found
+        if "shares" in laws.law(one["law"]).needs and set(one["sources"]) != set(groups)
     ]
     if mistakes:
         raise BadInput(mistakes)
@@ -230,7 +252,7 @@ def _lines(path: Path | str, name: str) -> list[Mapping[str, Any]]:
     return found
 
 
-def _wrong_fit(where: str, one: Any) -> list[Mistake]:
+def _wrong_fit(where: str, one: Any, allowed: Sequence[str]) -> list[Mistake]:
     """Return what is wrong with one fit as read from a file."""
     if not isinstance(one, Mapping):
         return [Mistake(where, "not a JSON object; one fit a line is expected")]
@@ -240,6 +262,16 @@ def _wrong_fit(where: str, one: Any) -> list[Mistake]:
         return [Mistake(where, f"has no {', '.join(missing)}: not a line that `polymix fit` printed")]
     if fit["law"] not in laws.LAWS:
         return [Mistake(f"{where}: law", f"{fit['law']!r} is not known; known: {', '.join(laws.LAWS)}")]
+    why = _WHY_DEGENERATE if fit["law"] == DEGENERATE else laws.unusable(fit["law"], *allowed)
+    if why:
+        return [Mistake(f"{where}: law", why)]
+    if "shares" in laws.law(fit["law"]).needs and fit.get("target") not in (fit.get("sources") or ()):
+        return [
+            Mistake(
+                f"{where}: target",
+                f"{fit.get('target')!r} is none of the sources; fit with --shares and --target, a language at a time",
+            )
+        ]
     broken = [
         key
         for key, kind in (("estimates", Mapping), ("draws", list), ("ranges", Mapping))
@@ -247,15 +279,18 @@ def _wrong_fit(where: str, one: Any) -> list[Mistake]:
     ]
     if broken or not all(isinstance(draw, Mapping) for draw in fit["draws"]):
         return [Mistake(where, f"{', '.join(broken) or 'draws'} has another form than `polymix fit` prints")]
-    symbols = laws.LAWS[fit["law"]].symbols
+    law = laws.law_of(fit)
     mistakes = [
-        Mistake(f"{where}: {label}.{name}", f"{values.get(name)!r} is not a finite number above 0")
+        Mistake(
+            f"{where}: {label}.{name}",
+            f"{values.get(name)!r} is not a finite number{'' if name in law.signed else ' above 0'}",
+        )
         for label, values in [
             ("estimates", fit["estimates"]),
             *((f"draws[{i}]", d) for i, d in enumerate(fit["draws"])),
         ]
-        for name in symbols
-        if not _positive(values.get(name))
+        for name in law.symbols
+        if not (_finite(values.get(name)) if name in law.signed else _positive(values.get(name)))
     ]
     for axis in ("params", "tokens"):
         ends = fit["ranges"].get(axis)
@@ -266,8 +301,12 @@ def _wrong_fit(where: str, one: Any) -> list[Mistake]:
     return mistakes
 
 
+def _finite(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+
+
 def _positive(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value) and value > 0
+    return _finite(value) and value > 0
 
 
 def numbers(name: str, given: Mapping[str, float] | Path | str) -> dict[str, float]:

@@ -1,4 +1,4 @@
-"""What an allocation may not touch: fixed shares, floors, parallel documents, and what each supply can give.
+"""What an allocation may not touch: fixed shares, floors, parallel documents, texts, and what each supply can give.
 
 Start at `limits`. What always holds: limits that no allocation can keep are refused with what would do; a token of a
 parallel document counts as half a token to each of its two languages.
@@ -16,7 +16,7 @@ from analysis.problem import effective_tokens
 from quality.mistakes import BadInput, Mistake
 from training.allocation import source_mistake
 
-PAIR = "pair:"
+PAIR, TEXT = "pair:", "text:"
 
 
 @dataclass(frozen=True)
@@ -24,7 +24,7 @@ class Limits:
     """What is settled before anything is divided.
 
     Args:
-        pairs: Tokens of each source of parallel documents, whole.
+        beside: Tokens of each source of parallel documents and of natural language, whole.
         budget: Tokens left to divide among languages.
         floors: Least tokens of each language, shape (K,).
         most: Most tokens of each language, infinite where free, shape (K,).
@@ -32,7 +32,7 @@ class Limits:
         fixed: Which languages are fixed, in order.
     """
 
-    pairs: Mapping[str, int]
+    beside: Mapping[str, int]
     budget: float
     floors: Floats
     most: Floats
@@ -55,7 +55,7 @@ def limits(
     Args:
         languages: Of the laws, in order.
         tokens: The whole budget.
-        fixed: Share of the whole budget of languages and sources of parallel documents.
+        fixed: Share of the whole budget of languages, sources of parallel documents and texts.
         floors: Least share of languages.
         parallel_share: Share of all parallel documents together, spread over the pairs in `supply` by their tokens.
         supply: Unique tokens by source, or None.
@@ -86,7 +86,8 @@ def limits(
             for source, share in pairs.items()
             if share * tokens > known[source] * max_epochs * (1 + 1e-9)
         ]
-    held = sum(pairs.values()) + sum(fixed.get(name, floors.get(name, 0.0)) for name in languages)
+    texts = {source: share for source, share in fixed.items() if source.startswith(TEXT)}
+    held = sum(pairs.values()) + sum(texts.values()) + sum(fixed.get(name, floors.get(name, 0.0)) for name in languages)
     if held > 1 + 1e-9:
         mistakes.append(
             Mistake("fixed, floors", f"together they are {held:.4g} of the budget, which leaves less than none")
@@ -95,9 +96,11 @@ def limits(
         mistakes.append(Mistake("fixed", f"every language is fixed, but together they are {held:.6g}; leave one free"))
     if mistakes:
         raise BadInput(mistakes)
-    whole = {source: round(share * tokens) for source, share in pairs.items()}
+    whole = {source: round(share * tokens) for source, share in {**pairs, **texts}.items()}
     given = np.zeros(len(languages))
     for source, count in whole.items():
+        if source in texts:
+            continue  # laws of code say nothing of what it is worth
         worth = effective_tokens(np.array([float(count)]), np.array([known.get(source, np.inf)]))[0][0]
         for side in source.removeprefix(PAIR).split("-"):
             given[languages.index(side)] += worth / 2
@@ -130,6 +133,9 @@ def _wrong_shares(languages: Sequence[str], fixed: Mapping[str, float], floors: 
             sides = source.removeprefix(PAIR).split("-")
             if source_mistake(source) or any(side not in languages for side in sides):
                 mistakes.append(Mistake(f"fixed.{source}", f"is not a pair of two of {known}"))
+        elif source.startswith(TEXT):
+            if reason := source_mistake(source):
+                mistakes.append(Mistake(f"fixed.{source}", reason))
         elif source not in languages:
             mistakes.append(Mistake(f"fixed.{source}", f"has no fit; the fits are of {known}"))
     mistakes += [

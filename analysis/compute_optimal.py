@@ -74,6 +74,7 @@ def compute_optimal(
         BadInput: The table cannot be used, or the budget is not above 0.
     """
     mistakes = [] if law in laws.LAWS else [laws.unknown_law(law)]
+    mistakes += [Mistake("--law", why) for why in [laws.unusable(law) if not mistakes else ""] if why]
     if not (math.isfinite(flops) and flops > 0):
         mistakes.append(Mistake("--flops", f"{flops!r} is not a finite number above 0"))
     if min(bootstrap, drop_highest, seed) < 0:

@@ -415,7 +415,7 @@ def _unidentified(
         found |= {name for name, touches in zip(law.coordinates, touching, strict=True) if touches}
     for name, (low, high) in intervals.items():
         widest = WIDE_SCALE if name in law.scales else WIDE_EXPONENT
-        if low <= 0 or high / low > widest:
+        if name not in law.signed and (low <= 0 or high / low > widest):
             found.add(name)
     return [name for name in law.symbols if name in found]
 

@@ -35,7 +35,7 @@ from analysis.problem import Problem, data_of, losses, solve, uniform_tokens
 from quality.artifacts import make_folder, write_atomically
 from quality.mistakes import BadInput, Mistake, bad_input
 from quality.progress import progress
-from training.settings import SweepSettings, read_sweep_settings
+from training.settings import FEWEST_STEPS, SweepSettings, read_sweep_settings
 from training.sizes import SIZES, size, size_mistake
 
 MOST_DRAWS = 200
@@ -321,16 +321,20 @@ def list_candidates(
     doublings = math.floor(math.log2(FURTHER * most / fewest) + 1e-9)
     lengths = list(run_tokens) or [fewest * 2.0**power for power in range(doublings + 1)]
     sequence = template.sequence_length if template else SweepSettings.model_fields["sequence_length"].default
-    if template is not None:
-        batch = template.batch_tokens
-        lengths = sorted({float(max(10, round(length / batch)) * batch) for length in lengths})
+
+    def in_steps(label: str) -> list[float]:
+        if template is None:
+            return lengths
+        batch = template.batch_of(label)
+        return sorted({float(max(FEWEST_STEPS, round(length / batch)) * batch) for length in lengths})
+
     return [
         Candidate(
             str(one["group"]), label, counted[label], length, size(label).flops_per_token(vocabulary, sequence) * length
         )
         for one in fits
         for label in labels
-        for length in lengths
+        for length in in_steps(label)
     ]
 
 
@@ -362,6 +366,21 @@ def _scatter(fit: Mapping[str, Any], noise: float | None) -> float:
     return max(float(residual) * math.sqrt(number / (number - symbols)), SMALLEST_NOISE)
 
 
+_WHICH_RUNS = {
+    "sizes",
+    "tokens",
+    "languages",
+    "mixtures",
+    "each_language",
+    "bilingual",
+    "uniform",
+    "pairing",
+    "seeds",
+    "rate_factors",
+}
+"""Settings that say which runs a sweep makes; all others say how, and are those of the study."""
+
+
 def _sweeps(runs: Sequence[Mapping[str, Any]], template: SweepSettings) -> list[dict[str, Any]]:
     """Return settings of sweeps that make just these runs: a sweep is every size with every budget and language."""
     by_place: dict[tuple[str, int], list[str]] = {}
@@ -370,11 +389,15 @@ def _sweeps(runs: Sequence[Mapping[str, Any]], template: SweepSettings) -> list[
     merged: dict[tuple[str, tuple[str, ...]], list[int]] = {}
     for (label, length), names in by_place.items():
         merged.setdefault((label, tuple(sorted(names))), []).append(length)
-    rest = template.model_dump(
-        mode="json", exclude_defaults=True, exclude={"sizes", "tokens", "languages", "mixtures", "each_language"}
-    )
+    rest = template.model_dump(mode="json", exclude_defaults=True, exclude=_WHICH_RUNS)
     found = [
-        {"sizes": [label], "tokens": sorted(lengths), "languages": list(names), **rest}
+        {
+            "sizes": [label],
+            "tokens": sorted(lengths),
+            "languages": list(names),
+            **rest,
+            "batch_tokens": template.batch_of(label),
+        }
         for (label, names), lengths in merged.items()
     ]
     for settings in found:

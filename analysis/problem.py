@@ -4,7 +4,8 @@ Start at `Problem` and `solve`. A problem holds one or many variants of the laws
 Where each law sees a language's own tokens only, the objective is a sum of convex functions of one language's tokens
 each, and its minimum under budget, floors and caps is found exactly, where all languages that are at no limit have the
 same marginal gain. Where languages gain from each other (tau), it is still convex as long as no language harms another,
-and mirror descent ends with a certificate (`analysis.simplex`); with harm it is not, and many starts are tried.
+and mirror descent ends with a certificate (`analysis.simplex`); with harm it is not, nor where laws read the shares of
+the whole mixture, and many starts are tried.
 
 What always holds: tokens sum to the budget and keep to floors and caps.
 """
@@ -19,6 +20,7 @@ from numpy.typing import NDArray
 
 from analysis import simplex
 from analysis.laws import Floats, Law
+from analysis.laws.base import Curve
 
 REPETITION_DECAY = 15.39
 """R*: how fast repeated tokens lose their value. Source: Muennighoff et al., arXiv 2305.16264."""
@@ -59,6 +61,9 @@ class Problem:
         given: Tokens that each language has from elsewhere (its halves of parallel documents), shape (K,) or (1,).
         tau: What a token of the language of a column is worth to that of a row, 0 on the diagonal, shape (M, K, K) or
             (1, K, K); None where languages gain nothing from each other.
+        mixed: Where laws read the shares of the whole mixture: each language's law, bound to the languages in order.
+            The names in `symbols` then begin with the place of their language, as in `0:alpha`, and values have the
+            shape (M, 1).
     """
 
     law: Law
@@ -74,6 +79,7 @@ class Problem:
     most: Floats = field(default_factory=_no_limit)
     given: Floats = field(default_factory=_nothing)
     tau: Floats | None = None
+    mixed: tuple[Curve, ...] = ()
 
     @property
     def caps(self) -> Floats:
@@ -86,9 +92,14 @@ class Problem:
         return np.minimum(np.maximum(LEAST_SHARE * self.budget, self.floors), self.caps)
 
     @property
+    def decay(self) -> Floats | float:
+        """R*: that of the laws where they have one, shape (M, K)."""
+        return self.symbols.get("Rstar", REPETITION_DECAY)
+
+    @property
     def convex(self) -> bool:
         """Whether the minimum found is known to be the only one."""
-        return self.tau is None or bool((self.tau >= 0).all())
+        return not self.mixed and (self.tau is None or bool((self.tau >= 0).all()))
 
 
 def solve(problem: Problem, seed: int = 0) -> Floats:
@@ -98,16 +109,24 @@ def solve(problem: Problem, seed: int = 0) -> Floats:
         problem: The problem.
         seed: Decides the random starts, where the problem is not convex.
     """
+    if problem.mixed:
+        return coupled(problem, evenly(problem), seed)[0]
     alone = _water_filling(replace(problem, tau=None))
     return alone if problem.tau is None else coupled(problem, alone, seed)[0]
+
+
+def evenly(problem: Problem) -> Floats:
+    """Return the uniform division for every variant, shape (M, K)."""
+    variants = len(next(iter(problem.symbols.values())))
+    return np.repeat(uniform_tokens(problem.caps, problem.budget, problem.lowest)[None], variants, axis=0)
 
 
 def coupled(problem: Problem, alone: Floats, seed: int = 0) -> tuple[Floats, Floats]:
     """Return the best tokens where languages gain from each other, shape (M, K), and the gaps left, shape (M,).
 
     Args:
-        problem: The problem, with tau.
-        alone: Where to start: the best tokens without tau, shape (M, K).
+        problem: The problem, with tau or laws of mixtures.
+        alone: Where to start, such as the best tokens without tau, shape (M, K).
         seed: Decides the random starts, where the problem is not convex.
     """
     variants, languages = alone.shape
@@ -215,17 +234,46 @@ def marginal_gain(problem: Problem, tokens: Floats) -> Floats:
         problem: The problem.
         tokens: Of each language, above 0, shape (M, K).
     """
-    worth, slope = effective_tokens(tokens, problem.unique)
+    worth, slope = effective_tokens(tokens, problem.unique, problem.decay)
+    if problem.mixed:
+        return _mixed_gain(problem, worth + problem.given) * slope + _prior_gain(problem, tokens)
     data, free = _data(problem, worth)
     fall = -problem.weights * problem.law.token_slope(problem.symbols, problem.params, data)
     gain = np.where(free, fall, fall * LEAST_WORTH)
     if problem.tau is not None:
         gain = gain + ((fall * free)[:, None, :] @ problem.tau)[:, 0]
-    gain = gain * slope
-    if problem.prior_weight:
-        divergence = np.log(tokens / (problem.budget * problem.prior)) + 1
-        gain = gain - problem.prior_weight / problem.budget * divergence
+    return gain * slope + _prior_gain(problem, tokens)
+
+
+def _prior_gain(problem: Problem, tokens: Floats) -> Floats | float:
+    """Return how much the distance from the prior falls with one more token of each language."""
+    if not problem.prior_weight:
+        return 0.0
+    divergence = np.log(tokens / (problem.budget * problem.prior)) + 1
+    return -problem.prior_weight / problem.budget * divergence
+
+
+def _mixed_gain(problem: Problem, data: Floats) -> Floats:
+    """Return how much the weighted loss falls with one more token of each language, by laws of mixtures, shape (M, K).
+
+    With D = sum_j t_j and h_j = t_j / D: dL/dt_j = (dL/dh_j + D dL/dD - sum_i h_i dL/dh_i) / D.
+    """
+    total = data.sum(axis=1)
+    shares = data / total[:, None]
+    gain = np.zeros(())
+    for place, law in enumerate(problem.mixed):
+        symbols = _symbols_at(problem, place)
+        by_share = law.share_slopes(symbols, problem.params, total, shares)
+        by_total = total * law.token_slope(symbols, problem.params, total, shares)
+        fall = by_share + (by_total - (shares * by_share).sum(axis=1))[:, None]
+        gain = gain - problem.weights[place] * fall / total[:, None]
     return gain
+
+
+def _symbols_at(problem: Problem, place: int) -> dict[str, Floats]:
+    """Return the symbols of one language's law of mixtures, each of shape (M,)."""
+    start = f"{place}:"
+    return {name.removeprefix(start): v[:, 0] for name, v in problem.symbols.items() if name.startswith(start)}
 
 
 def losses(problem: Problem, tokens: Floats) -> Floats:
@@ -235,17 +283,30 @@ def losses(problem: Problem, tokens: Floats) -> Floats:
         problem: The problem.
         tokens: Of each language, above 0, shape (M, K) or (1, K).
     """
+    if problem.mixed:
+        data = effective_tokens(tokens, problem.unique, problem.decay)[0] + problem.given
+        total = data.sum(axis=1)
+        columns = [
+            law.predict(_symbols_at(problem, place), problem.params, total, data / total[:, None])
+            for place, law in enumerate(problem.mixed)
+        ]
+        return np.stack(columns, axis=1)
     return problem.law.predict(problem.symbols, problem.params, data_of(problem, tokens))
 
 
 def data_of(problem: Problem, tokens: Floats) -> Floats:
     """Return the tokens that each language's law sees: own ones, given ones, and what others are worth, shape (M, K).
 
+    Laws of mixtures see all tokens together.
+
     Args:
         problem: The problem.
         tokens: Of each language, above 0, shape (M, K) or (1, K).
     """
-    return _data(problem, effective_tokens(tokens, problem.unique)[0])[0]
+    worth = effective_tokens(tokens, problem.unique, problem.decay)[0]
+    if problem.mixed:
+        return np.repeat((worth + problem.given).sum(axis=1, keepdims=True), tokens.shape[1], axis=1)
+    return _data(problem, worth)[0]
 
 
 def _data(problem: Problem, worth: Floats) -> tuple[Floats, NDArray[np.bool_]]:
@@ -258,7 +319,7 @@ def _data(problem: Problem, worth: Floats) -> tuple[Floats, NDArray[np.bool_]]:
     return np.maximum(data, least), data > least
 
 
-def effective_tokens(tokens: Floats, unique: Floats) -> tuple[Floats, Floats]:
+def effective_tokens(tokens: Floats, unique: Floats, decay: Floats | float = REPETITION_DECAY) -> tuple[Floats, Floats]:
     """Return what tokens are worth in unique tokens, and the derivative of that.
 
     With U unique tokens and R = D / U - 1 repetitions, D' = U + U R* (1 - exp(-R / R*)), and D' = D up to one epoch.
@@ -268,12 +329,13 @@ def effective_tokens(tokens: Floats, unique: Floats) -> tuple[Floats, Floats]:
     Args:
         tokens: D, shape (M, K).
         unique: U, infinite where not limited, shape (K,).
+        decay: R*, one number or of the shape of D.
     """
     with np.errstate(invalid="ignore"):
         repeated = np.maximum(tokens / unique - 1, 0.0)
-        decay = np.exp(-repeated / REPETITION_DECAY)
-        worth = np.where(repeated > 0, unique * (1 + REPETITION_DECAY * (1 - decay)), tokens)
-    return worth, decay
+        slope = np.exp(-repeated / decay)
+        worth = np.where(repeated > 0, unique * (1 + decay * (1 - slope)), tokens)
+    return worth, slope
 
 
 def uniform_tokens(caps: Floats, budget: float, floors: Floats | None = None) -> Floats:

@@ -73,8 +73,9 @@ def summary(folder: Path, stages: list[dict[str, Any]], report: Path) -> str:
         "",
         f"{'language':12} {'documents':>9} {'MB':>6} {'pairs':>6} {'uniform':>8} {'recommended':>12}   95% interval",
     ]
-    uniform = 1 / len(answer["shares"])
-    for language, share in answer["shares"].items():
+    shares = {source: share for source, share in answer["shares"].items() if source in LANGUAGES}
+    uniform = sum(shares.values()) / len(shares)
+    for language, share in shares.items():
         own = corpus["languages"][language]
         low, high = answer["intervals"]["shares"][language]
         proved = "pivot" if language == pivot else pairs["pairs_by_language"].get(language, 0)
@@ -82,6 +83,9 @@ def summary(folder: Path, stages: list[dict[str, Any]], report: Path) -> str:
             f"{LANGUAGES[language].name:12} {own['documents']:>9,} {own['bytes'] / 1e6:>6.1f}"
             f" {proved:>6} {uniform:>8.1%} {share:>12.1%}   {low:.1%} to {high:.1%}"
         )
+    beside = 1 - sum(shares.values())
+    if beside > 1e-6:
+        lines.append(f"{'beside them':12} {'':>9} {'':>6} {'':>6} {'':>8} {beside:>12.1%}   settled")
     lines += ["", f"{answer['gain']:+.3g} {answer['unit'].replace('_', ' ')} saved over uniform, as predicted"]
     for words in answer.get("words", ()):
         lines += _wrapped(words.replace("bits_per_byte", "bits per byte"), first="- ", rest="  ")

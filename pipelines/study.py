@@ -15,7 +15,8 @@ from typing import Any, Literal, cast
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
-from analysis.laws import LAWS
+from analysis.allocation_inputs import wrong_stages
+from analysis.laws import LAWS, laws_that_need, unusable
 from parallel_mining.mine import MiningSettings
 from pipelines.corpus_settings import CorpusSettings
 from pipelines.pack import PackSettings
@@ -23,8 +24,22 @@ from pipelines.sources import Source
 from pipelines.tokens import TokenSettings
 from quality.languages import LANGUAGES
 from quality.mistakes import BadInput, Mistake, bad_input
-from training.allocation import Allocation
+from training.allocation import Allocation, Stage, source_mistake, staged
 from training.settings import Count, SweepSettings
+
+
+class StageSettings(BaseModel):
+    """A part of a curriculum.
+
+    Args:
+        until_tokens: Tokens packed in all when it ends.
+        shares: Source to fraction within it.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+    until_tokens: Count
+    shares: Mapping[str, float]
 
 
 class ShardSettings(PackSettings):
@@ -33,12 +48,14 @@ class ShardSettings(PackSettings):
     Args:
         tokens: Tokens in all.
         shares: The allocation of turn 0; empty for the same share of each language, beside `pair_share`.
+        stages: A curriculum instead, whose last stage ends at `tokens` or later.
         pair_share: The fraction that goes to parallel documents, spread over the language pairs by what was proved of
             each; 0 for none. Held fixed: the laws say nothing of it yet.
     """
 
     tokens: Count
     shares: Mapping[str, float] = Field(default_factory=dict[str, float])
+    stages: tuple[StageSettings, ...] = ()
     pair_share: float = Field(default=0.0, ge=0, lt=1)
 
     @field_validator("shares")
@@ -49,12 +66,51 @@ class ShardSettings(PackSettings):
         except BadInput as error:
             raise ValueError("; ".join(str(mistake) for mistake in error.mistakes)) from error
 
+    @model_validator(mode="after")
+    def _one_allocation(self) -> ShardSettings:
+        wrong: list[str] = []
+        if self.shares and self.stages:
+            wrong.append("shares and stages are both given; the stages have shares of their own")
+        if self.pair_share and (self.shares or self.stages):
+            wrong.append("pair_share goes with the same share of each language; give pairs their place in the shares")
+        if self.stages:
+            try:
+                allocation = self.allocation()
+                if allocation is not None:
+                    allocation.parts(self.tokens)
+            except BadInput as error:
+                wrong += [str(mistake) for mistake in error.mistakes]
+        if wrong:
+            raise ValueError("; ".join(wrong))
+        return self
+
+    def allocation(self) -> Allocation | None:
+        """Return the allocation that is stated, or None for the same share of each language.
+
+        Raises:
+            BadInput: Stages do not follow each other.
+        """
+        if self.stages:
+            return staged([Stage(one.until_tokens, one.shares) for one in self.stages])
+        return Allocation(self.shares) if self.shares else None
+
+    @property
+    def sources(self) -> frozenset[str]:
+        """Return the sources that are named."""
+        return frozenset({*self.shares, *(source for one in self.stages for source in one.shares)})
+
+
+OWN_LAWS = laws_that_need()
+"""Laws of a language's own N and D, which is what runs on one language alone are fitted by."""
+
 
 class FitSettings(BaseModel):
     """Which law is fitted to the runs of each language.
 
     Args:
-        law: A name in the registry of laws.
+        law: A name in the registry of laws; one of those that need no shares and no counts of unique tokens.
+        against: Other such laws, fitted to the same runs where there are runs enough; they say what they make of the
+            allocation that the law leads to.
         loss: `bits_per_byte` or `loss_nats`.
         params: `params_non_embedding` or `params_total`.
         bootstrap: Resamples.
@@ -64,6 +120,7 @@ class FitSettings(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
     law: str = "chinchilla"
+    against: tuple[str, ...] = ("skaling",)
     loss: Literal["bits_per_byte", "loss_nats"] = "bits_per_byte"
     params: Literal["params_non_embedding", "params_total"] = "params_non_embedding"
     bootstrap: int = Field(default=200, ge=0)
@@ -72,9 +129,26 @@ class FitSettings(BaseModel):
     @field_validator("law")
     @classmethod
     def _known_law(cls, value: str) -> str:
-        if value not in LAWS:
-            raise ValueError(f"{value!r} is not a law; known: {', '.join(LAWS)}")
-        return value
+        return _own_laws((value,))[0]
+
+    @field_validator("against")
+    @classmethod
+    def _known_laws(cls, values: tuple[str, ...]) -> tuple[str, ...]:
+        return _own_laws(values)
+
+    @model_validator(mode="after")
+    def _not_itself(self) -> FitSettings:
+        if self.law in self.against or len(set(self.against)) < len(self.against):
+            raise ValueError(f"against: name laws other than {self.law}, each once")
+        return self
+
+
+def _own_laws(names: Sequence[str]) -> tuple[str, ...]:
+    wrong = [f"{name!r} is not a law; known: {', '.join(OWN_LAWS)}" for name in names if name not in LAWS]
+    wrong += [why for name in names if name in LAWS and (why := unusable(name))]
+    if wrong:
+        raise ValueError("; ".join(wrong))
+    return tuple(names)
 
 
 class AllocationSettings(BaseModel):
@@ -85,6 +159,11 @@ class AllocationSettings(BaseModel):
         params: Parameters of the model they are for.
         max_epochs: How often a language's tokens may be repeated.
         weights: Weight of each language's loss in the mean; empty for equal ones.
+        floors: Least shares of languages.
+        fixed: Shares that are settled, of languages, of pairs or of texts.
+        parallel_share: Share of parallel documents, spread over the pairs by their tokens.
+        stages: A curriculum: where its stages end, as fractions of the budget.
+        transfer: Whether what languages gain from each other (tau, fitted to the sweep's mixtures) enters the laws.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
@@ -93,6 +172,45 @@ class AllocationSettings(BaseModel):
     params: Count
     max_epochs: float = Field(default=4.0, gt=0, allow_inf_nan=False)
     weights: Mapping[str, float] = Field(default_factory=dict[str, float])
+    floors: Mapping[str, float] = Field(default_factory=dict[str, float])
+    fixed: Mapping[str, float] = Field(default_factory=dict[str, float])
+    parallel_share: float = Field(default=0.0, ge=0, lt=1)
+    stages: tuple[float, ...] = ()
+    transfer: bool = False
+
+    @model_validator(mode="after")
+    def _sound(self) -> AllocationSettings:
+        wrong = [f"{mistake.where.removeprefix('--')}: {mistake.what}" for mistake in wrong_stages(self.stages)]
+        wrong += [
+            f"{name}.{source}: {share!r} is not a fraction between 0 and 1"
+            for name, shares in (("floors", self.floors), ("fixed", self.fixed))
+            for source, share in shares.items()
+            if not 0 < share < 1
+        ]
+        wrong += [f"fixed.{source}: {why}" for source in self.fixed if (why := source_mistake(source))]
+        wrong += [f"floors.{name}: is fixed as well; give one of the two" for name in self.floors if name in self.fixed]
+        if self.parallel_share and any(source.startswith("pair:") for source in self.fixed):
+            wrong.append("parallel_share: the pairs are fixed one by one already; give one of the two")
+        if wrong:
+            raise ValueError("; ".join(wrong))
+        return self
+
+
+class TextSource(BaseModel):
+    """One `[[texts]]` entry of a study: natural language, which the source `text:NAME` stands for.
+
+    Args:
+        name: What it is called.
+        spec: Where it is: Parquet or JSON Lines with a column `text`, or a folder of either.
+        sha256: The checksum that its file must have, or of the folder's files, as `polymix turn` tells it. Empty for
+            none.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+    name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")
+    spec: str = Field(min_length=1)
+    sha256: str = Field(default="", pattern=r"^([0-9a-f]{64})?$")
 
 
 class Study(BaseModel):
@@ -104,6 +222,7 @@ class Study(BaseModel):
         pivot: The language that every parallel pair has on its left side.
         seed: The seed of every stage that does not set its own.
         sources: Where the code comes from.
+        texts: Natural language beside it.
         corpus: Filters, licences, duplicates, splits.
         mining: Candidates, cases and verdicts of parallel pairs.
         tokens: The tokenizer.
@@ -120,6 +239,7 @@ class Study(BaseModel):
     pivot: str
     seed: int = Field(ge=0, le=2**31 - 1)
     sources: tuple[Source, ...] = Field(min_length=1)
+    texts: tuple[TextSource, ...] = ()
     corpus: CorpusSettings
     mining: MiningSettings
     tokens: TokenSettings
@@ -142,7 +262,35 @@ class Study(BaseModel):
             wrong.append(
                 f"allocation.weights names {', '.join(sorted(weights))}; name each of the study's languages, or none"
             )
-        names = [source.label for source in self.sources]
+        wrong += [
+            f"allocation.floors.{name} is not one of the study's languages"
+            for name in self.allocation.floors
+            if name not in self.languages
+        ]
+        known = {f"text:{text.name}" for text in self.texts}
+        used = {
+            "shards": self.shards.sources,
+            "allocation.fixed": self.allocation.fixed,
+            **{f"sweep.mixtures.{name}": shares for name, shares in self.sweep.mixtures.items()},
+        }
+        wrong += [
+            f"{where} names {source}, but there is no [[texts]] entry of that name"
+            for where, sources in used.items()
+            for source in sorted(sources)
+            if source.startswith("text:") and source not in known
+        ]
+        wrong += [
+            f"allocation.fixed.{source} is not of the study's languages"
+            for source in self.allocation.fixed
+            if not source.startswith("text:")
+            and not source_mistake(source)
+            and not set(source.removeprefix("pair:").split("-")) <= set(self.languages)
+        ]
+        if self.allocation.transfer and not (self.sweep.bilingual or self.sweep.uniform or self.sweep.mixtures):
+            wrong.append(
+                "allocation.transfer needs runs on mixtures; give the sweep `bilingual`, `uniform` or mixtures"
+            )
+        names = [*(source.label for source in self.sources), *(text.name for text in self.texts)]
         wrong += [f"two sources are called {name!r}" for name in sorted({n for n in names if names.count(n) > 1})]
         if wrong:
             raise ValueError("; ".join(wrong))

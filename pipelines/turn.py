@@ -19,7 +19,7 @@ from pipelines.sources import Source
 from pipelines.stages import Stage, advance, check_stages, states_of
 from pipelines.study import Study, read_study
 from quality.artifacts import creating, make_folder, read_manifest
-from quality.mistakes import BadInput, Mistake, bad_input
+from quality.mistakes import BadInput, Mistake, Mistakes, bad_input
 from quality.progress import say
 from training.allocation import Allocation, read_allocation, uniform
 from training.settings import SweepSettings
@@ -86,7 +86,9 @@ def turn(
     _refuse_missing_toolchains(read, place)
     stages = stages_of(read, place)
     check_stages(stages, redo, until)
-    _placed(read.sources, place.sources)
+    _placed(read, place.sources)
+    if not (place.turn / "tokens").exists():
+        _placed_texts(read, place.sources)
     make_folder(place.turn)
     if number and not redo:
         _take_over(stages, place.turn, turn_folder(store, read, number - 1))
@@ -146,7 +148,7 @@ def stages_of(study: Study, place: Place) -> list[Stage]:
         from pipelines.corpus import build
 
         build(
-            _placed(study.sources, place.sources),
+            _placed(study, place.sources),
             out,
             study.corpus,
             cache=place.cache,
@@ -162,13 +164,27 @@ def stages_of(study: Study, place: Place) -> list[Stage]:
     def tokens(out: Path) -> None:
         from pipelines.tokens import tokenize_corpus
 
-        tokenize_corpus(turn / "corpus", turn / "pairs", out, study.tokens, command=place.command)
+        tokenize_corpus(
+            turn / "corpus",
+            turn / "pairs",
+            out,
+            study.tokens,
+            texts=_placed_texts(study, place.sources),
+            command=place.command,
+        )
 
     def shards(out: Path) -> None:
         from pipelines.pack import pack
 
         allocation = given or _initial_allocation(study, turn / "tokens")
-        pack(turn / "tokens", allocation, study.shards.tokens, out, settings=study.shards, command=place.command)
+        pack(
+            turn / "tokens",
+            allocation.scaled(study.shards.tokens),
+            study.shards.tokens,
+            out,
+            settings=study.shards,
+            command=place.command,
+        )
 
     def runs(out: Path) -> None:
         from training.sweep import sweep
@@ -180,39 +196,62 @@ def stages_of(study: Study, place: Place) -> list[Stage]:
         from analysis.runs import write_store
 
         identity = {"runs": read_manifest(turn / "runs")["fingerprint"], "fit": study.fit.model_dump()}
-        with creating(out, "laws", identity, command=place.command) as draft:
-            fits = fit(
+
+        def fitted(law: str) -> list[dict[str, Any]]:
+            return fit(
                 turn / "runs",
-                study.fit.law,
+                law,
                 params=study.fit.params,
                 loss=study.fit.loss,
                 by="language",
                 bootstrap=study.fit.bootstrap,
                 seed=study.fit.seed,
             )
-            (draft.path / "fits.jsonl").write_text("".join(json.dumps(fit) + "\n" for fit in fits))
+
+        with creating(out, "laws", identity, command=place.command) as draft:
+            fits = fitted(study.fit.law)
+            _write_lines(draft.path / "fits.jsonl", fits)
+            for law in study.fit.against:
+                try:
+                    _write_lines(draft.path / other_law_file(law), fitted(law))
+                except BadInput as error:
+                    say(f"{law} is not asked: {'; '.join(map(str, error.mistakes))}")
             write_store(turn / "runs", draft.path / "runs.duckdb")
             draft.counts["fits"] = len(fits)
 
     def allocation(out: Path) -> None:
         from analysis.allocate import allocate
+        from analysis.transfer import transfer
 
-        supply = {
-            name: store.tokens for name, store in open_stores(turn / "tokens", "train").items() if name in languages
-        }
+        asked, fits = study.allocation, turn / "laws" / "fits.jsonl"
+        supply = {name: store.tokens for name, store in open_stores(turn / "tokens", "train").items()}
         identity = {
             "laws": read_manifest(turn / "laws")["fingerprint"],
             "supply": supply,
-            "allocation": study.allocation.model_dump(),
+            "allocation": asked.model_dump(),
         }
+        if asked.transfer:
+            identity["runs"] = read_manifest(turn / "runs")["fingerprint"]
         with creating(out, "allocation", identity, command=place.command) as draft:
+            gained = None
+            if asked.transfer:
+                unit = "nats" if study.fit.loss == "loss_nats" else "bits_per_byte"
+                gained = transfer(turn / "runs", fits=fits, unit=unit, params=study.fit.params, seed=study.fit.seed)
+                (draft.path / "transfer.json").write_text(json.dumps(gained, indent=2) + "\n")
+            others = [turn / "laws" / other_law_file(law) for law in study.fit.against]
             answer = allocate(
-                turn / "laws" / "fits.jsonl",
-                tokens=study.allocation.tokens,
-                params=study.allocation.params,
+                fits,
+                tokens=asked.tokens,
+                params=asked.params,
                 supply=supply,
-                weights=study.allocation.weights or None,
-                max_epochs=study.allocation.max_epochs,
+                weights=asked.weights or None,
+                max_epochs=asked.max_epochs,
+                floors=asked.floors or None,
+                fixed=asked.fixed or None,
+                parallel_share=asked.parallel_share,
+                stages=asked.stages,
+                transfer=gained,
+                against=[file for file in others if file.is_file()],
             )
             (draft.path / "allocation.json").write_text(json.dumps(answer, indent=2) + "\n")
 
@@ -243,7 +282,10 @@ def stages_of(study: Study, place: Place) -> list[Stage]:
             "tokens",
             "train the tokenizer and tokenize every document once",
             ("corpus", "pairs"),
-            {"tokens": study.tokens.model_dump(mode="json")},
+            {
+                "tokens": study.tokens.model_dump(mode="json"),
+                **({"texts": [text.model_dump() for text in study.texts]} if study.texts else {}),
+            },
             tokens,
         ),
         Stage(
@@ -268,7 +310,7 @@ def stages_of(study: Study, place: Place) -> list[Stage]:
         Stage(
             "allocation",
             "allocate the budget to the languages",
-            ("laws", "tokens"),
+            ("laws", "tokens", *(("runs",) if study.allocation.transfer else ())),
             {"allocation": study.allocation.model_dump(mode="json"), "languages": languages},
             allocation,
         ),
@@ -277,6 +319,15 @@ def stages_of(study: Study, place: Place) -> list[Stage]:
 
 
 KINDS = ("corpus", "pairs", "tokens", "shards", "runs", "laws", "allocation", "report")
+
+
+def other_law_file(law: str) -> str:
+    """Return the file of a `laws` artifact in which the fits of a law lie that is not the turn's own."""
+    return f"against-{law}.jsonl"
+
+
+def _write_lines(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
 
 
 def _given_allocation(turn: Path) -> Allocation | None:
@@ -292,8 +343,8 @@ def _initial_allocation(study: Study, tokens: Path) -> Allocation:
     than another.
     """
     settings = study.shards
-    if settings.shares:
-        return Allocation(settings.shares)
+    if (stated := settings.allocation()) is not None:
+        return stated
     shares = {language: (1 - settings.pair_share) / len(study.languages) for language in study.languages}
     if settings.pair_share:
         supply = {name: s.tokens for name, s in open_stores(tokens, "train").items() if name.startswith("pair:")}
@@ -312,13 +363,13 @@ def _planned_sweep(study: Study, given: Allocation | None) -> SweepSettings:
     return study.sweep.model_copy(update={"mixtures": {**study.sweep.mixtures, **mixtures}, "validate_on": "all"})
 
 
-def _placed(sources: Sequence[Source], places: Mapping[str, str]) -> list[Source]:
-    """Bind sources to their places on this machine.
+def _placed(study: Study, places: Mapping[str, str]) -> list[Source]:
+    """Bind the sources of code to their places on this machine.
 
     Raises:
         BadInput: A place is given for a source that the study does not name.
     """
-    names = [source.label for source in sources]
+    names = [*(source.label for source in study.sources), *(text.name for text in study.texts)]
     unknown = [
         Mistake("--source", f"{name!r} is not a source of the study; it names {', '.join(names)}")
         for name in places
@@ -330,8 +381,30 @@ def _placed(sources: Sequence[Source], places: Mapping[str, str]) -> list[Source
         source.model_copy(update={"spec": places[source.label], "name": source.label})
         if source.label in places
         else source
-        for source in sources
+        for source in study.sources
     ]
+
+
+def _placed_texts(study: Study, places: Mapping[str, str]) -> dict[str, Path]:
+    """Bind natural language to its places on this machine.
+
+    Raises:
+        BadInput: A text is missing, or is not what its checksum says; all are listed.
+    """
+    from pipelines.text_tables import files_sha256, text_files
+
+    found: dict[str, Path] = {}
+    mistakes = Mistakes()
+    for text in study.texts:
+        path = found[text.name] = Path(places.get(text.name, text.spec))
+        with mistakes.noted():
+            digest = files_sha256(path, text_files(path)[0])
+            if text.sha256 and digest != text.sha256:
+                bad_input(
+                    path, f"has the checksum {digest}, the study says {text.sha256}; give the text it was made of"
+                )
+    mistakes.tell()
+    return found
 
 
 def _refuse_missing_toolchains(study: Study, place: Place) -> None:

@@ -103,6 +103,13 @@ class Allocation:
                 break
         return found
 
+    def scaled(self, tokens: int) -> Allocation:
+        """Return the allocation with stages that end at another number of tokens, each as long in proportion."""
+        if not self.stages:
+            return self
+        last = self.stages[-1].until_tokens
+        return staged([Stage(round(one.until_tokens * tokens / last), one.shares) for one in self.stages])
+
     def targets(self, tokens: int) -> dict[str, Fraction]:
         """Return how many of so many tokens each source gets, exactly: shares that sum to nearly 1 are scaled to 1.
 

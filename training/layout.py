@@ -8,6 +8,7 @@ second by the batch's tokens (issue 2972).
 
 from __future__ import annotations
 
+import importlib.util
 import math
 from dataclasses import dataclass
 
@@ -103,6 +104,13 @@ def layout_mistakes(spec: RunSpec, vocabulary: int, layout: Layout) -> list[Mist
             Mistake("float8", "not with tensor_parallel: torchtitan 0.2.2 never takes its path for both; drop one")
         )
     return mistakes
+
+
+def missing_library(float8: bool) -> list[Mistake]:
+    """Return what a run in 8 bits lacks in this environment."""
+    if not float8 or importlib.util.find_spec("torchao"):
+        return []
+    return [Mistake("float8", "needs torchao, which is not installed: pip install 'polymix[float8]'")]
 
 
 ACTIVATION_PART = 0.6

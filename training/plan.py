@@ -20,8 +20,10 @@ from quality.languages import LANGUAGES
 from quality.mistakes import BadInput, Mistake
 from quality.progress import say
 from training.allocation import Allocation
+from training.evaluation import end_of_text
 from training.hyperparameters import (
     RECIPE,
+    SCHEDULE,
     decay_starts,
     learning_rate,
     run_id,
@@ -33,7 +35,8 @@ from training.order import Infeasible, plan_order
 from training.runs import RunSpec
 from training.settings import Pairing, SweepSettings
 from training.sizes import size
-from training.stores import TokenStore, open_stores
+from training.stores import TOKENIZER_FILE, TokenStore, open_stores
+from training.translations import TranslationSet, read_evaluation
 
 
 @dataclass(frozen=True)
@@ -68,7 +71,9 @@ class PlannedRun:
             "size": spec.size,
             "params_non_embedding": size(spec.size).non_embedding_parameters,
             "tokens": self.steps * spec.batch_tokens,
+            "batch_tokens": spec.batch_tokens,
             "steps": self.steps,
+            "schedule": spec.schedule,
             "learning_rate": spec.learning_rate,
             "seed": spec.seed,
             "flops": self.flops,
@@ -99,6 +104,11 @@ class Trunk:
         """Return the size label of its runs."""
         return self.runs[0].spec.size
 
+    @property
+    def batch_tokens(self) -> int:
+        """Return the tokens of an optimizer step of its runs."""
+        return self.runs[0].spec.batch_tokens
+
     def steps_left(self, done: set[str]) -> int:
         """Return the steps that training takes, but for the runs that are done."""
         left = [run.steps for run in self.runs if run.run_id not in done]
@@ -116,6 +126,8 @@ class Plan:
         vocabulary: Token ids.
         stores: Fingerprint of the stores it reads.
         trunks: What is trained, in order.
+        translations: What the translations of each run are scored on; none without an evaluation set.
+        evaluation: Fingerprint of that set, or "".
     """
 
     settings: SweepSettings
@@ -124,6 +136,8 @@ class Plan:
     vocabulary: int
     stores: str
     trunks: tuple[Trunk, ...]
+    translations: tuple[TranslationSet, ...] = ()
+    evaluation: str = ""
 
     @property
     def runs(self) -> tuple[PlannedRun, ...]:
@@ -137,6 +151,7 @@ class Plan:
             "settings": json.loads(self.settings.model_dump_json()),
             "stores": self.stores,
             "recipe": asdict(RECIPE),
+            **({"evaluation": self.evaluation} if self.evaluation else {}),
         }
 
 
@@ -146,13 +161,19 @@ def stores_fingerprint(stores: list[TokenStore]) -> str:
     return fingerprint(sorted([row["source"], row["split"], row["sha256"], row["tokenizer"]] for row in rows))
 
 
-def plan_sweep(settings: SweepSettings, tokens_dir: Path | str, shuffled_dir: Path | str | None = None) -> Plan:
+def plan_sweep(
+    settings: SweepSettings,
+    tokens_dir: Path | str,
+    shuffled_dir: Path | str | None = None,
+    evaluation: Path | str | None = None,
+) -> Plan:
     """Plan every run of a sweep.
 
     Args:
         settings: What is asked for.
         tokens_dir: A `tokens` artifact.
         shuffled_dir: Another one of the same corpus, pairs and tokenizer, in which the halves of pairs were parted.
+        evaluation: An `evaluation` artifact, on whose translations every run is scored as well.
 
     Raises:
         BadInput: A language or source has no store, or a budget is more than a store can supply; all are listed.
@@ -177,6 +198,17 @@ def plan_sweep(settings: SweepSettings, tokens_dir: Path | str, shuffled_dir: Pa
                 " shuffled` and name them with --shuffled-dir",
             )
         )
+    translations: tuple[TranslationSet, ...] = ()
+    try:
+        if evaluation is not None:
+            translations = read_evaluation(
+                evaluation,
+                tokens_dir / TOKENIZER_FILE,
+                end_of_text=end_of_text(some_store),
+                sequence_length=settings.sequence_length,
+            )
+    except BadInput as error:
+        mistakes += error.mistakes
     mixtures = settings.all_mixtures(tuple(name for name in LANGUAGES if name in train))
     mistakes += _missing(tokens_dir, mixtures, train, validation)
     if mistakes:
@@ -204,13 +236,17 @@ def plan_sweep(settings: SweepSettings, tokens_dir: Path | str, shuffled_dir: Pa
     }
     stores = stores_fingerprint([*drawn.values(), *held_out])
     trunks: list[Trunk] = []
-    order_tokens = max(_whole_batches(tokens, settings) for tokens in settings.tokens)
+    longest = {label: _whole_batches(max(settings.tokens), settings.batch_of(label)) for label in settings.sizes}
+    scored = read_manifest(evaluation)["fingerprint"] if evaluation is not None else ""
     for name, pairing, sources in variants:
         shares = mixtures[name]
         try:
-            order = plan_order(
-                sources, Allocation(shares), order_tokens, settings.sequence_length, settings.seed, settings.max_epochs
-            )
+            orders = {
+                tokens: plan_order(
+                    sources, Allocation(shares), tokens, settings.sequence_length, settings.seed, settings.max_epochs
+                )
+                for tokens in sorted(set(longest.values()), reverse=True)
+            }
         except Infeasible as error:
             mistakes += [
                 Mistake(f"tokens, on {name}: {m.where}", f"{m.what}; lower tokens, or raise max_epochs")
@@ -222,13 +258,16 @@ def plan_sweep(settings: SweepSettings, tokens_dir: Path | str, shuffled_dir: Pa
         for label in settings.sizes:
             for factor in settings.rate_factors:
                 for seed in range(settings.seed, settings.seed + settings.seeds):
-                    trunk = _trunk(
-                        settings, name, pairing, shares, label, factor, seed, order_tokens, targets, some_store, read
-                    )
-                    trunks.append(_with_repeats(trunk, order.repeats))
+                    wanted = _Wanted(name, pairing, shares, label, factor, seed, longest[label], targets, read, scored)
+                    trunks += [
+                        _with_repeats(trunk, orders[longest[label]].repeats)
+                        for trunk in _trunks(settings, wanted, some_store)
+                    ]
     if mistakes:
         raise BadInput(dict.fromkeys(mistakes))
-    return Plan(settings, tokens_dir, shuffled_dir, len(some_store.id_bytes), stores, tuple(trunks))
+    return Plan(
+        settings, tokens_dir, shuffled_dir, len(some_store.id_bytes), stores, tuple(trunks), translations, scored
+    )
 
 
 def training_stores(tokens_dir: Path, shuffled_dir: Path | None, pairing: str) -> dict[str, TokenStore]:
@@ -290,56 +329,86 @@ def _languages_of(shares: Mapping[str, float], known: tuple[str, ...]) -> list[s
     return [language for language in known if language in named]
 
 
-def _whole_batches(tokens: int, settings: SweepSettings) -> int:
-    return max(1, round(tokens / settings.batch_tokens)) * settings.batch_tokens
+def _whole_batches(tokens: int, batch_tokens: int) -> int:
+    return max(1, round(tokens / batch_tokens)) * batch_tokens
 
 
-def _trunk(
-    settings: SweepSettings,
-    name: str,
-    pairing: Pairing | Literal[""],
-    shares: Mapping[str, float],
-    label: str,
-    factor: float,
-    seed: int,
-    order_tokens: int,
-    languages: tuple[str, ...],
-    store: TokenStore,
-    stores: str,
-) -> Trunk:
-    shape = size(label)
+@dataclass(frozen=True)
+class _Wanted:
+    """Runs of one mixture, size, rate and seed.
+
+    Args:
+        mixture: The mixture's name.
+        pairing: How the halves of its pairs are trained on, or "" where it has none.
+        shares: Source to fraction of the tokens.
+        size: The size label.
+        rate_factor: What the learning rate is multiplied by.
+        seed: Of weights and order.
+        order_tokens: Tokens that the order is planned for: those of the longest run.
+        languages: What they are validated on.
+        stores: Fingerprint of what they read.
+        evaluation: Fingerprint of the evaluation set that they are scored on, or "".
+    """
+
+    mixture: str
+    pairing: Pairing | Literal[""]
+    shares: Mapping[str, float]
+    size: str
+    rate_factor: float
+    seed: int
+    order_tokens: int
+    languages: tuple[str, ...]
+    stores: str
+    evaluation: str
+
+
+def _trunks(settings: SweepSettings, wanted: _Wanted, store: TokenStore) -> list[Trunk]:
+    """Return one trunk of all budgets, or, where the schedule has no stable phase to share, one for each."""
+    shape = size(wanted.size)
+    batch = settings.batch_of(wanted.size)
     rate = settings.learning_rate
     if isinstance(rate, str):
-        rate = learning_rate(shape.non_embedding_parameters, settings.batch_tokens)
+        rate = learning_rate(shape.non_embedding_parameters, batch)
     specs = [
         RunSpec(
-            size=label,
-            tokens=_whole_batches(tokens, settings),
-            shares=dict(shares),
-            seed=seed,
+            size=wanted.size,
+            tokens=_whole_batches(tokens, batch),
+            shares=dict(wanted.shares),
+            seed=wanted.seed,
             sequence_length=settings.sequence_length,
-            batch_tokens=settings.batch_tokens,
-            learning_rate=rate * factor,
+            batch_tokens=batch,
+            learning_rate=rate * wanted.rate_factor,
             tokenizer=store.tokenizer,
+            schedule=settings.schedule,
+            across_documents=settings.across_documents,
+            float8=settings.float8,
         )
         for tokens in sorted(settings.tokens)
     ]
-    warmup = warmup_steps(steps_of(specs[0]))
+    shared = [specs] if settings.schedule == SCHEDULE else [[spec] for spec in specs]
     per_token = shape.flops_per_token(len(store.id_bytes), settings.sequence_length)
-    validated = {"languages": list(languages), "tokens": settings.validation_tokens}
-    runs = tuple(
-        PlannedRun(
-            run_id=run_id(run_identity(spec, stores, warmup=warmup, order_tokens=order_tokens, validation=validated)),
-            mixture=name,
-            pairing=pairing,
-            spec=spec,
-            steps=steps_of(spec),
-            flops=per_token * steps_of(spec) * spec.batch_tokens,
-            repeats={},
+    depends: dict[str, Any] = {
+        "order_tokens": wanted.order_tokens,
+        "validation": {"languages": list(wanted.languages), "tokens": settings.validation_tokens},
+        **({"evaluation": wanted.evaluation} if wanted.evaluation else {}),
+    }
+    trunks: list[Trunk] = []
+    for together in shared:
+        warmup = warmup_steps(steps_of(together[0]))
+        runs = tuple(
+            PlannedRun(
+                run_id=run_id(run_identity(spec, wanted.stores, warmup=warmup, **depends)),
+                mixture=wanted.mixture,
+                pairing=wanted.pairing,
+                spec=spec,
+                steps=steps_of(spec),
+                flops=per_token * steps_of(spec) * spec.batch_tokens,
+                repeats={},
+            )
+            for spec in together
         )
-        for spec in specs
-    )
-    return Trunk(runs, pairing, warmup, order_tokens, languages)
+        trunks.append(Trunk(runs, wanted.pairing, warmup, wanted.order_tokens, wanted.languages))
+    return trunks
 
 
 def _with_repeats(trunk: Trunk, repeats: Mapping[str, float]) -> Trunk:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from quality.mistakes import BadInput, Mistakes
@@ -70,14 +70,14 @@ def price(plan: Plan, *, workers: int | None = None, done: frozenset[str] = froz
     per_token = {
         label: size(label).flops_per_token(plan.vocabulary, settings.sequence_length) for label in settings.sizes
     }
-    batch = min(
-        settings.batch_tokens, max(1, CALIBRATION_TOKENS // settings.sequence_length) * settings.sequence_length
-    )
+    few = max(1, CALIBRATION_TOKENS // settings.sequence_length) * settings.sequence_length
+    specs = {trunk.size: trunk.runs[0].spec for trunk in plan.trunks}
+    batches = {label: min(specs[label].batch_tokens, few) for label in labels}
     trials = [
-        Trial(label, plan.vocabulary, settings.sequence_length, batch)
+        Trial(specs[label], plan.vocabulary, batches[label])
         for label in labels
-        if per_token[label] * batch * CALIBRATION_STEPS <= CALIBRATION_FLOPS
-    ] or [Trial(labels[0], plan.vocabulary, settings.sequence_length, settings.sequence_length)]
+        if per_token[label] * batches[label] * CALIBRATION_STEPS <= CALIBRATION_FLOPS
+    ] or [Trial(specs[labels[0]], plan.vocabulary, settings.sequence_length)]
     timings: dict[str, Timing] = {}
 
     def keep(timing: Timing) -> None:
@@ -85,7 +85,7 @@ def price(plan: Plan, *, workers: int | None = None, done: frozenset[str] = froz
 
     failed = work(try_size, trials, workers, keep, retries=1)
     if failed:
-        raise TrialFailed(f"{failed[0].task.size} cannot be trained here: {failed[0].reason.strip()}")
+        raise TrialFailed(f"{failed[0].task.spec.size} cannot be trained here: {failed[0].reason.strip()}")
     largest = max(timings, key=lambda label: per_token[label])
     seconds = {
         label: timings[label].seconds_per_token
@@ -93,15 +93,16 @@ def price(plan: Plan, *, workers: int | None = None, done: frozenset[str] = froz
         else timings[largest].seconds_per_token * per_token[label] / per_token[largest]
         for label in labels
     }
+    translated = sum(one.inputs.size for one in plan.translations)
     overhead = max(timing.overhead_seconds for timing in timings.values())
     total = 0.0
     tokens = 0
     flops = 0.0
     for trunk in plan.trunks:
-        left = trunk.steps_left(set(done)) * settings.batch_tokens
+        left = trunk.steps_left(set(done)) * trunk.batch_tokens
         label = trunk.size
         pending = sum(run.run_id not in done for run in trunk.runs)
-        validated = pending * len(trunk.languages) * settings.validation_tokens
+        validated = pending * (len(trunk.languages) * settings.validation_tokens + translated)
         tokens += left
         flops += left * per_token[label]
         # Validation only goes forward, which is a third of a training step's arithmetic.
@@ -109,7 +110,7 @@ def price(plan: Plan, *, workers: int | None = None, done: frozenset[str] = froz
     return Price(
         runs=sum(run.run_id not in done for run in plan.runs),
         tokens=tokens,
-        tokens_alone=sum(run.steps * settings.batch_tokens for run in plan.runs if run.run_id not in done),
+        tokens_alone=sum(run.steps * run.spec.batch_tokens for run in plan.runs if run.run_id not in done),
         flops=flops,
         minutes=total / 60 / min(workers, max(1, len(plan.trunks))),
         workers=workers,
@@ -124,11 +125,10 @@ class TrialFailed(RuntimeError):
 
 @dataclass(frozen=True)
 class Trial:
-    """A size that is tried for a few steps."""
+    """A run of which a few steps are tried, in batches of `batch_tokens`."""
 
-    size: str
+    spec: RunSpec
     vocabulary: int
-    sequence_length: int
     batch_tokens: int
 
 
@@ -148,17 +148,9 @@ def try_size(trial: Trial, note: Note) -> None:
     from training.recipe import train_run
 
     random = np.random.default_rng(0)
-    rows = random.integers(0, trial.vocabulary, (64, trial.sequence_length + 1))
-    spec = RunSpec(
-        trial.size,
-        trial.batch_tokens * CALIBRATION_STEPS,
-        {},
-        0,
-        trial.sequence_length,
-        trial.batch_tokens,
-        1e-4,
-        "",
-    )
+    rows = random.integers(0, trial.vocabulary, (64, trial.spec.sequence_length + 1))
+    tokens = trial.batch_tokens * CALIBRATION_STEPS
+    spec = replace(trial.spec, tokens=tokens, batch_tokens=trial.batch_tokens, learning_rate=1e-4)
     moments: list[float] = []
     started = time.perf_counter()
     train_run(
@@ -166,12 +158,13 @@ def try_size(trial: Trial, note: Note) -> None:
         vocabulary=trial.vocabulary,
         sequence=lambda index: rows[index % len(rows)],
         validation=(),
+        end_of_text=0,
         on_step=lambda _: moments.append(time.perf_counter()),
     )
     whole = time.perf_counter() - started
     steady = moments[CALIBRATION_WARM_STEPS - 1 :]
     step = (steady[-1] - steady[0]) / (len(steady) - 1)
-    note(Timing(trial.size, step / trial.batch_tokens, max(0.0, whole - CALIBRATION_STEPS * step)))
+    note(Timing(trial.spec.size, step / trial.batch_tokens, max(0.0, whole - CALIBRATION_STEPS * step)))
 
 
 @dataclass(frozen=True)
@@ -268,9 +261,9 @@ def gpu_price(plan: Plan, hardware: Hardware, *, done: frozenset[str] = frozense
         with mistakes.noted():
             layout = choose_layout(trunks[0].runs[0].spec, plan.vocabulary, hardware, len(trunks))
             per_token = shape.flops_per_token(plan.vocabulary, settings.sequence_length)
-            left = [trunk.steps_left(set(done)) * settings.batch_tokens for trunk in trunks]
+            left = [trunk.steps_left(set(done)) * trunk.batch_tokens for trunk in trunks]
             pending = [run for trunk in trunks for run in trunk.runs if run.run_id not in done]
-            alone = sum(run.steps * settings.batch_tokens for run in pending)
+            alone = sum(run.steps * run.spec.batch_tokens for run in pending)
             longest = max(longest, hardware.gpu_hours(max(left) * per_token) / layout.processes)
             rows.append(
                 SizePrice(

@@ -16,7 +16,6 @@ from __future__ import annotations
 import contextlib
 import copy
 import gc
-import importlib.util
 import inspect
 import json
 import logging
@@ -39,11 +38,11 @@ from torch._C._distributed_c10d import HashStore
 from torch.distributed.fsdp import FSDPModule
 from torch.distributed.tensor import DTensor
 
-from quality.mistakes import BadInput, Mistake
+from quality.mistakes import BadInput
 from training import cpu
 from training.evaluation import IGNORED, ValidationSet, bits_per_byte
 from training.hyperparameters import RECIPE, SCHEDULE, decay_starts, steps_of, warmup_steps
-from training.layout import Layout, layout_mistakes, local_tokens
+from training.layout import Layout, layout_mistakes, local_tokens, missing_library
 from training.loader import OrderLoader, Sequence
 from training.model import LlamaArguments, LlamaTwo, document_masks, model_arguments
 from training.runs import RunSpec
@@ -175,9 +174,7 @@ def train_branches(
         raise ValueError(f"runs with the schedule {longest.schedule!r} have no stable phase to share; train them alone")
     if not longest.across_documents and end_of_text is None:
         raise ValueError("attention stays within documents: name the end_of_text that ends them")
-    mistakes = layout_mistakes(longest, vocabulary, layout)
-    if longest.float8 and importlib.util.find_spec("torchao") is None:
-        mistakes.append(Mistake("float8", "needs torchao, which is not installed: pip install 'polymix[float8]'"))
+    mistakes = layout_mistakes(longest, vocabulary, layout) + missing_library(longest.float8)
     if mistakes:
         raise BadInput(mistakes)
     _register()

@@ -18,9 +18,9 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 from quality.languages import LANGUAGES
 from quality.mistakes import BadInput, Mistake, bad_input
 from training.allocation import Allocation, read_allocation, uniform
-from training.hyperparameters import VALIDATION_TOKENS, count
+from training.hyperparameters import SCHEDULE, VALIDATION_TOKENS, batch_size, count
 from training.order import MAX_EPOCHS
-from training.sizes import size_mistake
+from training.sizes import size, size_mistake
 
 FEWEST_STEPS = 10
 """A run of fewer steps has no stable phase between warm-up and decay."""
@@ -55,9 +55,14 @@ class SweepSettings(BaseModel):
         seed: Seeds initial weights and order of the data.
         seeds: How many seeds, counted up from `seed`.
         sequence_length: Tokens a sequence.
-        batch_tokens: Tokens an optimizer step; a whole number of sequences.
+        batch_tokens: Tokens an optimizer step, a whole number of sequences; or `by size`
+            (`training.hyperparameters.batch_size`, for the smallest budget, so that all budgets of a size have one).
         learning_rate: Peak rate of all runs, or `by size` (`training.hyperparameters.learning_rate`).
         rate_factors: What that rate is multiplied by, a run for each: several show whether the rate suits each size.
+        schedule: How the rate goes over the steps; with `wsd-sqrt`, runs that differ by their budget alone share a
+            trunk, with `cosine` each is trained whole.
+        across_documents: Whether tokens attend to the documents before theirs in the same sequence.
+        float8: Whether matrices are multiplied in 8 bits.
         validation_tokens: Tokens of each language that runs are validated on.
         validate_on: `all` languages that have a validation store, or those the run was `trained` on.
         max_epochs: How often a source may be read.
@@ -76,9 +81,12 @@ class SweepSettings(BaseModel):
     seed: int = Field(default=0, ge=0, le=2**31 - 1)
     seeds: int = Field(default=1, ge=1, le=1000)
     sequence_length: int = Field(default=2048, ge=2)
-    batch_tokens: Count = 524_288
+    batch_tokens: Count | Literal["by size"] = "by size"
     learning_rate: float | Literal["by size"] = "by size"
     rate_factors: tuple[float, ...] = Field(default=(1.0,), min_length=1)
+    schedule: Literal["wsd-sqrt", "cosine"] = SCHEDULE
+    across_documents: bool = True
+    float8: bool = False
     validation_tokens: Count = VALIDATION_TOKENS
     validate_on: Literal["all", "trained"] = "all"
     max_epochs: float = Field(default=MAX_EPOCHS, gt=0, allow_inf_nan=False)
@@ -146,18 +154,26 @@ class SweepSettings(BaseModel):
     @model_validator(mode="after")
     def _consistent(self) -> SweepSettings:
         wrong: list[str] = []
-        if self.batch_tokens % self.sequence_length:
+        batch = self.sequence_length if isinstance(self.batch_tokens, str) else self.batch_tokens
+        if batch % self.sequence_length:
             wrong.append(
-                f"batch_tokens {self.batch_tokens} is not a whole number of sequences of {self.sequence_length};"
-                f" {self.sequence_length * max(1, round(self.batch_tokens / self.sequence_length))} is"
+                f"batch_tokens {batch} is not a whole number of sequences of {self.sequence_length};"
+                f" {self.sequence_length * max(1, round(batch / self.sequence_length))} is"
             )
-        least = FEWEST_STEPS * self.batch_tokens
+        lower = "sequence_length" if isinstance(self.batch_tokens, str) else "batch_tokens"
         wrong += [
-            f"tokens {tokens} is fewer than {FEWEST_STEPS} steps of {self.batch_tokens} tokens;"
-            f" train on at least {least} or lower batch_tokens"
+            f"tokens {tokens} is fewer than {FEWEST_STEPS} steps of {batch} tokens;"
+            f" train on at least {FEWEST_STEPS * batch} or lower {lower}"
             for tokens in self.tokens
-            if tokens < least
+            if tokens < FEWEST_STEPS * batch
         ]
+        for label in self.sizes:
+            steps = [round(tokens / self.batch_of(label)) for tokens in self.tokens]
+            if len(set(steps)) < len(steps):
+                wrong.append(
+                    f"tokens {', '.join(map(str, self.tokens))} are not all different in whole steps of"
+                    f" {self.batch_of(label)} tokens, which {label} has"
+                )
         if not self.each_language and not self.mixtures and not self.bilingual and not self.uniform:
             wrong.append(
                 "nothing to train on: each_language and uniform are false, and there are neither mixtures nor bilingual"
@@ -165,6 +181,12 @@ class SweepSettings(BaseModel):
         if wrong:
             raise ValueError("; ".join(wrong))
         return self
+
+    def batch_of(self, label: str) -> int:
+        """Return the tokens of an optimizer step of a size."""
+        if isinstance(self.batch_tokens, int):
+            return self.batch_tokens
+        return batch_size(size(label).non_embedding_parameters, min(self.tokens), self.sequence_length)
 
     def all_mixtures(self, languages: tuple[str, ...]) -> dict[str, dict[str, float]]:
         """Return name to shares by source of everything that is trained on.
@@ -245,10 +267,14 @@ def _take_allocations(path: Path, raw: dict[str, Any]) -> list[Mistake]:
     return mistakes
 
 
+_UNION_PARTS = ("float", "literal['by size']", "function-before[_counted(), constrained-int]")
+"""What pydantic adds to the place of a value that may have one of two forms."""
+
+
 def _mistakes(path: Path, error: ValidationError) -> list[Mistake]:
     found: list[Mistake] = []
     for one in error.errors():
-        field = ".".join(str(part) for part in one["loc"] if part not in ("float", "literal['by size']"))
+        field = ".".join(str(part) for part in one["loc"] if part not in _UNION_PARTS)
         known = ", ".join([*SweepSettings.model_fields, "allocations"])
         said = {
             "extra_forbidden": f"there is no such setting; known: {known}",

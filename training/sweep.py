@@ -22,13 +22,13 @@ from quality.artifacts import MANIFEST, creating, fingerprint, read_manifest
 from quality.mistakes import BadInput, Failure
 from quality.progress import progress, say
 from training.capacity import Hardware
-from training.layout import Layout, layout_mistakes
+from training.layout import Layout, layout_mistakes, missing_library
 from training.plan import Plan, plan_sweep
 from training.pricing import GpuPrice, Price, gpu_price, price
 from training.records import read_record, write_tables
 from training.settings import SweepSettings
 from training.slurm import SlurmSettings, run_array
-from training.translations import mean_bits_per_byte
+from training.translations import TRANSLATIONS_FILE, mean_bits_per_byte, write_translation_sets
 from training.trunks import CHECKPOINTS, TrunkTask, launch_trunk, train_trunk, trunk_tasks
 from training.workers import Failed, default_workers, visible_devices, work
 
@@ -42,6 +42,7 @@ def sweep(
     out: Path | str,
     *,
     shuffled_dir: Path | str | None = None,
+    evaluation: Path | str | None = None,
     workers: int | None = None,
     hardware: Hardware | None = None,
     layout: Layout | None = None,
@@ -62,6 +63,7 @@ def sweep(
         tokens_dir: A `tokens` artifact.
         out: The artifact's folder.
         shuffled_dir: Another one of the same pairs, in which their halves were parted.
+        evaluation: An `evaluation` artifact, on whose translations every run is scored as well.
         workers: Runs trained at once; as many as there are cores, or GPUs, unless named.
         hardware: The GPUs there are; each size is spread over as many as it needs. None to train every run in one
             process.
@@ -81,8 +83,10 @@ def sweep(
         ContractFailed: The table of runs is not what its contract says.
     """
     out = Path(out)
-    plan = plan_sweep(settings, tokens_dir, shuffled_dir)
+    plan = plan_sweep(settings, tokens_dir, shuffled_dir, evaluation)
     layouts = choose_layouts(plan, hardware, layout)
+    if slurm is None and (lacking := missing_library(settings.float8)):
+        raise BadInput(lacking)
     if (out / MANIFEST).is_file() and read_manifest(out, "runs")["fingerprint"] == fingerprint(plan.identity):
         say(f"{out}: this sweep is finished already; nothing to do")
         return out
@@ -92,6 +96,8 @@ def sweep(
         with creating(out, "runs", plan.identity, command=command, resume=True) as draft:
             done = frozenset(run.run_id for run in plan.runs if read_record(draft.path, run.run_id) is not None)
             if len(done) < len(plan.runs):
+                if plan.translations:
+                    write_translation_sets(plan.translations, draft.path / TRANSLATIONS_FILE)
                 tasks = trunk_tasks(
                     plan, draft.path, layouts, threads=threads, checkpoint_every=checkpoint_every, command=command
                 )
@@ -120,6 +126,7 @@ def sweep(
             )
             _tell_diverged(records)
             shutil.rmtree(draft.path / CHECKPOINTS, ignore_errors=True)
+            (draft.path / TRANSLATIONS_FILE).unlink(missing_ok=True)
     except _Written as written:
         for script in written.scripts:
             say(f"written: submit it with `sbatch {script}`")

@@ -23,11 +23,9 @@ from training.runs import RunSpec
 from training.shards import open_shards
 from training.shuffle import Ordered
 from training.stores import open_stores
-from training.translations import read_translation_sets
+from training.translations import TRANSLATIONS_FILE, read_translation_sets
 
 CHECKPOINT = "checkpoint"
-TRANSLATIONS_FILE = "translations.npz"
-"""In a task's folder while it is run: the tokenized evaluation set, where there is one."""
 
 
 @dataclass(frozen=True)

@@ -43,8 +43,8 @@ from training.shards import open_shards
 from training.sizes import SIZES, size_mistake
 from training.sizes import size as shape_of
 from training.stores import TOKENIZER_FILE, open_stores
-from training.task import CHECKPOINT, TRANSLATIONS_FILE, TrainTask, run_task
-from training.translations import TranslationSet, read_instances, translation_sets, write_translation_sets
+from training.task import CHECKPOINT, TrainTask, run_task
+from training.translations import TRANSLATIONS_FILE, read_evaluation, write_translation_sets
 
 MODEL_FILE = "model.json"
 
@@ -124,7 +124,16 @@ def train(
         mistakes.append(Mistake("schedule", f"{schedule!r} is none of {', '.join(SCHEDULES)}"))
     if mistakes:
         raise BadInput(mistakes)
-    translations = read_translations(evaluation, Path(data), source) if evaluation is not None else ()
+    translations = (
+        read_evaluation(
+            evaluation,
+            Path(data) / TOKENIZER_FILE,
+            end_of_text=source.end_of_text,
+            sequence_length=source.sequence_length,
+        )
+        if evaluation is not None
+        else ()
+    )
     warmup = warmup_steps(steps_of(spec))
     identity = run_identity(
         spec,
@@ -231,23 +240,6 @@ class Source:
     tokenizer: str
     end_of_text: int
     stores: str
-
-
-def read_translations(evaluation: Path | str, data: Path, source: Source) -> tuple[TranslationSet, ...]:
-    """Tokenize an `evaluation` artifact with the tokenizer of the data that a run reads.
-
-    Raises:
-        BadInput: There is no such artifact, it is damaged, or none of its instances fits into a sequence.
-    """
-    from training.tokenizer import encode, load_tokenizer
-
-    tokenizer = load_tokenizer(data / TOKENIZER_FILE)
-    return translation_sets(
-        read_instances(evaluation),
-        lambda texts: encode(tokenizer, texts),
-        end_of_text=source.end_of_text,
-        sequence_length=source.sequence_length,
-    )
 
 
 def _opened(

@@ -28,6 +28,9 @@ Encode = Callable[[Sequence[str]], list[list[int]]]
 COLUMNS = ("source_language", "target_language", "seen", "prompt", "target_code")
 """What is read of `parallel_mining.evaluation.INSTANCE_SCHEMA`."""
 
+TRANSLATIONS_FILE = "translations.npz"
+"""In the folder of what is trained, while it is: the tokenized evaluation set, where there is one."""
+
 _WIDTH = 64
 """Sets are padded to a multiple of this where sequences are that long, so that any usual tensor parallelism divides."""
 
@@ -164,6 +167,31 @@ def mean_bits_per_byte(rows: Sequence[Mapping[str, Any]]) -> dict[str, float]:
         if size:
             found[name] = sum(row["bits_per_byte"] * row["evaluated_bytes"] for row in chosen) / size
     return found
+
+
+def read_evaluation(
+    folder: Path | str, tokenizer_file: Path, *, end_of_text: int, sequence_length: int
+) -> tuple[TranslationSet, ...]:
+    """Tokenize an `evaluation` artifact with the tokenizer of what a run reads.
+
+    Args:
+        folder: The artifact.
+        tokenizer_file: The tokenizer.
+        end_of_text: The token that ends a document.
+        sequence_length: Tokens a sequence.
+
+    Raises:
+        BadInput: There is no such artifact, it is damaged, or none of its instances fits into a sequence.
+    """
+    from training.tokenizer import encode, load_tokenizer
+
+    tokenizer = load_tokenizer(tokenizer_file)
+    return translation_sets(
+        read_instances(folder),
+        lambda texts: encode(tokenizer, texts),
+        end_of_text=end_of_text,
+        sequence_length=sequence_length,
+    )
 
 
 def write_translation_sets(sets: Sequence[TranslationSet], path: Path) -> None:

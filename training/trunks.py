@@ -31,6 +31,7 @@ from training.runs import RunSpec
 from training.shuffle import Shuffled
 from training.stores import open_stores
 from training.torchrun import STEPS_FILE, launch_module
+from training.translations import TRANSLATIONS_FILE, read_translation_sets
 from training.workers import Note
 
 CHECKPOINTS = "checkpoints"
@@ -52,7 +53,7 @@ class TrunkTask:
         layout: How it is spread.
         threads: CPU threads of each process.
         checkpoint_every: Steps between checkpoints; a trunk of fewer steps has none.
-        folder: Where records, checkpoints and log are put.
+        folder: Where records, checkpoints and log are put, and translations are read that runs are scored on.
         command: The command line that makes it again.
     """
 
@@ -150,7 +151,7 @@ def train_trunk(task: TrunkTask, note: Note) -> None:
         task: What to do.
         note: Called with tokens as they are trained on, and, in the first process, with the row of each finished run.
     """
-    from training.evaluation import validation_set
+    from training.evaluation import end_of_text, validation_set
     from training.recipe import Outcome, train_branches
 
     folder, trunk = Path(task.folder), task.trunk
@@ -171,6 +172,7 @@ def train_trunk(task: TrunkTask, note: Note) -> None:
         validation_set(stores[name], sequence_length=task.sequence_length, wanted=task.validation_tokens)
         for name in trunk.languages
     )
+    translations = folder / TRANSLATIONS_FILE
     leads = _is_first()
 
     def keep(spec: RunSpec, outcome: Outcome) -> None:
@@ -196,6 +198,7 @@ def train_trunk(task: TrunkTask, note: Note) -> None:
                 "evaluations": outcome.evaluations,
                 "translations": outcome.translations,
                 "curve": outcome.curve,
+                "restarts": [asdict(restart) for restart in outcome.restarts],
             },
         )
         note(row)
@@ -207,6 +210,8 @@ def train_trunk(task: TrunkTask, note: Note) -> None:
         sequence=Shuffled(order, specs[0].seed).sequence,
         validation=validation,
         on_outcome=keep,
+        translations=read_translation_sets(translations) if translations.is_file() else (),
+        end_of_text=end_of_text(next(iter(stores.values()))),
         warmup=trunk.warmup,
         layout=task.layout,
         threads=task.threads,

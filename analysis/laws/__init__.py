@@ -16,7 +16,20 @@ from analysis.laws.mixtures import Additive, He, Interaction, Joint, Proportiona
 from analysis.laws.power import Chinchilla, Monolingual, Translation, ZeroShot, ZeroShotTranslation
 from quality.mistakes import BadInput, Mistake
 
-__all__ = ["LAWS", "UNIT", "Floats", "Frame", "Law", "Points", "frame", "law", "law_of", "unknown_law"]
+__all__ = [
+    "LAWS",
+    "UNIT",
+    "Floats",
+    "Frame",
+    "Law",
+    "Points",
+    "frame",
+    "law",
+    "law_of",
+    "laws_that_need",
+    "unknown_law",
+    "unusable",
+]
 
 LAWS: dict[str, Law] = {
     row.name: row
@@ -58,6 +71,24 @@ def law_of(fit: Mapping[str, Any]) -> Law:
         fit: What `analysis.fit.fit` returned.
     """
     return law(fit["law"]).bind(fit.get("sources") or (), fit.get("target"))
+
+
+def laws_that_need(*allowed: str) -> tuple[str, ...]:
+    """Return the names of the laws that need nothing of runs beside N, D, the loss, and what is named."""
+    return tuple(name for name, row in LAWS.items() if set(row.needs) <= set(allowed))
+
+
+def unusable(name: str, *allowed: str) -> str:
+    """Return why a law cannot be used where runs are known by N, D and what is named, or "" where it can."""
+    taken = laws_that_need(*allowed)
+    if name in taken:
+        return ""
+    beyond = [need for need in law(name).needs if need not in allowed]
+    read = {"shares": "the shares of sources", "target": "which source is the target", "unique": "unique tokens"}
+    return (
+        f"{name} reads {' and '.join(read[need] for need in beyond)}, which is not known here; use one of"
+        f" {', '.join(taken)}"
+    )
 
 
 def unknown_law(name: str) -> Mistake:

@@ -130,6 +130,7 @@ class Law(ABC):
         coordinates: Names of the coordinates that bounds are reported by: the symbol each one decides.
         scales: Symbols that are positive and span orders of magnitude (their intervals are judged as ratios).
         needs: What it needs of runs beside N, D and the loss: `shares` (and the `target` among them), or `unique`.
+        signed: Symbols that may be 0 or negative; all others are above 0.
         exact_curvature: Whether `curvature` is cheap and exact, so that all starts can follow Newton's method.
     """
 
@@ -141,6 +142,7 @@ class Law(ABC):
     coordinates: tuple[str, ...]
     scales: tuple[str, ...]
     needs: tuple[str, ...] = ()
+    signed: frozenset[str] = frozenset()
     exact_curvature: bool = False
 
     def bind(self, sources: Sequence[str], target: str | None) -> Law:

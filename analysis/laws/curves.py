@@ -98,6 +98,7 @@ class Farseer(Curve):
     symbols = ("s", "q", "S", "B", "b", "Q", "A", "a", "E")
     coordinates = symbols
     scales = ("B",)
+    signed = frozenset({"s", "S", "B", "b", "Q", "A", "E"})
     rows = (
         Coordinate("s", -8.0, 8.0, -0.3, 0.3),
         Coordinate("q", 0.02, 1.0, 0.15, 0.1),

@@ -60,6 +60,9 @@ class MixtureLaw(Curve):
         self.rows = self._rows()
         self.symbols = tuple(row.name for row in self.rows)
         self.coordinates = self.symbols
+        self.signed = frozenset(
+            row.name for row in self.rows if row.low <= 0 and row.name.partition(".")[0] not in self._logs
+        )
         self.scales = tuple(name for name in self.symbols if name in ("A", "B") or name.startswith(("C", "k.")))
 
     def bind(self, sources: Sequence[str], target: str | None) -> Self:

@@ -99,7 +99,7 @@ if (whatif) {
     });
     const free = [];
     const data = worth.map((own, i) => {
-      let sum = own + model.languages[i].given;
+      let sum = own + model.languages[i].given * asked.scale;
       for (let j = 0; j < count; j++) sum += tau[i][j] * worth[j];
       free.push(sum > 0.05 * own);
       return Math.max(sum, 0.05 * own);
@@ -144,7 +144,7 @@ if (whatif) {
 
   const solve = (asked, terms, start) => {
     const high = asked.caps.map((cap) => Math.min(cap / asked.budget, 1));
-    const low = high.map((most) => Math.min(1e-9, most));
+    const low = high.map((most, k) => Math.min(Math.max(1e-9, asked.floors[k] / asked.budget), most));
     let shares = projected(start.map(Math.log), low, high);
     let { value, gradient } = objective(asked, terms, shares);
     let gap = gapOf(shares, gradient, low, high);
@@ -171,13 +171,13 @@ if (whatif) {
   };
 
   const uniform = (asked) => {
-    const found = new Array(count).fill(0);
-    let left = asked.budget;
-    [...asked.caps.keys()].sort((a, b) => asked.caps[a] - asked.caps[b]).forEach((k, place) => {
-      found[k] = Math.min(asked.caps[k], left / (count - place));
-      left -= found[k];
-    });
-    return found;
+    const at = (level) => asked.caps.map((cap, k) => Math.min(Math.max(level, asked.floors[k]), cap));
+    let [below, above] = [0, asked.budget];
+    for (let step = 0; step < 100; step++) {
+      const level = (below + above) / 2;
+      if (at(level).reduce((a, b) => a + b) < asked.budget) below = level; else above = level;
+    }
+    return at(above);
   };
 
   const number = (text) => {
@@ -208,8 +208,7 @@ if (whatif) {
   const inputs = [...whatif.querySelectorAll("input")];
   const recommended = inputs.map((input) => input.value);
   const drawn = Math.min(...model.languages.map((row) => row.draws.length));
-  const pairTokens = Object.values(model.pairs).reduce((a, b) => a + b, 0);
-  const pairShare = pairTokens / model.budget;
+  const beside = Object.values(model.beside).reduce((a, b) => a + b, 0) / model.budget;
 
   const compute = () => {
     for (const input of inputs) {
@@ -227,11 +226,19 @@ if (whatif) {
       return text === "" ? Infinity : number(text);
     });
     const asked = {
-      budget: total * (1 - pairShare),
+      budget: total * (1 - beside),
+      scale: total / model.budget, // shares of parallel documents stay, so their tokens grow with the budget
       weights: weights.map((weight) => weight / weights.reduce((a, b) => a + b)),
       unique,
     };
-    asked.caps = unique.map((own) => Math.min(own * number(epochs.value), asked.budget));
+    asked.floors = model.languages.map((row) => row.least * total);
+    asked.caps = unique.map((own, k) =>
+      Math.min(own * number(epochs.value), asked.budget, (model.languages[k].most ?? 1) * total));
+    const lacking = model.languages.filter((row, k) => asked.floors[k] > asked.caps[k] * (1 + 1e-9));
+    if (lacking.length) {
+      words.textContent = `There is too little ${lacking.map((row) => row.name).join(" and ")} for its least or fixed share.`;
+      return;
+    }
     const available = asked.caps.reduce((a, b) => a + b);
     if (available < asked.budget * (1 - 1e-12)) {
       words.textContent = `There are ${short(available)} tokens at most; lower the budget, or raise caps or epochs.`;
@@ -247,10 +254,10 @@ if (whatif) {
     for (let draw = 0; draw < drawn; draw++) {
       const terms = model.languages.map((row) => row.draws[draw]);
       gains.push(mean(terms, even) - mean(terms, tokens));
-      solve(asked, terms, best).forEach((share, k) => shares[k].push(share * (1 - pairShare)));
+      solve(asked, terms, best).forEach((share, k) => shares[k].push(share * (1 - beside)));
     }
     rows.forEach((row, k) => {
-      const share = best[k] * (1 - pairShare);
+      const share = best[k] * (1 - beside);
       row.querySelector("rect").setAttribute("width", `${(100 * share).toFixed(2)}%`);
       const texts = { share: percent(share), tokens: short(tokens[k]), predicted: predicted[k].toFixed(3) };
       [texts.low, texts.high] = drawn ? ends(shares[k]).map(percent) : ["", ""];

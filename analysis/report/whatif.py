@@ -61,13 +61,16 @@ def page_model(fits: Sequence[Mapping[str, Any]], answer: Mapping[str, Any]) -> 
     terms: dict[str, Any] = {}
     for name in languages:
         fit = by_group[name]
+        if laws.unusable(fit["law"]):
+            return None
         estimate = at_params(fit, fit["estimates"], answer["params"])
         drawn = at_params(fit, draws_of(fit), answer["params"]) if fit["draws"] else np.zeros((0, 3))
         if estimate is None or drawn is None:
             return None
         terms[name] = {"estimate": estimate[0].tolist(), "draws": _short(drawn[:MOST_DRAWS])}
     weights, supply, transfer = answer["weights"], answer["supply"], answer.get("transfer")
-    pairs = {source: count for source, count in answer["tokens"].items() if source.startswith("pair:")}
+    beside = {source: count for source, count in answer["tokens"].items() if source not in languages}
+    floors, fixed = answer.get("floors", {}), answer.get("fixed", {})
     return {
         "budget": answer["budget"],
         "budget_text": typed(answer["budget"]),
@@ -78,7 +81,7 @@ def page_model(fits: Sequence[Mapping[str, Any]], answer: Mapping[str, Any]) -> 
         "prior": answer["prior"],
         "prior_weight": answer["prior_weight"],
         "transfer": transfer,
-        "pairs": pairs,
+        "beside": beside,
         "languages": [
             {
                 "id": row["language"],
@@ -90,7 +93,9 @@ def page_model(fits: Sequence[Mapping[str, Any]], answer: Mapping[str, Any]) -> 
                 "share": row["share"],
                 "tokens": row["tokens"],
                 "predicted": row["predicted"],
-                "given": _given(row["language"], pairs),
+                "given": _given(row["language"], beside),
+                "least": fixed.get(row["language"], floors.get(row["language"], 0.0)),
+                "most": fixed.get(row["language"]),
                 **terms[row["language"]],
             }
             for row in answer["by_language"]
@@ -132,9 +137,13 @@ def typed(value: float) -> str:
     return f"{value:.17g}"
 
 
-def _given(language: str, pairs: Mapping[str, int]) -> float:
+def _given(language: str, beside: Mapping[str, int]) -> float:
     """Return the tokens that a language has from parallel documents: half of each."""
-    sides = [count for source, count in pairs.items() if language in source.removeprefix("pair:").split("-")]
+    sides = [
+        count
+        for source, count in beside.items()
+        if source.startswith("pair:") and language in source.removeprefix("pair:").split("-")
+    ]
     return float(sum(effective_tokens(np.array([float(count)]), np.array([np.inf]))[0][0] / 2 for count in sides))
 
 

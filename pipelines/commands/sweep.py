@@ -20,6 +20,12 @@ import click
     metavar="DIR",
     help="Token stores of the same pairs, their halves parted.",
 )
+@click.option(
+    "--evaluation",
+    type=click.Path(path_type=Path),
+    metavar="DIR",
+    help="An evaluation set, on whose translations every run is scored as well.",
+)
 @click.option("--out", type=click.Path(path_type=Path), metavar="DIR", help="Where the runs are put.")
 @click.option("--workers", type=click.IntRange(min=1), help="Runs trained at once. Default: one a core, or GPU.")
 @click.option("--dry-run", is_flag=True, help="Print the plan and its price, and train nothing.")
@@ -45,6 +51,7 @@ def command(
     settings: Path,
     tokens_dir: Path,
     shuffled_dir: Path | None,
+    evaluation: Path | None,
     out: Path | None,
     workers: int | None,
     dry_run: bool,
@@ -74,7 +81,7 @@ def command(
     their budget alone share a trunk, and the price of separate runs is told beside it. Stopped or killed, the same
     command goes on with the runs that are not finished, and ends with the same result; a run that fails is tried again.
     Prints a JSON object a run: what it was trained on and its validation losses. In DIR: runs.parquet,
-    evaluations.parquet, curves.parquet, which `polymix fit` reads, and a record a run.
+    evaluations.parquet, translations.parquet, curves.parquet, which `polymix fit` reads, and a record a run.
 
     With --engine slurm, scripts for `sbatch` are written to DIR.slurm: a job array whose tasks train a trunk each. The
     same command, given again when they have ended, collects the results; with --submit it does all of that.
@@ -84,10 +91,13 @@ def command(
       sizes = ["4M", "8M", "20M"]             # see the list in the error for an unknown one
       tokens = ["50M", "100M", "200M"]        # budgets
       sequence_length = 1024                  # default 2048
-      batch_tokens = 65_536                   # default 524_288
+      batch_tokens = 65_536                   # default: by size
       languages = ["python", "go"]            # default: all that have stores
       learning_rate = "by size"               # or one number, such as 3e-3
       rate_factors = [0.5, 1.0, 2.0]          # runs at these multiples of it; default: 1.0 alone
+      schedule = "wsd-sqrt"                   # budgets share a trunk; or "cosine": each is trained whole
+      across_documents = true                 # false: tokens do not attend to the documents before theirs
+      float8 = false                          # multiply matrices in 8 bits (needs torchao)
       validate_on = "all"                     # or "trained": only on languages the run has seen
       validation_tokens = 65_536              # of each language
       seed = 0
@@ -135,7 +145,7 @@ def command(
     if mistakes:
         raise BadInput(mistakes)
     if dry_run or out is None:
-        plan = plan_sweep(wanted, tokens_dir, shuffled_dir)
+        plan = plan_sweep(wanted, tokens_dir, shuffled_dir, evaluation)
         choose_layouts(plan, hardware, layout)
         emit((run.as_json() for run in plan.runs), title="Plan")
         if hardware is None:
@@ -160,6 +170,7 @@ def command(
         tokens_dir,
         out,
         shuffled_dir=shuffled_dir,
+        evaluation=evaluation,
         workers=workers,
         hardware=hardware,
         layout=layout,

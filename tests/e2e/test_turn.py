@@ -47,7 +47,8 @@ pair_share = 0.01
 
 [sweep]
 sizes = ["25k", "60k"]
-tokens = ["8k", "16k", "32k"]
+tokens = ["8k", "12k", "16k", "24k"]
+bilingual = [0.5]
 sequence_length = 64
 batch_tokens = 512
 validation_tokens = "4k"
@@ -55,10 +56,16 @@ validate_on = "trained"
 
 [fit]
 bootstrap = 20
+against = ["skaling", "farseer"]
 
 [allocation]
 tokens = 200_000
 params = 100_000
+floors = {go = 0.2}
+fixed = {"text:notes" = 0.05}
+parallel_share = 0.005
+stages = [0.5]
+transfer = true
 """
 UNREPEATABLE = {"seconds", "step_seconds", "loader_seconds"}  # wall clock is recorded, and differs
 
@@ -83,7 +90,15 @@ def study(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for source in sources:
         lines.append("[[sources]]")
         lines += [f"{key} = {json.dumps(value)}" for key, value in source.items()]
-    path = tmp_path_factory.mktemp("study") / "small.toml"
+    folder = tmp_path_factory.mktemp("study")
+    notes = folder / "notes.jsonl"
+    words = ["a", "file", "is", "read", "before", "it", "is", "used", "and", "closed", "when", "it", "is", "not"]
+    chance = random.Random(2)
+    notes.write_text(
+        "".join(json.dumps({"text": f"{n}: " + " ".join(chance.choices(words, k=200))}) + "\n" for n in range(100))
+    )
+    lines += ["[[texts]]", 'name = "notes"', f'spec = "{notes}"']
+    path = folder / "small.toml"
     path.write_text("\n".join(lines) + SETTINGS)
     return path
 
@@ -123,13 +138,24 @@ def test_a_turn_finds_pairs_laws_and_an_allocation(finished: tuple[Path, dict[st
     assert {"javascript", "go"} == {pair["right_language"] for pair in pairs}
     fits = [json.loads(line) for line in (turn / "laws" / "fits.jsonl").read_text().splitlines()]
     assert sorted(fit["group"] for fit in fits) == ["go", "javascript", "python"]
-    assert all(fit["n_runs"] == 6 for fit in fits)
+    assert all(fit["n_runs"] == 8 for fit in fits)
     with duckdb.connect(str(turn / "laws" / "runs.duckdb"), read_only=True) as database:
-        assert database.sql("SELECT count(*) FROM final_losses").fetchall() == [(18,)]
+        assert database.sql("SELECT count(*) FROM final_losses").fetchall() == [(24,)]
     answer = json.loads((turn / "allocation" / "allocation.json").read_text())
     assert sum(answer["shares"].values()) == pytest.approx(1)
-    assert answer["gain"] >= -1e-9
+    assert answer["shares"]["go"] >= 0.2 - 1e-6
+    assert answer["shares"]["text:notes"] == pytest.approx(0.05, abs=1e-5)
+    pairs = sum(share for source, share in answer["shares"].items() if source.startswith("pair:"))
+    assert pairs == pytest.approx(0.005, abs=1e-4)
+    assert [stage["until_tokens"] for stage in answer["stages"]] == [100_000, 200_000]
+    # Farseer has nine symbols and is not asked where there are eight runs.
+    assert [row["law"] for row in answer["other_laws"]] == ["skaling"]
+    assert {path.name for path in (turn / "laws").glob("against-*")} == {"against-skaling.jsonl"}
+    tau = json.loads((turn / "allocation" / "transfer.json").read_text())["matrix"]
+    assert {target: len(others) for target, others in tau.items()} == dict.fromkeys(("python", "javascript", "go"), 2)
+    assert answer["transfer"]["go"]["python"] == pytest.approx(tau["go"]["python"])
     page = (turn / "report" / "report.html").read_text()
+    assert "What other laws, fitted to the same runs, make of these shares" in page
     assert re.findall(r"(?:src|href)=\"(?!#|data:)[^\"]*\"", page) == []  # it loads nothing and leads nowhere else
 
 

@@ -1,4 +1,4 @@
-"""Small token stores of three languages that can be learnt, made once."""
+"""Small token stores of three languages that can be learnt, and an evaluation set, made once."""
 
 from __future__ import annotations
 
@@ -6,11 +6,15 @@ import hashlib
 import json
 import shutil
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+
+from parallel_mining.evaluation import INSTANCE_SCHEMA
+from quality.artifacts import creating
 
 VOCABULARY = 64
 TRAIN_TOKENS, VALIDATION_TOKENS = 12_000, 2_000
@@ -87,3 +91,35 @@ def paired(tokens_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[
         shutil.copytree(tokens_dir, root / name)
         write_store(root / name, "pair:python-go", "train", 8000, branching)
     return root / "parallel", root / "shuffled"
+
+
+def instance(target: str, prompt: str, wanted: str, *, seen: bool) -> dict[str, Any]:
+    texts = [field.name for field in INSTANCE_SCHEMA if pa.types.is_string(field.type)]
+    lists = [field.name for field in INSTANCE_SCHEMA if pa.types.is_list(field.type)]
+    return {
+        **dict.fromkeys(texts, "x"),
+        **{name: [] for name in lists},
+        "compared": 8,
+        "agreed": 8,
+        "instance_id": prompt + wanted,
+        "source_language": "python",
+        "target_language": target,
+        "prompt": prompt,
+        "target_code": wanted,
+        "seen": seen,
+    }
+
+
+@pytest.fixture(scope="session")
+def evaluation_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An evaluation set in the texts of the toy tokenizer, one of its instances longer than a sequence."""
+    folder = tmp_path_factory.mktemp("evaluation") / "evaluation"
+    rows = [
+        instance("go", "010203", "0405", seen=True),
+        instance("go", "0707", "080910", seen=True),
+        instance("rust", "01" * 10, "02", seen=False),
+        instance("rust", "01" * 40, "02", seen=False),
+    ]
+    with creating(folder, "evaluation", {"rows": 4}) as draft:
+        pq.write_table(pa.Table.from_pylist(rows, INSTANCE_SCHEMA), draft.path / "instances.parquet")
+    return folder

@@ -4,15 +4,12 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import torch
 
-from parallel_mining.evaluation import INSTANCE_SCHEMA
 from pipelines.cli import main
 from quality.artifacts import creating
 from quality.mistakes import BadInput
@@ -30,34 +27,9 @@ pytestmark = [
 ]
 
 
-def instance(target: str, prompt: str, wanted: str, *, seen: bool) -> dict[str, Any]:
-    texts = [field.name for field in INSTANCE_SCHEMA if pa.types.is_string(field.type)]
-    lists = [field.name for field in INSTANCE_SCHEMA if pa.types.is_list(field.type)]
-    return {
-        **dict.fromkeys(texts, "x"),
-        **{name: [] for name in lists},
-        "compared": 8,
-        "agreed": 8,
-        "instance_id": prompt + wanted,
-        "source_language": "python",
-        "target_language": target,
-        "prompt": prompt,
-        "target_code": wanted,
-        "seen": seen,
-    }
-
-
 @pytest.fixture(scope="module")
-def run(tokens_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def run(tokens_dir: Path, evaluation_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     root = tmp_path_factory.mktemp("export")
-    rows = [
-        instance("go", "010203", "0405", seen=True),
-        instance("go", "0707", "080910", seen=True),
-        instance("rust", "01" * 10, "02", seen=False),
-        instance("rust", "01" * 40, "02", seen=False),
-    ]
-    with creating(root / "evaluation", "evaluation", {"rows": 4}) as draft:
-        pq.write_table(pa.Table.from_pylist(rows, INSTANCE_SCHEMA), draft.path / "instances.parquet")
     return train(
         tokens_dir,
         "25k",
@@ -68,7 +40,7 @@ def run(tokens_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
         batch_tokens=256,
         validation_tokens=512,
         learning_rate=0.005,
-        evaluation=root / "evaluation",
+        evaluation=evaluation_dir,
     )
 
 

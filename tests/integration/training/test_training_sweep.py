@@ -252,7 +252,8 @@ def test_a_long_trunk_goes_on_from_its_checkpoint(
     from training import trunks
 
     plain, killed = tmp_path / "plain", tmp_path / "killed"
-    sweep(settings(**ONE), tokens_dir, plain, workers=1)
+    wanted = settings(**ONE, tokens=[19_200, 25_600])
+    sweep(wanted, tokens_dir, plain, workers=1)
     write, train, steps = trunks.write_record, trunks.train_trunk, 0
 
     def dying(folder: Path, record: Any) -> None:
@@ -271,10 +272,11 @@ def test_a_long_trunk_goes_on_from_its_checkpoint(
 
     monkeypatch.setattr("training.trunks.write_record", dying)
     monkeypatch.setattr("training.sweep.train_trunk", counting)
-    sweep(settings(**ONE), tokens_dir, killed, workers=1, checkpoint_every=4)
+    sweep(wanted, tokens_dir, killed, workers=1, checkpoint_every=4)
     assert content(plain) == content(killed)
-    # 8 steps of trunk and 2 of the first branch, then on from the checkpoint of step 8 to step 20.
-    assert steps == 10 + 12
+    # 60 steps of trunk and 15 of the first branch, then on from the checkpoint of step 50 to step 100: checkpoints are
+    # as far apart as the states that a run with a spike goes back to.
+    assert steps == 75 + 50
 
 
 def test_gpus_are_counted_before_they_are_asked_for(tokens_dir: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -15,6 +16,7 @@ from analysis.allocate import allocate
 from analysis.laws import LAWS
 from analysis.problem import Problem, coupled, losses, marginal_gain, solve, uniform_tokens, value
 from quality.mistakes import BadInput
+from training.allocation import read_allocation
 
 LAW = LAWS["chinchilla"]
 ESTIMATES = {
@@ -271,3 +273,21 @@ def test_a_language_that_others_are_to_replace_is_warned_of() -> None:
     floor = allocate(fits(), **BUDGET, transfer=replaced, floors={"python": 0.2})
     assert not any("would live on" in word for word in floor["words"])
     assert floor["regret"]["recommended"]["mean"] >= 0
+
+
+def test_what_is_answered_with_stages_is_an_allocation_file_of_any_small_budget(tmp_path: Path) -> None:
+    for tokens in (200_003, 1_000_001):
+        found = allocate(
+            fits(),
+            **{**BUDGET, "tokens": tokens},
+            stages=(0.37, 0.81),
+            fixed={"pair:python-go": 0.0123, "text:docs": 0.0456},
+        )
+        path = tmp_path / f"{tokens}.json"
+        path.write_text(json.dumps(found))
+        allocation = read_allocation(path)
+        assert allocation.stages[-1].until_tokens == tokens
+        assert {source: float(count) for source, count in allocation.targets(tokens).items()} == pytest.approx(
+            found["tokens"], abs=0.01
+        )
+        assert any("natural language has the share that was settled" in word for word in found["words"])

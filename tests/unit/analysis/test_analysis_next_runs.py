@@ -71,6 +71,12 @@ def test_chosen_runs_are_written_as_sweeps_that_can_be_read(tmp_path: Path) -> N
         assert settings.languages
         planned |= {(n, s, t) for n in settings.languages for s in settings.sizes for t in settings.tokens}
     assert planned == {(run["language"], run["size"], round(run["tokens"])) for run in found["runs"]}
+    # Batches that follow the size stay those of the study, and settings that make more runs are left behind.
+    like.write_text('sizes = ["0.1B"]\ntokens = ["1B"]\nschedule = "cosine"\nuniform = true\nseeds = 3\n')
+    for row in next_runs(fits({"rust": 0.2, "go": 0.2}), **QUESTION, **FEW, like=like)["sweeps"]:
+        label = row["sizes"][0]
+        assert row["batch_tokens"] == read_sweep_settings(like).batch_of(label)
+        assert (row["schedule"], row.get("uniform"), row.get("seeds")) == ("cosine", None, None)
 
 
 def test_default_candidates_span_the_fitted_range_and_beyond_and_keep_to_the_supply() -> None:

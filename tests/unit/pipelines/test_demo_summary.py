@@ -13,7 +13,7 @@ STAGES = ("corpus", "pairs", "tokens", "shards", "runs", "laws", "allocation", "
 
 
 def test_the_summary_is_one_screen_and_names_languages(tmp_path: Path) -> None:
-    share = 1 / len(LANGUAGES)
+    share = 0.99 / len(LANGUAGES)
     words = [f"these shares are in doubt: {', '.join(row.name for row in LANGUAGES.values())}"] * 4
     manifests: dict[str, dict[str, Any]] = {
         "corpus": {
@@ -36,7 +36,7 @@ def test_the_summary_is_one_screen_and_names_languages(tmp_path: Path) -> None:
             manifest["identity"] = {"settings": {"pivot": "java"}}
         (tmp_path / kind / "manifest.json").write_text(json.dumps(manifest))
     answer = {
-        "shares": dict.fromkeys(LANGUAGES, share),
+        "shares": {**dict.fromkeys(LANGUAGES, share), "pair:python-go": 0.01},
         "intervals": {"shares": {language: [0.1, 0.2] for language in LANGUAGES}},
         "gain": 0.00648,
         "unit": "bits_per_byte",
@@ -51,6 +51,8 @@ def test_the_summary_is_one_screen_and_names_languages(tmp_path: Path) -> None:
     assert len(lines) <= 40
     (pivot,) = (line for line in lines if line.startswith("Java "))
     assert pivot.split()[3] == "pivot"
+    assert pivot.split()[4:6] == ["14.1%", "14.1%"]
+    assert [line.split() for line in lines if line.startswith("beside")] == [["beside", "them", "1.0%", "settled"]]
     assert text.count("- these shares are in doubt: Python, Java") == len(words)
     assert "+0.00648 bits per byte saved over uniform" in text
     assert "report 123 s" in text

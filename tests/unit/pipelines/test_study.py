@@ -98,3 +98,74 @@ def test_wrong_stages_and_sources_are_refused_before_a_turn_is_begun(tmp_path: P
     with pytest.raises(BadInput, match="'other' is not a source of the study; it names own"):
         turn(study, tmp_path / "store", sources={"other": "/"})
     assert [path.name for path in tmp_path.iterdir()] == ["study.toml"]
+
+
+def test_an_allocation_may_be_held_by_limits_that_are_checked_with_the_study(tmp_path: Path) -> None:
+    limits = (
+        'params = 100_000\nfloors = {go = 0.2}\nfixed = {"text:docs" = 0.1, "pair:python-go" = 0.1}\n'
+        "stages = [0.5, 0.9]\ntransfer = true\n"
+    )
+    text = '[[texts]]\nname = "docs"\nspec = "docs.jsonl"\n[shards]'
+    good = written(
+        tmp_path, ("params = 100_000", limits), ("[shards]", text), ("[allocation]", "bilingual = [0.5]\n[allocation]")
+    )
+    study = read_study(good)
+    assert (study.allocation.stages, study.allocation.transfer, study.fit.against) == ((0.5, 0.9), True, ("skaling",))
+    assert study.texts[0].name == "docs"
+    found = mistakes(written(tmp_path, ("params = 100_000", limits.replace("go = 0.2", "rust = 0.2"))))
+    for said in (
+        "allocation.floors.rust is not one of the study's languages",
+        "allocation.fixed names text:docs, but there is no [[texts]] entry of that name",
+        "allocation.transfer needs runs on mixtures",
+    ):
+        assert said in found["study"]
+    wrong = "params = 100_000\nfloors = {go = 1.2}\nfixed = {go = 0.5, cobol = 0.1}\nstages = [0.9, 0.5]\n"
+    found = mistakes(written(tmp_path, ("params = 100_000", wrong)))
+    for said in (
+        "stages: [0.9, 0.5] are not rising fractions",
+        "floors.go: 1.2 is not a fraction",
+        "fixed.cobol: 'cobol' is not a source",
+        "floors.go: is fixed as well",
+    ):
+        assert said in found["allocation"]
+
+
+def test_laws_that_read_more_than_a_languages_own_runs_are_refused_by_name(tmp_path: Path) -> None:
+    laws = 'params = 100_000\n[fit]\nlaw = "additive"\nagainst = ["proportional", "repetition", "moore"]'
+    found = mistakes(written(tmp_path, ("params = 100_000", laws)))
+    assert "additive reads the shares of sources, which is not known here" in found["fit.law"]
+    assert "use one of chinchilla" in found["fit.law"]
+    for said in ("proportional reads the shares", "repetition reads unique", "'moore' is not a law"):
+        assert said in found["fit.against"]
+    found = mistakes(written(tmp_path, ("params = 100_000", 'params = 100_000\n[fit]\nlaw = "skaling"')))
+    assert "name laws other than skaling" in found["fit"]
+
+
+def test_a_curriculum_of_shards_is_checked_and_scaled_to_their_tokens(tmp_path: Path) -> None:
+    stages = (
+        '"60k"\nstages = [{until_tokens = "20k", shares = {python = 1.0}}, {until_tokens = "60k", shares = {go = 1.0}}]'
+    )
+    allocation = read_study(written(tmp_path, ('"60k"', stages))).shards.allocation()
+    assert allocation is not None
+    assert allocation.shares == pytest.approx({"python": 1 / 3, "go": 2 / 3})
+    assert [stage.until_tokens for stage in allocation.scaled(30_000).stages] == [10_000, 30_000]
+    found = mistakes(written(tmp_path, ('"60k"', stages.replace('"60k", shares', '"50k", shares'))))
+    assert "stages: end at 50000 tokens, but 60000 are asked for" in found["shards"]
+    both = stages + "\npair_share = 0.1\nshares = {python = 1.0}"
+    found = mistakes(written(tmp_path, ('"60k"', both)))
+    assert "shares and stages are both given" in found["shards"]
+    assert "pair_share goes with the same share" in found["shards"]
+    missing = '[[texts]]\nname = "own"\nspec = "none.jsonl"\n[shards]'
+    assert "two sources are called 'own'" in mistakes(written(tmp_path, ("[shards]", missing)))["study"]
+
+
+def test_a_text_that_is_missing_or_another_is_refused_before_a_turn_is_begun(tmp_path: Path) -> None:
+    text = f'[[texts]]\nname = "docs"\nspec = "{tmp_path}/docs.jsonl"\nsha256 = "{"0" * 64}"\n[shards]'
+    study = written(tmp_path, ('"python", "go"', '"python"'), ("[shards]", text))
+    with pytest.raises(BadInput, match=r"docs\.jsonl: no such file"):
+        turn(study, tmp_path / "store")
+    other = tmp_path / "other.jsonl"
+    other.write_text('{"text": "one"}\n')
+    with pytest.raises(BadInput, match=r"other\.jsonl: has the checksum [0-9a-f]{64}, the study says 0000"):
+        turn(study, tmp_path / "store", sources={"docs": str(other)})
+    assert not (tmp_path / "store").exists()

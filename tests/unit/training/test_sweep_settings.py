@@ -20,7 +20,7 @@ def parsed(**fields: Any) -> SweepSettings:
 def test_counts_may_be_texts_and_defaults_are_for_real_use() -> None:
     settings = parsed(tokens=["100M", 200_000_000])
     assert settings.tokens == (100_000_000, 200_000_000)
-    assert (settings.sequence_length, settings.batch_tokens, settings.learning_rate) == (2048, 524_288, "by size")
+    assert (settings.sequence_length, settings.batch_tokens, settings.learning_rate) == (2048, "by size", "by size")
 
 
 @pytest.mark.parametrize(
@@ -31,7 +31,10 @@ def test_counts_may_be_texts_and_defaults_are_for_real_use() -> None:
         ({"languages": ["cobol"]}, "not in the registry: cobol"),
         ({"mixtures": {"half": {"go": 0.5}}}, "half.shares: sum to 0.5, not 1"),
         ({"batch_tokens": 3000}, "batch_tokens 3000 is not a whole number of sequences of 2048; 2048 is"),
-        ({"tokens": ["1M"]}, "fewer than 10 steps"),
+        ({"tokens": ["1M"], "batch_tokens": 524_288}, "fewer than 10 steps of 524288 tokens; .* lower batch_tokens"),
+        ({"tokens": ["10k"]}, "fewer than 10 steps of 2048 tokens; .* lower sequence_length"),
+        ({"tokens": ["10.4M", "10.5M"], "batch_tokens": 1_048_576}, "are not all different in whole steps"),
+        ({"schedule": "linear"}, "Input should be 'wsd-sqrt' or 'cosine'"),
         ({"each_language": False}, "nothing to train on"),
         ({"learning_rate": 2.0}, "is not between 0 and 1"),
         ({"seed": -1}, "greater than or equal to 0"),

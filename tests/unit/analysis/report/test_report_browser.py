@@ -302,6 +302,31 @@ def test_what_if_computes_what_allocate_computes(tab: Tab, turn: Path) -> None:
     assert tab.run(SHARES) == pytest.approx(expected["shares"], abs=2e-6)
 
 
+def test_what_if_holds_what_the_answer_held(tab: Tab, page_file: Path, turn: Path, tmp_path: Path) -> None:
+    shutil.copytree(turn, tmp_path / "turn")
+    fits = turn / "laws" / "fits.jsonl"
+    limits: dict[str, Any] = {
+        "floors": {"rust": 0.3},
+        "fixed": {"python": 0.05, "pair:python-go": 0.1, "text:docs": 0.1},
+    }
+    expected = allocate(fits, tokens=TOKENS, params=PARAMS, **limits)
+    (tmp_path / "turn" / "allocation" / "allocation.json").write_text(json.dumps(expected))
+    tab.open(report(tmp_path / "turn", tmp_path / "r.html"))
+    try:
+        own = {row["language"]: row["share"] for row in expected["by_language"]}
+        assert tab.run(SHARES) == pytest.approx(own, abs=2e-6)
+        gain = "document.getElementById('whatif').dataset.gain"
+        assert float(tab.run(gain)) == pytest.approx(expected["gain"], rel=1e-4)
+        again = allocate(fits, tokens=9e6, params=PARAMS, **limits)
+        assert what_if(tab, "9M", {}, {}) == pytest.approx(
+            {row["language"]: row["share"] for row in again["by_language"]}, abs=2e-6
+        )
+        what_if(tab, "9M", {}, {"rust": "10k"})
+        assert "too little Rust" in tab.run("document.getElementById('whatif-words').textContent")
+    finally:
+        tab.open(page_file)
+
+
 def test_what_if_says_what_it_cannot_do(tab: Tab) -> None:
     words = "document.getElementById('whatif-words').textContent"
     what_if(tab, "many", {}, {})
