@@ -31,7 +31,7 @@ from analysis.allocation_inputs import (
     wrong_settings,
     wrong_stages,
 )
-from analysis.allocation_limits import Limits, limits
+from analysis.allocation_limits import Limits, limits, wrong_shares
 from analysis.allocation_words import (
     FIXED,
     LEAST_OWN,
@@ -49,7 +49,7 @@ from analysis.allocation_words import (
 from analysis.fit import LEVEL, draws_of
 from analysis.laws import Floats
 from analysis.problem import Problem, coupled, data_of, losses, solve, uniform_tokens
-from quality.mistakes import BadInput, Mistake, bad_input
+from quality.mistakes import BadInput, Mistake, Mistakes, bad_input
 from training.allocation import source_mistake
 
 MAX_EPOCHS = 4.0
@@ -110,29 +110,44 @@ def allocate(
     """
     chosen = read_fits(fits, constants)
     languages = [str(one["group"]) for one in chosen]
-    given_supply = None if supply is None else numbers("supply", supply)
-    given_weights = None if weights is None else numbers("weights", weights)
-    given_prior = None if prior is None or prior == "uniform" else numbers("prior", prior)
-    mistakes = [
-        *wrong_settings(tokens, params, max_epochs, prior_weight, prior is not None),
-        *wrong_stages(stages),
-        *wrong_mapping("supply", given_supply, languages, extra_allowed=True),
-        *wrong_mapping("weights", given_weights, languages),
-        *wrong_mapping("prior", given_prior, languages),
-    ]
-    if mistakes:
-        raise BadInput(mistakes)
+    told = Mistakes()
+
+    def read(name: str, given: Mapping[str, float] | Path | str | None) -> dict[str, float] | None:
+        with told.noted():
+            return None if given is None else numbers(name, given)
+        return None
+
+    given_supply, given_weights = read("supply", supply), read("weights", weights)
+    given_prior = None if prior == "uniform" else read("prior", prior)
+    given_fixed, given_floors = read("fixed", fixed), read("floors", floors)
+    gained: Transfer | None = None
+    with told.noted():
+        gained = None if transfer is None else read_transfer(transfer, languages)
+    others: list[Sequence[Mapping[str, Any]]] = []
+    for number, one in enumerate(against, 1):
+        with told.noted():
+            others.append(_same_groups(read_fits(one), chosen, number))
+    told.add(
+        [
+            *wrong_settings(tokens, params, max_epochs, prior_weight, prior is not None),
+            *wrong_stages(stages),
+            *wrong_mapping("supply", given_supply, languages, extra_allowed=True),
+            *wrong_mapping("weights", given_weights, languages),
+            *wrong_mapping("prior", given_prior, languages),
+            *wrong_shares(languages, given_fixed or {}, given_floors or {}),
+        ]
+    )
+    told.tell()
     bound = limits(
         languages,
         tokens,
-        fixed={} if fixed is None else numbers("fixed", fixed),
-        floors={} if floors is None else numbers("floors", floors),
+        fixed=given_fixed or {},
+        floors=given_floors or {},
         parallel_share=parallel_share,
         supply=given_supply,
         max_epochs=max_epochs,
     )
     law = laws.law(chosen[0]["law"])
-    gained = None if transfer is None else read_transfer(transfer, languages)
     problem = Problem(
         law=law,
         symbols=_symbols(chosen),
@@ -149,7 +164,6 @@ def allocate(
         tau=None if gained is None else gained.tau[None],
     )
     _check_supply(problem, languages)
-    others = [_same_groups(read_fits(one), chosen, number) for number, one in enumerate(against, 1)]
     asked = _Asked(languages, chosen, bound, given_supply, int(tokens), gained, others, tuple(stages), seed)
     return _answer(problem, asked)
 

@@ -160,6 +160,10 @@ def next_runs(
         make_folder(Path(out))
         for number, settings in enumerate(sweeps, 1):
             write_atomically(Path(out) / f"next-{number}.toml", _toml(settings))
+        # What an earlier answer left would look like a part of this one.
+        for file in Path(out).glob("next-*.toml"):
+            if file.stem.removeprefix("next-").isdecimal() and int(file.stem.removeprefix("next-")) > len(sweeps):
+                file.unlink()
     return {
         **choice,
         "unit": chosen[0]["unit"],

@@ -39,8 +39,8 @@ class Decoding(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
     samples: int = Field(default=1, ge=1)
-    temperature: float = Field(default=0.0, ge=0, le=10)
-    top_p: float = Field(default=1.0, gt=0, le=1)
+    temperature: float = Field(default=0.0, ge=0, le=10, allow_inf_nan=False)
+    top_p: float = Field(default=1.0, gt=0, le=1, allow_inf_nan=False)
     max_tokens: int = Field(default=512, ge=1)
     seed: int = Field(default=0, ge=0, le=2**31 - 1)
     batch: int = Field(default=16, ge=1)
@@ -88,7 +88,7 @@ def load_generator(model_dir: Path | str, device: str = "") -> Generator:
         device: Such as `cuda` or `cpu`; a GPU if there is one unless named.
 
     Raises:
-        BadInput: There is no such model.
+        BadInput: There is no such model or device.
     """
     import torch
     from tokenizers import Tokenizer
@@ -98,6 +98,12 @@ def load_generator(model_dir: Path | str, device: str = "") -> Generator:
     if not (folder / "config.json").is_file():
         bad_input(folder, "no config.json here; give a folder in Hugging Face's format, such as `polymix export` makes")
     device = device or ("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        torch.empty(1, device=device)
+    except (RuntimeError, AssertionError, NotImplementedError) as error:
+        # torch says it in a first line, and what its developers want to know in more.
+        why = next(iter(str(error).splitlines()), "torch does not know it")
+        bad_input("--device", f"{device!r} cannot be used here ({why}); leave it out, or name cpu")
     try:
         model: Any = AutoModelForCausalLM.from_pretrained(folder, dtype="auto", local_files_only=True)
         file = folder / "tokenizer.json"
