@@ -91,6 +91,7 @@ def load_generator(model_dir: Path | str, device: str = "") -> Generator:
         BadInput: There is no such model or device.
     """
     import torch
+    from safetensors import SafetensorError
     from tokenizers import Tokenizer
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
@@ -112,7 +113,7 @@ def load_generator(model_dir: Path | str, device: str = "") -> Generator:
             if file.is_file()
             else AutoTokenizer.from_pretrained(folder, local_files_only=True).backend_tokenizer
         )
-    except (OSError, ValueError, AttributeError) as error:
+    except (OSError, ValueError, AttributeError, SafetensorError) as error:
         bad_input(folder, f"no causal language model with a tokenizer can be loaded: {error}")
     tokenizer.encode_special_tokens = True  # what is spelt in a text is text
     return _Transformers(model.to(device).eval(), tokenizer)
