@@ -50,7 +50,7 @@ from analysis.fit import LEVEL, draws_of
 from analysis.laws import Floats
 from analysis.problem import Problem, coupled, data_of, losses, solve, uniform_tokens
 from quality.mistakes import BadInput, Mistake, Mistakes, bad_input
-from training.allocation import source_mistake
+from training.allocation import SHARES_SUM_TOLERANCE, source_mistake
 
 MAX_EPOCHS = 4.0
 """Up to here repeated tokens are nearly as good as new ones. Source: Muennighoff et al., arXiv 2305.16264."""
@@ -134,6 +134,11 @@ def allocate(
             *wrong_mapping("supply", given_supply, languages, extra_allowed=True),
             *wrong_mapping("weights", given_weights, languages),
             *wrong_mapping("prior", given_prior, languages),
+            *(
+                Mistake("prior", f"sums to {total:.6g}, not 1; divide each share by the sum")
+                for total in [sum((given_prior or {"": 1.0}).values())]
+                if not abs(total - 1) <= SHARES_SUM_TOLERANCE
+            ),
             *wrong_shares(languages, given_fixed or {}, given_floors or {}),
         ]
     )

@@ -277,12 +277,15 @@ def test_an_input_that_cannot_be_read_hides_no_other_mistake() -> None:
             supply='{"rust": "x"}',
             weights="nowhere.json",
             floors={"go": -1},
-            transfer={"cobol": {"go": 1}},
+            transfer={"cobol": {"go": 1}, "python": {"go": math.nan}},
+            prior={"python": 0.7, "go": 0.7, "rust": 0.3},
+            prior_weight=0.1,
             against=["nowhere.jsonl"],
             stages=(0.9, 0.5),
         )
     assert [one.where for one in caught.value.mistakes] == [
-        *("supply.rust", "nowhere.json", "transfer.cobol", "nowhere.jsonl", "--params", "--stages", "floors.go")
+        *("supply.rust", "nowhere.json", "transfer.cobol", "transfer.python.go", "nowhere.jsonl"),
+        *("--params", "--stages", "prior", "floors.go"),
     ]
 
 

@@ -88,5 +88,10 @@ def test_wrong_settings_are_all_named() -> None:
     with pytest.raises(BadInput) as caught:
         next_runs(some, tokens=1e10, params=1e9, budget=-1, sizes=["17X"], noise=0.0, out="x")
     assert [m.where for m in caught.value.mistakes] == ["--budget", "--noise", "--size", "fits", "--out"]
+    with pytest.raises(BadInput) as caught:
+        next_runs(
+            fits({}), tokens=1e10, params=1e9, budget=-1, supply='{"rust": "x"}', weights="none.json", like="l.toml"
+        )
+    assert [m.where for m in caught.value.mistakes] == ["supply.rust", "none.json", "l.toml", "--budget"]
     with pytest.raises(BadInput, match="pay for no candidate run"):
         next_runs(fits({}), tokens=1e10, params=1e9, budget=1.0)
