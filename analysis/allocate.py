@@ -31,7 +31,7 @@ from analysis.allocation_inputs import (
     wrong_settings,
     wrong_stages,
 )
-from analysis.allocation_limits import PAIR, TEXT, Limits, limits
+from analysis.allocation_limits import PAIR, TEXT, Limits, limits, wrong_shares
 from analysis.allocation_words import (
     FIXED,
     LEAST_OWN,
@@ -50,8 +50,8 @@ from analysis.fit import LEVEL, draws_of
 from analysis.laws import Floats
 from analysis.laws.base import Curve
 from analysis.problem import LEAST_SHARE, Problem, coupled, data_of, evenly, losses, solve, uniform_tokens
-from quality.mistakes import BadInput, Mistake, bad_input
-from training.allocation import source_mistake
+from quality.mistakes import BadInput, Mistake, Mistakes, bad_input
+from training.allocation import SHARES_SUM_TOLERANCE, source_mistake
 
 MAX_EPOCHS = 4.0
 """Up to here repeated tokens are nearly as good as new ones. Source: Muennighoff et al., arXiv 2305.16264."""
@@ -115,34 +115,53 @@ def allocate(
     """
     chosen = read_fits(fits, constants, LAWS_MAY_NEED)
     languages = [str(one["group"]) for one in chosen]
-    given_supply = None if supply is None else numbers("supply", supply)
-    given_weights = None if weights is None else numbers("weights", weights)
-    given_prior = None if prior is None or prior == "uniform" else numbers("prior", prior)
-    mistakes = [
-        *wrong_settings(tokens, params, max_epochs, prior_weight, prior is not None),
-        *wrong_stages(stages),
-        *wrong_mapping("supply", given_supply, languages, extra_allowed=True),
-        *wrong_mapping("weights", given_weights, languages),
-        *wrong_mapping("prior", given_prior, languages),
-    ]
-    if mistakes:
-        raise BadInput(mistakes)
-    settled = {} if fixed is None else numbers("fixed", fixed)
-    least = {} if floors is None else numbers("floors", floors)
+    told = Mistakes()
+
+    def read(name: str, given: Mapping[str, float] | Path | str | None) -> dict[str, float] | None:
+        with told.noted():
+            return None if given is None else numbers(name, given)
+        return None
+
+    given_supply, given_weights = read("supply", supply), read("weights", weights)
+    given_prior = None if prior == "uniform" else read("prior", prior)
+    given_fixed, given_floors = read("fixed", fixed), read("floors", floors)
+    mixed = _mixed(chosen)
+    gained: Transfer | None = None
+    with told.noted():
+        if mixed and transfer is not None:
+            name = laws.law(chosen[0]["law"]).name
+            bad_input("--transfer", f"is for laws of a language's own tokens; {name} has its own terms of transfer")
+        gained = None if transfer is None else read_transfer(transfer, languages)
+    others: list[Sequence[Mapping[str, Any]]] = []
+    for number, one in enumerate(against, 1):
+        with told.noted():
+            others.append(_same_groups(read_fits(one, allowed=LAWS_MAY_NEED), chosen, number))
+    told.add(
+        [
+            *wrong_settings(tokens, params, max_epochs, prior_weight, prior is not None),
+            *wrong_stages(stages),
+            *wrong_mapping("supply", given_supply, languages, extra_allowed=True),
+            *wrong_mapping("weights", given_weights, languages),
+            *wrong_mapping("prior", given_prior, languages),
+            *(
+                Mistake("prior", f"sums to {total:.6g}, not 1; divide each share by the sum")
+                for total in [sum((given_prior or {"": 1.0}).values())]
+                if not abs(total - 1) <= SHARES_SUM_TOLERANCE
+            ),
+            *wrong_shares(languages, given_fixed or {}, given_floors or {}),
+        ]
+    )
+    told.tell()
     bound = limits(
         languages,
         tokens,
-        fixed=settled,
-        floors=least,
+        fixed=given_fixed or {},
+        floors=given_floors or {},
         parallel_share=parallel_share,
         supply=given_supply,
         max_epochs=max_epochs,
     )
     law = laws.law(chosen[0]["law"])
-    mixed = _mixed(chosen)
-    if mixed and transfer is not None:
-        bad_input("--transfer", f"is for laws of a language's own tokens; {law.name} has its own terms of transfer")
-    gained = None if transfer is None else read_transfer(transfer, languages)
     problem = Problem(
         law=law,
         symbols=_symbols(chosen),
@@ -160,11 +179,20 @@ def allocate(
         mixed=mixed,
     )
     _check_supply(problem, languages)
-    others = [
-        _same_groups(read_fits(one, allowed=LAWS_MAY_NEED), chosen, number) for number, one in enumerate(against, 1)
-    ]
-    own = {name: share for name, share in settled.items() if name in languages}
-    asked = _Asked(languages, chosen, bound, own, least, given_supply, int(tokens), gained, others, tuple(stages), seed)
+    own = {name: share for name, share in (given_fixed or {}).items() if name in languages}
+    asked = _Asked(
+        languages,
+        chosen,
+        bound,
+        own,
+        given_floors or {},
+        given_supply,
+        int(tokens),
+        gained,
+        others,
+        tuple(stages),
+        seed,
+    )
     return _answer(problem, asked)
 
 

@@ -78,7 +78,8 @@ def read_transfer(given: Mapping[str, Any] | Path | str, languages: Sequence[str
             mistakes.append(Mistake(f"transfer.{target}", f"a table of tau for one of {known} is expected"))
             continue
         for other, number in cast(Mapping[str, Any], others).items():
-            if other not in languages or isinstance(number, bool) or not isinstance(number, int | float):
+            known_number = isinstance(number, int | float) and not isinstance(number, bool) and math.isfinite(number)
+            if other not in languages or not known_number:
                 mistakes.append(Mistake(f"transfer.{target}.{other}", f"{number!r} is not the tau of one of {known}"))
                 continue
             tau[languages.index(target), languages.index(other)] = float(number)

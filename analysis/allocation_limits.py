@@ -64,7 +64,7 @@ def limits(
     Raises:
         BadInput: A source is not known, or no allocation keeps to all of this.
     """
-    mistakes = _wrong_shares(languages, fixed, floors)
+    mistakes = wrong_shares(languages, fixed, floors)
     pairs = {source: share for source, share in fixed.items() if source.startswith(PAIR)}
     known = {source: count for source, count in (supply or {}).items() if source.startswith(PAIR)}
     if not (np.isfinite(parallel_share) and 0 <= parallel_share < 1):
@@ -120,7 +120,8 @@ def limits(
     )
 
 
-def _wrong_shares(languages: Sequence[str], fixed: Mapping[str, float], floors: Mapping[str, float]) -> list[Mistake]:
+def wrong_shares(languages: Sequence[str], fixed: Mapping[str, float], floors: Mapping[str, float]) -> list[Mistake]:
+    """Return what is wrong with single shares: no fractions, of no source, or given twice."""
     mistakes = [
         Mistake(f"{name}.{source}", f"{share!r} is not a fraction between 0 and 1")
         for name, shares in (("fixed", fixed), ("floors", floors))

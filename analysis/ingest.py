@@ -184,7 +184,9 @@ def _artifact(rows: Sequence[Mapping[str, Any]], found: _Found) -> None:
 
 
 def _table(source: Path, rows: Sequence[Mapping[str, Any]], reading: Reading, found: _Found) -> None:
-    columns = list(rows[0]) if rows else []
+    if not rows:
+        bad_input(source, "holds no rows; one row a run or checkpoint is needed")
+    columns = list(rows[0])
     wandb = "State" in columns and "Name" in columns
     name = reading.name or next((column for column in ("name", "Name") if column in columns), None)
     losses = reading.loss or tuple(
@@ -235,7 +237,12 @@ def _table(source: Path, rows: Sequence[Mapping[str, Any]], reading: Reading, fo
             if not (math.isfinite(value) and value > 0):
                 found.wrong(f"{source}: {loss}", "no positive number in rows {rows}", line)
             elif (language, d) in run.evaluations:
-                found.wrong(f"{source}: {loss}", "rows {rows} stand there twice (same run and tokens)", line)
+                found.wrong(
+                    f"{source}: {loss}",
+                    "rows {rows} stand there twice (same run and tokens); tell runs apart with --name COLUMN, or give"
+                    " what a run is measured on columns of its own, such as python_loss, go_loss",
+                    line,
+                )
             else:
                 run.evaluations[language, d] = (value, str(units[loss]))
 

@@ -33,7 +33,7 @@ from analysis.fit import draws_of
 from analysis.laws import Floats, Law
 from analysis.problem import Problem, data_of, losses, solve, uniform_tokens
 from quality.artifacts import make_folder, write_atomically
-from quality.mistakes import BadInput, Mistake, bad_input
+from quality.mistakes import BadInput, Mistake, Mistakes, bad_input
 from quality.progress import progress
 from training.settings import FEWEST_STEPS, SweepSettings, read_sweep_settings
 from training.sizes import SIZES, size, size_mistake
@@ -111,9 +111,16 @@ def next_runs(
     """
     chosen = read_fits(fits)
     languages = [str(one["group"]) for one in chosen]
-    given_supply = None if supply is None else numbers("supply", supply)
-    given_weights = None if weights is None else numbers("weights", weights)
-    template = None if like is None else read_sweep_settings(like)
+    told = Mistakes()
+    given_supply: dict[str, float] | None = None
+    given_weights: dict[str, float] | None = None
+    template: SweepSettings | None = None
+    with told.noted():
+        given_supply = None if supply is None else numbers("supply", supply)
+    with told.noted():
+        given_weights = None if weights is None else numbers("weights", weights)
+    with told.noted():
+        template = None if like is None else read_sweep_settings(like)
     mistakes = [
         *wrong_settings(tokens, params, max_epochs, 0.0, False),
         *wrong_mapping("supply", given_supply, languages, extra_allowed=True),
@@ -127,8 +134,8 @@ def next_runs(
     ]
     if out is not None and like is None:
         mistakes.append(Mistake("--out", "needs --like SWEEP.toml: a sweep has more settings than sizes and tokens"))
-    if mistakes:
-        raise BadInput(mistakes)
+    told.add(mistakes)
+    told.tell()
     problem = Problem(
         law=laws.law(chosen[0]["law"]),
         symbols=drawn_symbols(chosen, seed),
@@ -160,6 +167,10 @@ def next_runs(
         make_folder(Path(out))
         for number, settings in enumerate(sweeps, 1):
             write_atomically(Path(out) / f"next-{number}.toml", _toml(settings))
+        # What an earlier answer left would look like a part of this one.
+        for file in Path(out).glob("next-*.toml"):
+            if file.stem.removeprefix("next-").isdecimal() and int(file.stem.removeprefix("next-")) > len(sweeps):
+                file.unlink()
     return {
         **choice,
         "unit": chosen[0]["unit"],

@@ -145,13 +145,14 @@ def read_runs(
         rows = _query(connection, runs, columns, where, portions)
         if unit is None:
             unit = _unit(connection, runs, columns, existing, where)
+        several = _languages(connection, existing, where)
     if not rows:
         reason = f"no row meets {where!r}" if where else "holds no rows"
         bad_input(runs, f"{reason}; a fit needs one row a run")
     warnings += _check(runs, rows, columns)
     sources = tuple(name.removeprefix(shares or "") for name in portions)
     _check_shares(runs, rows, portions)
-    if by is None and (several := _languages(runs, existing)) > 1:
+    if by is None and several > 1:
         warnings.append(f"the runs of {several} languages were fitted together; divide them with --by language")
     clean = pa.Table.from_pylist(
         [{name: row[name] for name in RUN_POINT_SCHEMA.names} for row in rows], schema=RUN_POINT_SCHEMA
@@ -446,12 +447,11 @@ def _wrong(value: float | None, text: str | None) -> str:
     return "" if value > 0 else "a number that is not positive"
 
 
-def _languages(runs: Path, existing: Sequence[str]) -> int:
-    if not runs.is_dir() or "language" not in existing:
+def _languages(connection: duckdb.DuckDBPyConnection, existing: Sequence[str], where: str | None) -> int:
+    if "language" not in existing:
         return 0
-    with _connection() as connection:
-        _load_artifact(connection, runs)
-        return int(connection.execute("SELECT count(DISTINCT language) FROM source").fetchall()[0][0])
+    query = f"SELECT count(DISTINCT language) FROM source WHERE ({where or 'true'})"
+    return int(connection.execute(query).fetchall()[0][0])
 
 
 def _named(lines: Sequence[int]) -> str:

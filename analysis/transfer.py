@@ -27,7 +27,7 @@ from analysis.problem import LEAST_WORTH, effective_tokens
 from analysis.runs import statement
 from analysis.significance import FALSE_DISCOVERY_RATE, LEVEL, false_discoveries, two_sided, width
 from quality.artifacts import read_manifest
-from quality.mistakes import BadInput, Mistake, bad_input
+from quality.mistakes import BadInput, Mistake, Mistakes, bad_input
 
 REPETITION, UNIQUE = "repetition", "unique"
 BASELINES = {
@@ -104,12 +104,21 @@ def transfer(
     Raises:
         BadInput: The runs or fits cannot be read; all mistakes are named.
     """
-    mixed = read_mixed(runs, unit=unit, params=params)
+    told = Mistakes()
+    mixed: list[Mixed] = []
+    fitted: list[Mapping[str, Any]] = []
+    with told.noted():
+        mixed = read_mixed(runs, unit=unit, params=params)
+    with told.noted():
+        fitted = [] if fits is None else read_fits(fits)
+    if noise is not None and not (math.isfinite(noise) and noise > 0):
+        told.add([Mistake("--noise", f"{noise!r} is not a finite number above 0; leave it out where it is not known")])
+    told.tell()
     found = synergies(mixed, noise)
     rows: list[dict[str, Any]] = []
     words = list(found["words"])
     if fits is not None:
-        rows, more = fit_tau(mixed, read_fits(fits), found["noise"], np.random.default_rng(seed))
+        rows, more = fit_tau(mixed, fitted, found["noise"], np.random.default_rng(seed))
         words += more
     return {**found, **_tau_value(rows), "unit": unit, "words": words}
 

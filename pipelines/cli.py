@@ -68,7 +68,7 @@ _EXTRAS_OF_MODULE = {
 
 # What is wrong with a path that was named, and with the disk below it: neither is a fault of the program.
 _PLACES = {errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EISDIR, errno.ENAMETOOLONG, errno.ELOOP}
-_DISKS = {errno.ENOSPC, errno.EDQUOT, errno.EIO}
+_DISKS = {errno.ENOSPC, errno.EFBIG, errno.EDQUOT, errno.EIO}
 
 
 class LazyGroup(click.Group):

@@ -236,7 +236,15 @@ def pack(
     token_settings = token_settings or TokenSettings()
     ready = _kind(corpus) == "tokens"
     if ready:
-        _refuse_with_tokens(pairs=pairs, tokenizer=tokenizer, stores=stores, text=texts or None, streaming=streaming)
+        _refuse_with_tokens(
+            corpus,
+            token_settings,
+            pairs=pairs,
+            tokenizer=tokenizer,
+            stores=stores,
+            text=texts or None,
+            streaming=streaming,
+        )
         made_of = read_manifest(corpus, "tokens")["fingerprint"]
     else:
         made_of = fingerprint(tokens_identity(corpus, pairs, token_settings, tokenizer, texts))
@@ -267,14 +275,29 @@ def _announce(allocation: Allocation, pairs: Path | str | None) -> None:
         say(f"note: {', '.join(parallel)} asked for, but no --pairs given; tokenizing to say what is feasible without")
 
 
-def _refuse_with_tokens(**options: object) -> None:
+def _refuse_with_tokens(stores_dir: Path, asked: TokenSettings, **options: object) -> None:
     mistakes = [
         Mistake(f"--{name}", "only goes with a corpus: the token stores given as --corpus are already made")
         for name, value in options.items()
         if value is not None
     ]
+    made: dict[str, Any] = read_manifest(stores_dir, "tokens")["identity"].get("settings", {})
+    # A default cannot be told from an option that was left out, and asks for nothing.
+    mistakes += [
+        Mistake(
+            _option(name),
+            f"{value!r}, but the token stores given as --corpus were made {_made_with(made, name)}; leave it out,"
+            " or name the corpus they were made of",
+        )
+        for name, value in asked.model_dump(mode="json", exclude_defaults=True).items()
+        if made.get(name) != value
+    ]
     if mistakes:
         raise BadInput(mistakes)
+
+
+def _made_with(made: Mapping[str, Any], name: str) -> str:
+    return f"with {made[name]!r}" if name in made else "without it"
 
 
 def _fill(draft: Draft, tokens_dir: Path, allocation: Allocation, tokens: int, settings: PackSettings) -> None:

@@ -47,7 +47,11 @@ class Mistakes:
         try:
             yield
         except BadInput as error:
-            self._found += [mistake for mistake in error.mistakes if mistake not in self._found]
+            self.add(error.mistakes)
+
+    def add(self, found: Iterable[Mistake]) -> None:
+        """Remember mistakes, the same one once."""
+        self._found += [mistake for mistake in found if mistake not in self._found]
 
     def tell(self) -> None:
         """Raise what was found, if anything was.

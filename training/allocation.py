@@ -236,7 +236,9 @@ def _numbers(shares: Any, where: str, form: str) -> dict[str, float]:
         if isinstance(share, bool) or not isinstance(share, int | float)
     ]
     if wrong:
-        raise BadInput(wrong)
+        named = {mistake.where for mistake in wrong}
+        rest = {name: share for name, share in shares.items() if f"{where}.{name}" not in named}
+        raise BadInput([*wrong, *(Mistake(f"{where}.{name}", why) for name, why in _wrong_shares(rest) if name)])
     return {name: float(share) for name, share in shares.items()}
 
 
@@ -245,6 +247,7 @@ def _stages(given: Any, form: str) -> tuple[Stage, ...]:
         bad_input("stages", f'{given!r} is no list of stages; a stage looks like {{"until_tokens": 1000, {form[1:]}')
     stages: list[Stage] = []
     mistakes: list[Mistake] = []
+    shared: list[Mistake] = []
     for place, stage in enumerate(cast(list[Any], given)):
         where = f"stages[{place}]"
         fields = cast(dict[str, Any], stage) if isinstance(stage, dict) else {}
@@ -254,8 +257,9 @@ def _stages(given: Any, form: str) -> tuple[Stage, ...]:
             until = 0
         try:
             stages.append(Stage(until, _numbers(fields.get("shares"), f"{where}.shares", form)))
+            shared += _share_mistakes(stages[-1].shares, f"{where}.shares")
         except BadInput as error:
             mistakes += error.mistakes
     if mistakes:
-        raise BadInput(mistakes)
+        raise BadInput([*mistakes, *shared])
     return tuple(stages)

@@ -7,6 +7,7 @@ the precision that they were trained in unless another is named; nothing but the
 from __future__ import annotations
 
 import json
+import pickle
 import shutil
 import warnings
 from collections.abc import Mapping
@@ -15,6 +16,7 @@ from typing import Any, Literal
 
 import torch
 from safetensors.torch import save_file
+from torch.distributed.checkpoint.api import CheckpointException
 from torch.distributed.checkpoint.filesystem import FileSystemReader
 from torch.distributed.checkpoint.state_dict_loader import load
 
@@ -50,7 +52,7 @@ def export(run: Path | str, out: Path | str, *, precision: Precision = "float32"
         The folder.
 
     Raises:
-        BadInput: The run keeps no model, or not the tokenizer that it was trained with.
+        BadInput: The run keeps no model, or not the tokenizer that it was trained with, or its checkpoint is damaged.
     """
     run, out = Path(run), Path(out)
     manifest = read_manifest(run, "runs")
@@ -116,7 +118,11 @@ def _weights(run: Path, described: Mapping[str, Any]) -> dict[str, torch.Tensor]
     state = {name: torch.empty_like(value, device="cpu") for name, value in model.state_dict().items()}
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="torch.distributed is disabled")  # one process is what is meant
-        load(state, storage_reader=FileSystemReader(checkpoints[-1]), no_dist=True)
+        try:
+            load(state, storage_reader=FileSystemReader(checkpoints[-1]), no_dist=True)
+        except (CheckpointException, OSError, EOFError, pickle.UnpicklingError) as error:
+            why = type(next(iter(getattr(error, "failures", {}).values()), (error,))[0]).__name__
+            bad_input(checkpoints[-1], f"cannot be read ({why}), for it is damaged; train the run again")
     return Llama3StateDictAdapter(arguments, None).to_hf(state)
 
 

@@ -39,8 +39,8 @@ class Decoding(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
     samples: int = Field(default=1, ge=1)
-    temperature: float = Field(default=0.0, ge=0, le=10)
-    top_p: float = Field(default=1.0, gt=0, le=1)
+    temperature: float = Field(default=0.0, ge=0, le=10, allow_inf_nan=False)
+    top_p: float = Field(default=1.0, gt=0, le=1, allow_inf_nan=False)
     max_tokens: int = Field(default=512, ge=1)
     seed: int = Field(default=0, ge=0, le=2**31 - 1)
     batch: int = Field(default=16, ge=1)
@@ -88,9 +88,10 @@ def load_generator(model_dir: Path | str, device: str = "") -> Generator:
         device: Such as `cuda` or `cpu`; a GPU if there is one unless named.
 
     Raises:
-        BadInput: There is no such model.
+        BadInput: There is no such model or device.
     """
     import torch
+    from safetensors import SafetensorError
     from tokenizers import Tokenizer
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
@@ -99,6 +100,12 @@ def load_generator(model_dir: Path | str, device: str = "") -> Generator:
         bad_input(folder, "no config.json here; give a folder in Hugging Face's format, such as `polymix export` makes")
     device = device or ("cuda" if torch.cuda.is_available() else "cpu")
     try:
+        torch.empty(1, device=device)
+    except (RuntimeError, AssertionError, NotImplementedError) as error:
+        # torch says it in a first line, and what its developers want to know in more.
+        why = next(iter(str(error).splitlines()), "torch does not know it")
+        bad_input("--device", f"{device!r} cannot be used here ({why}); leave it out, or name cpu")
+    try:
         model: Any = AutoModelForCausalLM.from_pretrained(folder, dtype="auto", local_files_only=True)
         file = folder / "tokenizer.json"
         tokenizer: Any = (
@@ -106,7 +113,7 @@ def load_generator(model_dir: Path | str, device: str = "") -> Generator:
             if file.is_file()
             else AutoTokenizer.from_pretrained(folder, local_files_only=True).backend_tokenizer
         )
-    except (OSError, ValueError, AttributeError) as error:
+    except (OSError, ValueError, AttributeError, SafetensorError) as error:
         bad_input(folder, f"no causal language model with a tokenizer can be loaded: {error}")
     tokenizer.encode_special_tokens = True  # what is spelt in a text is text
     return _Transformers(model.to(device).eval(), tokenizer)

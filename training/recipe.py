@@ -35,10 +35,11 @@ import numpy.typing as npt
 import torch
 import torch.distributed as dist
 from torch._C._distributed_c10d import HashStore
+from torch.distributed.checkpoint.api import CheckpointException
 from torch.distributed.fsdp import FSDPModule
 from torch.distributed.tensor import DTensor
 
-from quality.mistakes import BadInput
+from quality.mistakes import BadInput, Failure
 from training import cpu
 from training.evaluation import IGNORED, ValidationSet, bits_per_byte
 from training.hyperparameters import RECIPE, SCHEDULE, decay_starts, steps_of, warmup_steps
@@ -367,7 +368,13 @@ class _Run(Trainer):
     ) -> None:
         config = cast(_Config, self.job_config)
         schedule = config.read().schedule
-        self.checkpointer.load(step=config.checkpoint.load_step)
+        try:
+            self.checkpointer.load(step=config.checkpoint.load_step)
+        except CheckpointException as error:
+            raise Failure(
+                f"the last checkpoint in {Path(config.job.dump_folder) / config.checkpoint.folder} cannot be read, for"
+                " it is damaged; remove its folder step-N, and the same command goes on from the one before"
+            ) from error
         first, last = specs[0], specs[-1]
         if first is not last and self.step > decay_starts(steps_of(first)):
             raise ValueError(f"the checkpoint of step {self.step} is behind the branch of {first.tokens} tokens")

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import click
+from click.core import ParameterSource
 
 
 @click.command(context_settings={"help_option_names": ["-h", "--help"]})
@@ -180,8 +181,13 @@ def command(
     line = shlex.join(["polymix", *sys.argv[1:]])
     try:
         if revoke is not None:
-            given = {"--allocation": allocation, "--tokens": tokens, "--pairs": pairs, "--tokenizer": tokenizer}
-            mistakes = [Mistake(name, "goes with packing, not with --revoke") for name, value in given.items() if value]
+            context = click.get_current_context()
+            mistakes = [
+                Mistake(f"--{name.replace('_', '-')}", "goes with packing, not with --revoke")
+                for name in context.params
+                if name not in ("corpus", "out", "revoke")
+                and context.get_parameter_source(name) is ParameterSource.COMMANDLINE
+            ]
             if mistakes:
                 raise BadInput(mistakes)
             revoke_documents(out, revoke, corpus, command=line)

@@ -8,6 +8,8 @@ from pathlib import Path
 
 import click
 
+from pipelines.commands.options import FiniteRange
+
 
 @click.command(short_help="generate with a model, run what it writes, and score it")
 @click.argument("model_dir", type=click.Path(path_type=Path), metavar="MODEL_DIR")
@@ -22,8 +24,8 @@ import click
 )
 @click.option("--out", required=True, type=click.Path(path_type=Path), metavar="DIR", help="The folder to make.")
 @click.option("--samples", default=1, show_default=True, type=click.IntRange(1), help="Completions a problem.")
-@click.option("--temperature", default=0.0, show_default=True, type=click.FloatRange(0, 10), help="0 is greedy.")
-@click.option("--top-p", default=1.0, show_default=True, type=click.FloatRange(0, 1, True), help="Of what is drawn.")
+@click.option("--temperature", default=0.0, show_default=True, type=FiniteRange(0, 10), help="0 is greedy.")
+@click.option("--top-p", default=1.0, show_default=True, type=FiniteRange(0, 1, True), help="Of what is drawn.")
 @click.option("--max-tokens", default=512, show_default=True, type=click.IntRange(1), help="Of a completion.")
 @click.option("--seed", default=0, show_default=True, type=click.IntRange(0), help="Of what is drawn.")
 @click.option("--batch", default=16, show_default=True, type=click.IntRange(1), help="Prompts at once.")

@@ -9,6 +9,8 @@ from typing import Any
 
 import click
 
+from pipelines.commands.options import FiniteRange
+
 
 def _count(context: click.Context, parameter: click.Parameter, value: str | None) -> int | None:
     from training.hyperparameters import count
@@ -38,7 +40,7 @@ def _count(context: click.Context, parameter: click.Parameter, value: str | None
 @click.option(
     "--batch-tokens", callback=_count, metavar="N", help="Tokens a step. Default: by size, or a hundredth of N."
 )
-@click.option("--learning-rate", type=click.FloatRange(0, 1, True, True), help="Peak rate. Default: by size.")
+@click.option("--learning-rate", type=FiniteRange(0, 1, True, True), help="Peak rate. Default: by size.")
 @click.option(
     "--schedule",
     type=click.Choice(["wsd-sqrt", "cosine"]),
@@ -57,9 +59,7 @@ def _count(context: click.Context, parameter: click.Parameter, value: str | None
     metavar="DIR",
     help="An evaluation set, on whose translations the model is scored as well.",
 )
-@click.option(
-    "--max-epochs", type=click.FloatRange(0, min_open=True), help="How often a source may be read. Default: 4."
-)
+@click.option("--max-epochs", type=FiniteRange(0, min_open=True), help="How often a source may be read. Default: 4.")
 @click.option("--processes", default=1, show_default=True, type=click.IntRange(min=1), help="Started by torchrun.")
 @click.option(
     "--tensor-parallel",

@@ -309,3 +309,13 @@ def wait_for(condition: Callable[[], bool], timeout_s: float = 60) -> None:
     end = time.monotonic() + timeout_s
     while not condition() and time.monotonic() < end:
         time.sleep(0.002)
+
+
+def test_stores_are_not_made_anew_for_other_settings(place: Path, tmp_path: Path) -> None:
+    tokens, settings = place / "tokens", PackSettings(sequence_length=64)
+    with pytest.raises(BadInput) as caught:
+        pack(tokens, MIX, 20_000, tmp_path / "out", settings=settings, token_settings=TokenSettings(fim_rate=0.5))
+    assert [(one.where, "made with 0.0" in one.what) for one in caught.value.mistakes] == [("--fim-rate", True)]
+    assert list(tmp_path.iterdir()) == []
+    pack(tokens, MIX, 20_000, tmp_path / "out", settings=settings, token_settings=SMALL)
+    assert read_manifest(tmp_path / "out", "shards")["counts"]["tokens"] > 19_900

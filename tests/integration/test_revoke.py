@@ -227,8 +227,12 @@ def test_a_kill_leaves_the_old_shards_whole(place: Path, shards: Path, tmp_path:
 def test_revoking_is_not_packing(place: Path, shards: Path, tmp_path: Path) -> None:
     program = [sys.executable, "-m", "pipelines.cli", "pack", "--corpus", str(place / "tokens"), "--out", str(shards)]
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-    asked = ["--revoke", str(listed(tmp_path, "acme/go1")), "--tokens", "9k"]
-    for more, said in ((asked, "--tokens: goes with packing"), ([], "--allocation: is needed to pack")):
+    asked = ["--revoke", str(listed(tmp_path, "acme/go1")), "--tokens", "9k", "--fim-rate", "0.5"]
+    for more, said in (
+        (asked, "--tokens: goes with packing"),
+        (asked, "--fim-rate: goes with packing"),
+        ([], "--allocation: is needed to pack"),
+    ):
         done = subprocess.run([*program, *more], env=environment, capture_output=True, text=True, check=False)
         assert done.returncode == 2
         assert said in done.stderr

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +18,7 @@ from quality.mistakes import BadInput
 from training.allocation import Allocation
 from training.evaluation import IGNORED, validation_set
 from training.export import export
+from training.generation import load_generator
 from training.stores import open_stores
 from training.sweep import run_summaries
 from training.train import train
@@ -126,3 +129,19 @@ def test_what_keeps_no_model_is_refused(tmp_path: Path) -> None:
         pass
     with pytest.raises(BadInput, match="keeps no model: `polymix train` leaves one"):
         export(tmp_path / "runs", tmp_path / "out")
+
+
+def test_a_damaged_checkpoint_is_bad_input(run: Path, tmp_path: Path) -> None:
+    shutil.copytree(run, tmp_path / "run")
+    for file in (tmp_path / "run" / "checkpoint").glob("step-*/*.distcp"):
+        os.truncate(file, 1000)
+    with pytest.raises(BadInput, match=r"cannot be read .*train the run again"):
+        export(tmp_path / "run", tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+def test_damaged_weights_are_bad_input(model: Path, tmp_path: Path) -> None:
+    shutil.copytree(model, tmp_path / "model")
+    os.truncate(tmp_path / "model" / "model.safetensors", 1000)
+    with pytest.raises(BadInput, match="no causal language model with a tokenizer can be loaded"):
+        load_generator(tmp_path / "model")

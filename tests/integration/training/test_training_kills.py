@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import signal
 import subprocess
@@ -14,6 +15,7 @@ from typing import Any
 import pyarrow.parquet as pq
 import pytest
 
+from quality.mistakes import Failure
 from training.allocation import Allocation
 from training.layout import Layout
 from training.train import train
@@ -89,3 +91,12 @@ def test_a_killed_run_goes_on_with_another_layout(
     assert losses(out) == pytest.approx(losses(whole), abs=1e-5, rel=0)
     (row,) = pq.read_table(out / "runs.parquet").to_pylist()
     assert row["world_size"] == LAYOUTS[name].processes
+
+
+def test_a_damaged_checkpoint_is_named(killed: Path, tokens_dir: Path, tmp_path: Path) -> None:
+    shutil.copytree(killed / ".run.draft", tmp_path / ".run.draft")
+    for file in (tmp_path / ".run.draft" / "checkpoint").glob("step-*/*.distcp"):
+        os.truncate(file, 1000)
+    with pytest.raises(Failure, match=r"\.run\.draft/checkpoint cannot be read.* remove its folder step-N"):
+        train(tokens_dir, "25k", TOKENS, tmp_path / "run", **OPTIONS)
+    assert not (tmp_path / "run").exists()

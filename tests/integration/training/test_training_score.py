@@ -123,6 +123,8 @@ def test_no_model_is_bad_input(tmp_path: Path) -> None:
     (tmp_path / "config.json").write_text('{"model_type": "llama"}')
     with pytest.raises(BadInput, match="no causal language model with a tokenizer can be loaded"):
         load_generator(tmp_path)
+    with pytest.raises(BadInput, match=r"--device: 'abacus' cannot be used here .*; leave it out, or name cpu"):
+        load_generator(tmp_path, "abacus")
 
 
 class Writer:

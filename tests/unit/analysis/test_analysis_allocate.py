@@ -268,6 +268,27 @@ def test_all_wrong_settings_are_named_at_once() -> None:
     ]
 
 
+def test_an_input_that_cannot_be_read_hides_no_other_mistake() -> None:
+    with pytest.raises(BadInput) as caught:
+        allocate(
+            fits(draws=0),
+            tokens=1e9,
+            params=-1,
+            supply='{"rust": "x"}',
+            weights="nowhere.json",
+            floors={"go": -1},
+            transfer={"cobol": {"go": 1}, "python": {"go": math.nan}},
+            prior={"python": 0.7, "go": 0.7, "rust": 0.3},
+            prior_weight=0.1,
+            against=["nowhere.jsonl"],
+            stages=(0.9, 0.5),
+        )
+    assert [one.where for one in caught.value.mistakes] == [
+        *("supply.rust", "nowhere.json", "transfer.cobol", "transfer.python.go", "nowhere.jsonl"),
+        *("--params", "--stages", "prior", "floors.go"),
+    ]
+
+
 def test_settings_are_read_from_text_and_files(tmp_path: Path) -> None:
     supply = {"python": 1e8, "go": 5e9, "rust": 5e9}
     expected = allocate(fits(), tokens=1e10, params=1e9, supply=supply)

@@ -92,6 +92,8 @@ def test_every_wrong_row_is_named(tmp_path: Path) -> None:
     assert "tokens: no positive number in rows 2" in told
     assert "rows 4 stand there twice" in told
     assert "one run with several sizes: c" in told
+    with pytest.raises(BadInput, match="holds no rows"):
+        ingest([write(tmp_path / "none.csv", "name,params_total,tokens,loss_nats\n")], tmp_path / "runs.duckdb")
     assert not (tmp_path / "runs.duckdb").exists()
 
 

@@ -61,6 +61,8 @@ def test_a_larger_budget_leaves_less_regret_and_a_seed_the_same_runs() -> None:
 def test_chosen_runs_are_written_as_sweeps_that_can_be_read(tmp_path: Path) -> None:
     like = tmp_path / "sweep.toml"
     like.write_text('sizes = ["0.1B"]\ntokens = ["1B"]\nbatch_tokens = 1_000_000\nsequence_length = 1000\nseed = 5\n')
+    (tmp_path / "more").mkdir()
+    (tmp_path / "more/next-9.toml").write_text("what an earlier answer left")
     found = next_runs(fits({"rust": 0.2, "go": 0.2}), **QUESTION, **FEW, like=like, out=tmp_path / "more")
     files = sorted((tmp_path / "more").iterdir())
     assert len(files) == len(found["sweeps"]) > 0
@@ -92,5 +94,10 @@ def test_wrong_settings_are_all_named() -> None:
     with pytest.raises(BadInput) as caught:
         next_runs(some, tokens=1e10, params=1e9, budget=-1, sizes=["17X"], noise=0.0, out="x")
     assert [m.where for m in caught.value.mistakes] == ["--budget", "--noise", "--size", "fits", "--out"]
+    with pytest.raises(BadInput) as caught:
+        next_runs(
+            fits({}), tokens=1e10, params=1e9, budget=-1, supply='{"rust": "x"}', weights="none.json", like="l.toml"
+        )
+    assert [m.where for m in caught.value.mistakes] == ["supply.rust", "none.json", "l.toml", "--budget"]
     with pytest.raises(BadInput, match="pay for no candidate run"):
         next_runs(fits({}), tokens=1e10, params=1e9, budget=1.0)

@@ -300,3 +300,12 @@ def test_a_database_of_several_tables_asks_which(tmp_path: Path) -> None:
 
 def test_statements_are_read_from_the_package() -> None:
     assert "final_losses" in statement("final_losses")
+
+
+def test_languages_that_are_fitted_together_are_told(tmp_path: Path) -> None:
+    table = tmp_path / "runs.csv"
+    table.write_text("language,params,tokens,loss_nats\ngo,1e6,1e8,3\nrust,1e6,1e8,3.1\n")
+    told = "the runs of 2 languages were fitted together; divide them with --by language"
+    assert told in read_runs(table).warnings
+    assert told not in read_runs(table, by="language").warnings
+    assert told not in read_runs(table, where="language = 'go'").warnings

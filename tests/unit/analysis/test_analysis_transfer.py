@@ -130,6 +130,10 @@ def test_wrong_tables_are_refused_with_their_rows(tmp_path: Path) -> None:
         read_mixed(path)
     with pytest.raises(BadInput, match="neither a `runs` artifact"):
         read_mixed(tmp_path / "x.parquet")
+    with pytest.raises(BadInput) as caught:
+        transfer(tmp_path / "x.parquet", fits=tmp_path / "fits.jsonl", noise=-1.0)
+    places = [tmp_path / "x.parquet", tmp_path / "fits.jsonl", "--noise"]
+    assert [m.where for m in caught.value.mistakes] == list(map(str, places))
 
 
 def test_runs_without_mixtures_say_so() -> None:

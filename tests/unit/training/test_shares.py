@@ -67,3 +67,14 @@ def test_stages_follow_each_other() -> None:
         staged([])
     with pytest.raises(BadInput, match="0: must be above 0"):
         staged([Stage(0, {"go": 1.0})])
+
+
+def test_a_share_that_is_no_number_hides_no_other_mistake(tmp_path: Path) -> None:
+    file = tmp_path / "a.json"
+    file.write_text('{"shares": {"python": NaN, "go": -0.3, "cobol": 0.1, "rust": "a"}}')
+    with pytest.raises(BadInput) as caught:
+        read_allocation(file)
+    assert {one.where.split(".")[-1] for one in caught.value.mistakes} == {"python", "go", "cobol", "rust"}
+    file.write_text('{"stages": [{"until_tokens": 5, "shares": {"python": 0.5}}, {"shares": {"go": 1}}]}')
+    with pytest.raises(BadInput, match=r"(?s)stages\[1\].until_tokens: None.*stages\[0\].shares: sum to 0.5"):
+        read_allocation(file)
