@@ -15,17 +15,11 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, cast
+from typing import Any, Literal
 
-from quality.artifacts import MANIFEST, read_manifest, write_atomically
-from quality.mistakes import BadInput, Mistake, bad_input
+from quality.artifacts import MANIFEST, differences, read_manifest, write_atomically
+from quality.mistakes import BadInput, Mistake, Stale, bad_input
 from quality.progress import say
-
-
-class Stale(BadInput):
-    """A finished stage was made from something else than the study now says (exit code 3)."""
-
-    exit_code = 3
 
 
 @dataclass(frozen=True)
@@ -75,7 +69,7 @@ def state_of(stage: Stage, turn: Path) -> State:
     if (folder / MANIFEST).is_file():
         made_from = read_manifest(folder).get("stage")
         if isinstance(made_from, dict):
-            differing = tuple(differences(cast(dict[str, Any], made_from), stage_identity(stage, turn)))
+            differing = tuple(differences(made_from, stage_identity(stage, turn), now="the study says"))
             return State(stage.kind, "stale" if differing else "done", differing)
         return State(stage.kind, "partial")
     return State(stage.kind, "partial" if folder.with_name(f".{stage.kind}.draft").exists() else "missing")
@@ -94,24 +88,6 @@ def states_of(stages: Sequence[Stage], turn: Path) -> list[State]:
             unfinished.add(stage.kind)
         states.append(state)
     return states
-
-
-def differences(old: Any, new: Any, at: str = "") -> Iterator[str]:
-    """Yield `field: made with OLD, the study says NEW` for every leaf that differs."""
-    if isinstance(old, dict) and isinstance(new, dict):
-        before, after = cast(dict[str, Any], old), cast(dict[str, Any], new)
-        for key in sorted(before.keys() | after.keys()):
-            yield from differences(before.get(key), after.get(key), f"{at}.{key}" if at else key)
-    elif isinstance(old, list) and isinstance(new, list) and len(cast(list[Any], old)) == len(cast(list[Any], new)):
-        for i, (one, other) in enumerate(zip(cast(list[Any], old), cast(list[Any], new), strict=True)):
-            yield from differences(one, other, f"{at}[{i}]")
-    elif old != new:
-        yield f"{at}: made with {_short(old)}, the study says {_short(new)}"
-
-
-def _short(value: Any) -> str:
-    text = json.dumps(value, ensure_ascii=False)
-    return text if len(text) <= 80 else f"{text[:77]}..."
 
 
 @contextmanager

@@ -189,7 +189,7 @@ def stages_of(study: Study, place: Place) -> list[Stage]:
     def runs(out: Path) -> None:
         from training.sweep import sweep
 
-        sweep(planned, turn / "tokens", out, command=place.command)
+        sweep(planned, turn / "tokens", out, replace=True, command=place.command)
 
     def laws(out: Path) -> None:
         from analysis.fit import fit

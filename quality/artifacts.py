@@ -22,7 +22,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, cast
 
-from quality.mistakes import BadInput, bad_input
+from quality.mistakes import BadInput, Mistake, Stale, bad_input
 from quality.progress import say
 
 MANIFEST = "manifest.json"
@@ -245,6 +245,55 @@ def _exchange(one: Path, other: Path) -> bool:
         return False
     # Source: renameat2(2); AT_FDCWD is -100, RENAME_EXCHANGE 2. Some file systems cannot do it.
     return renameat2(-100, os.fsencode(one), -100, os.fsencode(other), 2) == 0
+
+
+def finished(folder: Path | str, kind: str, identity: Mapping[str, Any], *, replace: bool = False) -> bool:
+    """Say whether an artifact is there that was made of this.
+
+    Args:
+        folder: Its folder.
+        kind: Its kind.
+        identity: Everything the result depends on, as JSON.
+        replace: One that was made of something else may be replaced.
+
+    Raises:
+        Stale: One that was made of something else is there, and is to be kept; each field that differs is named.
+    """
+    if not (Path(folder) / MANIFEST).is_file():
+        return False
+    manifest = read_manifest(folder, kind)
+    if manifest["fingerprint"] == fingerprint(identity):
+        return True
+    if not replace:
+        told = list(differences(manifest.get("identity"), json.loads(canonical_json(identity))))
+        mistakes = [Mistake(str(folder), field) for field in told]
+        raise Stale([*mistakes, Mistake("stale", f"the {kind} there are kept; name another --out, or give --replace")])
+    return False
+
+
+def differences(old: Any, new: Any, at: str = "", *, now: str = "asked for is") -> Iterator[str]:
+    """Yield `field: made with OLD, asked for is NEW` for every leaf that differs.
+
+    Args:
+        old: What something was made with, as JSON.
+        new: What is asked for, as JSON.
+        at: Where the two stand.
+        now: Words before what is asked for.
+    """
+    if isinstance(old, dict) and isinstance(new, dict):
+        before, after = cast(dict[str, Any], old), cast(dict[str, Any], new)
+        for key in sorted(before.keys() | after.keys()):
+            yield from differences(before.get(key), after.get(key), f"{at}.{key}" if at else key, now=now)
+    elif isinstance(old, list) and isinstance(new, list) and len(cast(list[Any], old)) == len(cast(list[Any], new)):
+        for i, (one, other) in enumerate(zip(cast(list[Any], old), cast(list[Any], new), strict=True)):
+            yield from differences(one, other, f"{at}[{i}]", now=now)
+    elif old != new:
+        yield f"{at}: made with {_short(old)}, {now} {_short(new)}"
+
+
+def _short(value: Any) -> str:
+    text = json.dumps(value, ensure_ascii=False)
+    return text if len(text) <= 80 else f"{text[:77]}..."
 
 
 def read_manifest(folder: Path | str, kind: str | None = None) -> dict[str, Any]:

@@ -35,6 +35,12 @@ class BadInput(ValueError):
         super().__init__("\n".join(str(mistake) for mistake in self.mistakes))
 
 
+class Stale(BadInput):
+    """What is there already was made from something else than is asked for (exit code 3)."""
+
+    exit_code = 3
+
+
 class Mistakes:
     """Mistakes of several checks, told together."""
 

@@ -18,7 +18,7 @@ from typing import Any
 
 import pyarrow.parquet as pq
 
-from quality.artifacts import MANIFEST, creating, fingerprint, read_manifest
+from quality.artifacts import creating, finished
 from quality.mistakes import BadInput, Failure
 from quality.progress import progress, say
 from training.capacity import Hardware
@@ -50,6 +50,7 @@ def sweep(
     retries: int = RETRIES,
     checkpoint_every: int = 500,
     threads: int = 1,
+    replace: bool = False,
     command: str = "",
 ) -> Path | None:
     """Train a sweep and leave a `runs` artifact.
@@ -72,12 +73,14 @@ def sweep(
         retries: How often a trunk that failed is tried again.
         checkpoint_every: Steps between checkpoints of runs that take longer than that.
         threads: CPU threads of each process.
+        replace: Runs of something else that are there already may be replaced.
         command: The command line that makes it again.
 
     Returns:
         The artifact's folder, or None where scripts for Slurm were written and not submitted.
 
     Raises:
+        Stale: Runs of something else are there, and `replace` does not allow it.
         BadInput: The plan cannot be carried out; nothing was trained.
         Failure: Runs failed however often they were tried; those that are finished are kept for the next try.
         ContractFailed: The table of runs is not what its contract says.
@@ -87,7 +90,7 @@ def sweep(
     layouts = choose_layouts(plan, hardware, layout)
     if slurm is None and (lacking := missing_library(settings.float8)):
         raise BadInput(lacking)
-    if (out / MANIFEST).is_file() and read_manifest(out, "runs")["fingerprint"] == fingerprint(plan.identity):
+    if finished(out, "runs", plan.identity, replace=replace):
         say(f"{out}: this sweep is finished already; nothing to do")
         return out
     devices = visible_devices()

@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from quality.artifacts import MANIFEST, creating, fingerprint, read_manifest, write_atomically
+from quality.artifacts import creating, fingerprint, finished, read_manifest, write_atomically
 from quality.languages import LANGUAGES
 from quality.mistakes import BadInput, Mistake, bad_input
 from quality.progress import progress, say
@@ -70,6 +70,7 @@ def train(
     threads: int = 1,
     compiled: bool | None = None,
     checkpoint_every: int = 500,
+    replace: bool = False,
     command: str = "",
 ) -> Path:
     """Train one run and leave a `runs` artifact of one row, with the model's checkpoint beside it.
@@ -94,12 +95,14 @@ def train(
         threads: CPU threads of each process.
         compiled: Whether the model is compiled; on accelerators only unless named.
         checkpoint_every: Steps between checkpoints that a killed run goes on from.
+        replace: Runs of something else that are there already may be replaced.
         command: The command line that makes it again.
 
     Returns:
         The artifact's folder.
 
     Raises:
+        Stale: Runs of something else are there, and `replace` does not allow it.
         BadInput: A number is out of range, a store is missing, or more tokens are asked for than there are.
     """
     out, layout = Path(out), layout or Layout()
@@ -144,7 +147,7 @@ def train(
         **({"evaluation": read_manifest(evaluation)["fingerprint"]} if evaluation is not None else {}),
     )
     name = run_id(identity)
-    if (out / MANIFEST).is_file() and read_manifest(out, "runs")["fingerprint"] == fingerprint(identity):
+    if finished(out, "runs", identity, replace=replace):
         say(f"{out}: this run is finished already; nothing to do")
         return out
     with creating(out, "runs", identity, command=command, resume=True) as draft:

@@ -27,6 +27,7 @@ import click
     help="An evaluation set, on whose translations every run is scored as well.",
 )
 @click.option("--out", type=click.Path(path_type=Path), metavar="DIR", help="Where the runs are put.")
+@click.option("--replace", is_flag=True, help="Replace runs of other settings or stores that are there.")
 @click.option("--workers", type=click.IntRange(min=1), help="Runs trained at once. Default: one a core, or GPU.")
 @click.option("--dry-run", is_flag=True, help="Print the plan and its price, and train nothing.")
 @click.option("--retries", default=2, show_default=True, type=click.IntRange(min=0), help="Of a run that failed.")
@@ -53,6 +54,7 @@ def command(
     shuffled_dir: Path | None,
     evaluation: Path | None,
     out: Path | None,
+    replace: bool,
     workers: int | None,
     dry_run: bool,
     retries: int,
@@ -178,6 +180,7 @@ def command(
         retries=retries,
         checkpoint_every=checkpoint_every,
         threads=threads,
+        replace=replace,
         command=shlex.join(["polymix", *sys.argv[1:]]),
     )
     if done is not None:

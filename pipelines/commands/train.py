@@ -29,6 +29,7 @@ def _count(context: click.Context, parameter: click.Parameter, value: str | None
 @click.option("--size", required=True, metavar="SIZE", help="A size label, such as 400k, 20M or 0.5B.")
 @click.option("--tokens", required=True, callback=_count, metavar="N", help="Training tokens, such as 250k or 100M.")
 @click.option("--out", required=True, type=click.Path(path_type=Path), metavar="DIR", help="Where the run is put.")
+@click.option("--replace", is_flag=True, help="Replace another run that is there.")
 @click.option(
     "--allocation",
     type=click.Path(path_type=Path),

@@ -17,7 +17,7 @@ import pytest
 
 from pipelines.cli import main
 from quality.artifacts import read_manifest
-from quality.mistakes import BadInput, Failure
+from quality.mistakes import BadInput, Failure, Stale
 from training.capacity import Hardware
 from training.layout import Layout
 from training.plan import plan_sweep
@@ -125,6 +125,14 @@ def test_a_finished_sweep_is_left_as_it_is(swept: Path, tokens_dir: Path, capsys
     sweep(settings(), tokens_dir, swept)
     assert (swept / "manifest.json").stat().st_mtime_ns == before
     assert "finished already" in capsys.readouterr().err
+
+
+def test_finished_runs_are_not_lost_to_another_sweep(swept: Path, tokens_dir: Path) -> None:
+    before = (swept / "manifest.json").read_bytes()
+    with pytest.raises(Stale, match=r"settings\.validation_tokens: made with 512, asked for is 256") as caught:
+        sweep(settings(validation_tokens=256), tokens_dir, swept)
+    assert "--replace" in str(caught.value)
+    assert (swept / "manifest.json").read_bytes() == before
 
 
 def test_trunks_cost_less_than_runs_alone(tokens_dir: Path) -> None:

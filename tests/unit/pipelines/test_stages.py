@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from pipelines.stages import Stage, Stale, advance, states_of
+from pipelines.stages import Stage, advance, states_of
 from quality.artifacts import creating
-from quality.mistakes import BadInput
+from quality.mistakes import BadInput, Stale
 
 
 class Kitchen:
