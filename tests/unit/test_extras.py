@@ -24,6 +24,8 @@ MODULES = {
 }
 # Imported inside functions that no verb of the extra calls: it needs the registry's names, and the contracts as data.
 UNCALLED = {"analysis": {"tree_sitter", "great_expectations"}, "train": {"tree_sitter"}}
+# Imported where an option asks for it, which then names the extra.
+OPTIONAL = {"mine": {"pipelines.spark", "pipelines.spark_candidates"}}
 # Imported by the libraries themselves: Spark and great-expectations hand tables over as pandas; and beside Spark,
 # great-expectations imports Spark's remote client, which ends the whole interpreter with exit code 0 where it does not
 # find gRPC and `__main__` is no file (a notebook, `python -c`).
@@ -71,7 +73,7 @@ def needed(verb: str) -> set[str]:
     left = ["pipelines.cli", f"pipelines.commands.{verb}"]
     while left:
         module = left.pop()
-        if module in seen:
+        if module in seen or module in OPTIONAL.get(verb, ()):
             continue
         seen.add(module)
         if module.partition(".")[0] not in PACKAGES:
