@@ -59,7 +59,7 @@ _EXTRAS_OF_MODULE = {
     "torchtitan": ("train",),
     "transformers": ("score",),
     "sacrebleu": ("score",),
-    "safetensors": ("train",),
+    "safetensors": ("train", "score"),
     "duckdb": ("analysis",),
     "jinja2": ("analysis",),
     "markupsafe": ("analysis",),

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import math
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
@@ -12,21 +11,6 @@ from quality.mistakes import BadInput, Mistake
 
 if TYPE_CHECKING:
     from pipelines.corpus import Streaming
-
-
-class FiniteRange(click.FloatRange):
-    """A number within limits; `nan`, which no limit keeps out, is none."""
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
-        """Return the number.
-
-        Raises:
-            click.BadParameter: It is not finite, or not within the limits.
-        """
-        number = super().convert(value, param, ctx)
-        if not math.isfinite(number):
-            self.fail(f"{value!r} is not a finite number", param, ctx)
-        return number
 
 
 STORE = click.option(

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import click
 
-from pipelines.commands.options import FiniteRange
+from pipelines.commands.ranges import FiniteRange
 
 
 @click.command(short_help="generate with a model, run what it writes, and score it")

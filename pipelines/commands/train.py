@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from pipelines.commands.options import FiniteRange
+from pipelines.commands.ranges import FiniteRange
 
 
 def _count(context: click.Context, parameter: click.Parameter, value: str | None) -> int | None:

@@ -3,7 +3,7 @@ from __future__ import annotations
 import click
 import pytest
 
-from pipelines.commands.options import FiniteRange
+from pipelines.commands.ranges import FiniteRange
 
 
 @pytest.mark.parametrize("value", ["nan", "inf", "-1", "1.5", "much"])
