@@ -19,6 +19,7 @@ from scipy.special import ndtr, stdtrit
 
 from analysis import fitting, laws
 from analysis.laws import Floats, Frame, Law, Points
+from analysis.laws.pinned import Pinned, pinned
 from analysis.runs import RunTable, read_runs
 from quality.mistakes import BadInput, Mistake
 from quality.progress import progress
@@ -65,6 +66,7 @@ def fit(
     unique: str | None = None,
     weight: str | None = None,
     trunk: str | None = None,
+    fixed: Mapping[str, float] | None = None,
     drop_highest: int = 0,
     bootstrap: int = 200,
     seed: int = 0,
@@ -86,6 +88,7 @@ def fit(
         unique: Column of unique tokens, for laws of repetition.
         weight: Column of how much each run counts.
         trunk: Column that is the same for runs that share their first steps; they are resampled together.
+        fixed: Symbol to value, of symbols that are known and not fitted.
         drop_highest: Leave out so many runs of the highest loss in each group.
         bootstrap: Resamples for intervals; 0 for none.
         seed: Decides the resamples; a group's depend on the seed and its name only.
@@ -123,6 +126,7 @@ def fit(
         table_of_runs,
         name=str(runs),
         target=target,
+        fixed=fixed,
         drop_highest=drop_highest,
         bootstrap=bootstrap,
         seed=seed,
@@ -135,6 +139,7 @@ def fit_table(
     *,
     name: str = "runs",
     target: str | None = None,
+    fixed: Mapping[str, float] | None = None,
     drop_highest: int = 0,
     bootstrap: int = 200,
     seed: int = 0,
@@ -146,6 +151,7 @@ def fit_table(
         runs: Checked runs.
         name: What mistakes call the runs.
         target: Which source the loss is measured on, see `fit`.
+        fixed: Symbol to value, of symbols that are known and not fitted.
         drop_highest: Leave out so many runs of the highest loss in each group.
         bootstrap: Resamples for intervals; 0 for none.
         seed: Decides the resamples.
@@ -156,9 +162,13 @@ def fit_table(
     Raises:
         BadInput: A group has fewer runs than the law has symbols.
     """
-    law = bound(law, runs, name, target)
+    law = pinned(bound(law, runs, name, target), fixed or {})
     groups = {group: _without_highest(runs.points(group), drop_highest) for group in runs.groups()}
-    needed = len(law.symbols)
+    if isinstance(law, Pinned):
+        wrong = [mistake for points in groups.values() if len(points) for mistake in law.mistakes(laws.frame(points))]
+        if wrong:
+            raise BadInput(dict.fromkeys(wrong))
+    needed = len(law.symbols) - len(fixed or {})
     few = {group: len(points) for group, points in groups.items() if len(points) < needed}
     if few:
         dropped = f" after --drop-highest {drop_highest}" if drop_highest else ""
@@ -320,7 +330,8 @@ def _fit_points(
     origin = laws.frame(points)
     best = fitting.solve(law, points, origin)
     done(1)
-    enough = len(points) > len(law.symbols)
+    held = law.fixed if isinstance(law, Pinned) else {}
+    enough = len(points) > len(law.symbols) - len(held)
     drawn, again = (
         fitting.bootstrap(law, points, origin, best.theta, bootstraps, _generator(seed, group), done)
         if enough and bootstraps
@@ -353,6 +364,7 @@ def _fit_points(
         "objective": best.objective,
         "estimates": {name: float(value[0]) for name, value in law.to_symbols(best.theta[None], origin).items()},
         "intervals": intervals,
+        "fixed": held,
         "converged": best.converged,
         "starts": {"tried": best.starts, "agreeing": best.agreeing},
         "unidentified": unidentified,
@@ -417,7 +429,8 @@ def _unidentified(
         widest = WIDE_SCALE if name in law.scales else WIDE_EXPONENT
         if name not in law.signed and (low <= 0 or high / low > widest):
             found.add(name)
-    return [name for name in law.symbols if name in found]
+    known = law.fixed if isinstance(law, Pinned) else {}
+    return [name for name in law.symbols if name in found and name not in known]
 
 
 def _words_on_data(law: Law, points: Points) -> list[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import sys
 from typing import Any
 
@@ -22,6 +23,9 @@ import click
 @click.option("--weight", metavar="COLUMN", help="How much each run counts. Default: all the same.")
 @click.option("--trunk", metavar="COLUMN", help="The same for runs that share their first steps: resampled together.")
 @click.option("--where", metavar="SQL", help='Only rows that meet a condition, such as "params > 1e6".')
+@click.option(
+    "--fix", "fixed", multiple=True, metavar="SYMBOL=VALUE", help="A symbol that is known: a constant or an exponent."
+)
 @click.option("--table", metavar="NAME", help="The table of a .duckdb file that holds several.")
 @click.option(
     "--drop-highest", default=0, show_default=True, metavar="K", help="Leave out the K highest losses of each group."
@@ -31,7 +35,7 @@ import click
 )
 @click.option("--seed", default=0, show_default=True, help="Decides the resamples.")
 @click.option("--compare", metavar="LAW,LAW", help="Instead of a fit: rank these laws by their held-out errors.")
-def command(compare: str | None, **options: Any) -> None:
+def command(compare: str | None, fixed: tuple[str, ...], **options: Any) -> None:
     """Fit a scaling law to RUNS and say how sure it is.
 
     RUNS is the folder that `polymix sweep` made, or a .csv, .tsv, .parquet, .jsonl or .duckdb file with one row a run.
@@ -68,20 +72,30 @@ def command(compare: str | None, **options: Any) -> None:
       polymix fit store/demo/0/runs --by language > fits.jsonl
       polymix fit runs.csv --params N --tokens D --loss loss_nats --drop-highest 5 --bootstrap 1000
       polymix fit mixtures.csv --law interaction --shares weight_ --loss github_loss --params model_size
+      polymix fit runs.csv --fix alpha=0.347 --fix beta=0.367
       polymix fit runs.csv --compare chinchilla,skaling,farseer
       polymix fit runs.parquet --law monolingual --by language --where "learning_rate = 0.001"
     """
     from analysis.compare import compare as rank
     from analysis.fit import fit
     from pipelines.console import emit
+    from quality.mistakes import BadInput, Mistake
     from quality.progress import say
 
+    held = {name: value for name, _, value in (option.partition("=") for option in fixed)}
+    wrong = [
+        Mistake("--fix", f"{name}={value} is not SYMBOL=NUMBER") for name, value in held.items() if not _number(value)
+    ]
+    if fixed and compare is not None:
+        wrong.append(Mistake("--fix", "is for a fit, and --compare ranks laws as they are; give one of the two"))
+    if wrong:
+        raise BadInput(wrong)
     if compare is not None:
         for name in ("law", "bootstrap", "seed"):
             del options[name]
         emit(rank(options.pop("runs"), compare.split(","), **options), title="by held-out error")
         return
-    fits = fit(**options)
+    fits = fit(**options, fixed={name: float(value) for name, value in held.items()})
     about: dict[str, list[str]] = {}
     for one in fits:
         for warning in one["warnings"]:
@@ -91,6 +105,13 @@ def command(compare: str | None, **options: Any) -> None:
         say(f"note: {where}{warning}")
     terminal = sys.stdout.isatty()
     emit([_summary(one) for one in fits] if terminal else fits, title=f"{options['law']}, {fits[0]['unit']}")
+
+
+def _number(text: str) -> bool:
+    try:
+        return math.isfinite(float(text))
+    except ValueError:
+        return False
 
 
 def _summary(fit: dict[str, Any]) -> dict[str, Any]:
