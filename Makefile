@@ -11,7 +11,7 @@ export POLYMIX_BENCH := $(BENCH)/files.parquet
 # Files that `polymix validate` reads, whose programs `bench` runs in their languages:  make bench PAIRS="a.jsonl b.jsonl"
 PAIRS ?=
 
-# Files of tests that `test` runs at once.
+# Files of tests that `test` runs at once, in their order: those that take long come first.
 JOBS ?= 2
 
 # Run tables that others made, which laws are fitted to where they are there.
@@ -23,7 +23,7 @@ demo: toolchains environment ## the main job on real packages, ending in a repor
 	$(BIN)/polymix demo
 
 test: toolchains environment lint ## every check of the project
-	$(BIN)/pytest -n $(JOBS) --dist loadfile
+	$(BIN)/pytest -n $(JOBS) --dist loadfile --no-loadscope-reorder
 
 prove: bench-data ## proofs too heavy for `test`: corpora several times as large as the memory (up to 90 minutes)
 	$(BIN)/pytest -m prove --timeout 5000 tests
