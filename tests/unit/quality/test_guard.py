@@ -76,8 +76,8 @@ def test_what_earlier_items_left_behind_is_not_held_against_an_item():
         kept.append(bytearray(size))
         return len(kept)
 
-    # Each fits alone; the third does not fit beside what the first two keep.
-    assert list(guarded(hoard, [100 << 20] * 4, cpu_seconds=5, memory_bytes=MEMORY)) == [1, 2, 1, 1]
+    # Each fits alone; the third does not fit beside what the first two keep, nor in what the child itself gave back.
+    assert list(guarded(hoard, [120 << 20] * 4, cpu_seconds=5, memory_bytes=MEMORY)) == [1, 2, 1, 1]
 
 
 def test_the_time_is_an_items_own():
