@@ -11,6 +11,7 @@ import importlib.metadata
 import json
 import math
 from collections.abc import Iterable, Mapping
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -101,6 +102,17 @@ def run_row(
         "stores": stores,
         "status": outcome.status,
         "command": command,
+    }
+
+
+def record_of(row: Mapping[str, Any], outcome: Any) -> dict[str, Any]:
+    """Return the record of a run: its row, and the rows of its outcome (`training.recipe.Outcome`)."""
+    return {
+        "run": row,
+        "evaluations": outcome.evaluations,
+        "translations": outcome.translations,
+        "curve": outcome.curve,
+        "restarts": [asdict(restart) for restart in outcome.restarts],
     }
 
 

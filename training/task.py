@@ -18,7 +18,7 @@ from training.allocation import Allocation
 from training.evaluation import end_of_text, validation_set
 from training.layout import Layout
 from training.order import plan_order
-from training.records import LOG, run_row, write_record
+from training.records import LOG, record_of, run_row, write_record
 from training.runs import RunSpec
 from training.shards import open_shards
 from training.shuffle import Ordered
@@ -123,16 +123,7 @@ def run_task(task: TrainTask, on_step: Callable[[int], object]) -> None:
             command=task.command,
             world_size=task.layout.processes,
         )
-        write_record(
-            folder,
-            {
-                "run": row,
-                "evaluations": outcome.evaluations,
-                "translations": outcome.translations,
-                "curve": outcome.curve,
-                "restarts": [asdict(restart) for restart in outcome.restarts],
-            },
-        )
+        write_record(folder, record_of(row, outcome))
 
     train_branches(
         (spec,),

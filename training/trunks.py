@@ -26,7 +26,7 @@ from training.allocation import Allocation
 from training.layout import Layout
 from training.order import plan_order
 from training.plan import Plan, PlannedRun, Trunk, training_stores
-from training.records import LOG, read_record, run_row, write_record
+from training.records import LOG, read_record, record_of, run_row, write_record
 from training.runs import RunSpec
 from training.shuffle import Shuffled
 from training.stores import open_stores
@@ -191,16 +191,7 @@ def train_trunk(task: TrunkTask, note: Note) -> None:
             mixture=run.mixture,
             pairing=run.pairing,
         )
-        write_record(
-            folder,
-            {
-                "run": row,
-                "evaluations": outcome.evaluations,
-                "translations": outcome.translations,
-                "curve": outcome.curve,
-                "restarts": [asdict(restart) for restart in outcome.restarts],
-            },
-        )
+        write_record(folder, record_of(row, outcome))
         note(row)
 
     checkpoint = folder / CHECKPOINTS / task.name if trunk.runs[-1].steps > task.checkpoint_every else None
