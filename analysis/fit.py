@@ -168,7 +168,7 @@ def fit_table(
         wrong = [mistake for points in groups.values() if len(points) for mistake in law.mistakes(laws.frame(points))]
         if wrong:
             raise BadInput(dict.fromkeys(wrong))
-    needed = len(law.symbols) - len(fixed or {})
+    needed = len(law.symbols) - len(law.fixed)
     few = {group: len(points) for group, points in groups.items() if len(points) < needed}
     if few:
         dropped = f" after --drop-highest {drop_highest}" if drop_highest else ""
@@ -330,8 +330,7 @@ def _fit_points(
     origin = laws.frame(points)
     best = fitting.solve(law, points, origin)
     done(1)
-    held = law.fixed if isinstance(law, Pinned) else {}
-    enough = len(points) > len(law.symbols) - len(held)
+    enough = len(points) > len(law.symbols) - len(law.fixed)
     drawn, again = (
         fitting.bootstrap(law, points, origin, best.theta, bootstraps, _generator(seed, group), done)
         if enough and bootstraps
@@ -364,7 +363,7 @@ def _fit_points(
         "objective": best.objective,
         "estimates": {name: float(value[0]) for name, value in law.to_symbols(best.theta[None], origin).items()},
         "intervals": intervals,
-        "fixed": held,
+        "fixed": dict(law.fixed),
         "converged": best.converged,
         "starts": {"tried": best.starts, "agreeing": best.agreeing},
         "unidentified": unidentified,
@@ -372,6 +371,7 @@ def _fit_points(
         "profile": {
             name: [float(end) if np.isfinite(end) else None for end in ends]
             for name, ends in zip(law.coordinates, risen, strict=True)
+            if name not in law.fixed
         },
         "influential": _influential(law, points, origin, best.theta),
         "heldout": heldout,
@@ -429,8 +429,7 @@ def _unidentified(
         widest = WIDE_SCALE if name in law.scales else WIDE_EXPONENT
         if name not in law.signed and (low <= 0 or high / low > widest):
             found.add(name)
-    known = law.fixed if isinstance(law, Pinned) else {}
-    return [name for name in law.symbols if name in found and name not in known]
+    return [name for name in law.symbols if name in found and name not in law.fixed]
 
 
 def _words_on_data(law: Law, points: Points) -> list[str]:

@@ -15,6 +15,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -131,6 +132,7 @@ class Law(ABC):
         scales: Symbols that are positive and span orders of magnitude (their intervals are judged as ratios).
         needs: What it needs of runs beside N, D and the loss: `shares` (and the `target` among them), or `unique`.
         signed: Symbols that may be 0 or negative; all others are above 0.
+        fixed: Symbols that are known and not fitted (`analysis.laws.pinned`), to their values.
         exact_curvature: Whether `curvature` is cheap and exact, so that all starts can follow Newton's method.
     """
 
@@ -143,6 +145,7 @@ class Law(ABC):
     scales: tuple[str, ...]
     needs: tuple[str, ...] = ()
     signed: frozenset[str] = frozenset()
+    fixed: Mapping[str, float] = MappingProxyType({})
     exact_curvature: bool = False
 
     def bind(self, sources: Sequence[str], target: str | None) -> Law:
