@@ -17,11 +17,13 @@ from __future__ import annotations
 import fcntl
 import itertools
 import os
+import secrets
 import selectors
 import shlex
 import shutil
 import signal
 import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -127,7 +129,8 @@ def run(
     limits = limits or Limits()
     launcher = _launcher()
     _check(files or {}, binds)
-    with tempfile.TemporaryDirectory(prefix="polymix-sandbox-") as parent, _place() as place, _cgroup(limits) as group:
+    _reaped()
+    with tempfile.TemporaryDirectory(prefix=f"{_name()}job-") as parent, _place() as place, _cgroup(limits) as group:
         job = Path(parent, "job")
         _lay_out(job, files or {})
         with _sealed("stdin", stdin) as given, _sealed("seccomp", _filter()) as seccomp:
@@ -179,6 +182,40 @@ def _sealed(name: str, content: bytes) -> Iterator[IO[bytes]]:
         yield file
 
 
+# What outlives this process ----------------------------------------------------------------------------------
+
+
+_token = secrets.token_hex(4)
+
+
+def _name() -> str:
+    """Return what the names of this process's cgroups and temporary folders begin with.
+
+    A number may be another process's later, and a fork has its maker's token.
+    """
+    return f"polymix-{os.getpid()}-{_token}-"
+
+
+def _reaped() -> None:
+    """Have what this process leaves behind taken away, should it be killed."""
+    _start_reaper(os.getpid(), tempfile.gettempdir())
+
+
+@cache
+def _start_reaper(maker: int, temporary: str) -> None:
+    script = Path(__file__).with_name("reaper.py")
+    folders = [str(folder) for folder in _cgroup_parents(_CGROUP_ROOT, _own_cgroups())]
+    silent = [(os.POSIX_SPAWN_OPEN, stream, os.devnull, os.O_RDWR, 0) for stream in (0, 1, 2)]
+    # Its end is nobody's to wait for: it lives as long as this process does.
+    os.posix_spawn(
+        sys.executable,
+        [sys.executable, "-I", "-S", str(script), str(maker), _name(), *folders, "--", temporary],
+        {},
+        file_actions=silent,
+        setsid=True,
+    )
+
+
 # How to start -----------------------------------------------------------------------------------------------
 
 
@@ -211,7 +248,7 @@ def _launcher() -> _Launcher:
             why += "; / is a chroot on a mount that is shared with others: bind-mount it on itself before the chroot"
             continue
         with (
-            tempfile.TemporaryDirectory(prefix="polymix-sandbox-") as parent,
+            tempfile.TemporaryDirectory(prefix=f"{_name()}job-") as parent,
             _place() as place,
             _sealed("seccomp", _filter()) as seccomp,
         ):
@@ -237,7 +274,7 @@ def _launcher() -> _Launcher:
 @contextmanager
 def _place() -> Iterator[Path]:
     """Give an empty folder to mount on; it is taken away by `rmdir` alone, which can never reach into a mount."""
-    place = Path(tempfile.mkdtemp(prefix="polymix-root-"))
+    place = Path(tempfile.mkdtemp(prefix=f"{_name()}root-"))
     try:
         yield place
     finally:
@@ -455,25 +492,44 @@ def _own_cgroups() -> dict[str, str]:
     return own
 
 
+_CONTROLLERS = ("memory", "pids", "cpuacct")
+
+
+def _cgroup_parents(root: Path, own: Mapping[str, str]) -> list[Path]:
+    """Return where below the hierarchy at `root` a cgroup of this process may come to lie."""
+    if (root / "memory").is_dir():
+        return [_cgroup_v1_parent(root, controller, own) for controller in _CONTROLLERS]
+    return list(_cgroup_v2_parents(root, own))
+
+
+def _cgroup_v1_parent(root: Path, controller: str, own: Mapping[str, str]) -> Path:
+    above = root / controller / own.get(controller, "/").lstrip("/")
+    return above if above.is_dir() else root / controller
+
+
+def _cgroup_v2_parents(root: Path, own: Mapping[str, str]) -> Iterator[Path]:
+    here = root / own.get("", "/").lstrip("/")
+    for above in (here, here.parent, root):
+        enabled = above / "cgroup.subtree_control"
+        if enabled.is_file() and {"memory", "pids"} <= set(enabled.read_text().split()):
+            yield above
+
+
 def _make_cgroup(limits: Limits, root: Path, own: Mapping[str, str]) -> _Cgroup | None:
     """Make a limited cgroup below the hierarchy at `root`, or return None where that is not allowed."""
-    name = f"polymix-{os.getpid()}-{next(_numbers)}"
+    name = f"{_name()}{next(_numbers)}"
     made: dict[str, Path] = {}
     try:
         if (root / "memory").is_dir():
             settings = {
                 "memory": {"memory.limit_in_bytes": limits.memory_bytes},
                 "pids": {"pids.max": limits.processes},
-                "cpuacct": {},
             }
-            for controller, values in settings.items():
-                above = root / controller / own.get(controller, "/").lstrip("/")
-                if not above.is_dir():
-                    above = root / controller
-                folder = above / name
+            for controller in _CONTROLLERS:
+                folder = _cgroup_v1_parent(root, controller, own) / name
                 folder.mkdir()
                 made[controller] = folder
-                for file, value in values.items():
+                for file, value in settings.get(controller, {}).items():
                     (folder / file).write_text(str(value))
             swap = made["memory"] / "memory.memsw.limit_in_bytes"
             if swap.exists():
@@ -481,11 +537,7 @@ def _make_cgroup(limits: Limits, root: Path, own: Mapping[str, str]) -> _Cgroup 
             return _Cgroup(made)
         if not (root / "cgroup.controllers").is_file():
             return None
-        here = root / own.get("", "/").lstrip("/")
-        for above in (here, here.parent, root):
-            enabled = above / "cgroup.subtree_control"
-            if not enabled.is_file() or not {"memory", "pids"} <= set(enabled.read_text().split()):
-                continue
+        for above in _cgroup_v2_parents(root, own):
             folder = above / name
             folder.mkdir()
             made["unified"] = folder

@@ -209,22 +209,30 @@ def _commands() -> str:
 
 
 @needs_sandbox
-def test_the_sandbox_dies_with_its_maker() -> None:
+@pytest.mark.parametrize("alive_s", [0.0, 0.005, 0.01, 0.02, 0.04, 0.08, 0.5])
+def test_the_sandbox_dies_with_its_maker_whenever_that_is_killed(tmp_path: Path, alive_s: float) -> None:
     mark = f"7{os.getpid()}.5"
-    code = f"from parallel_mining.sandbox import run\nprint('on', flush=True)\nrun(['/bin/sleep', '{mark}'])"
-    with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, cwd=Path(__file__).parents[3]) as maker:
+    code = "from parallel_mining.sandbox import ready, run\nready()\nprint('on', flush=True)\n"
+    code += f"run(['/bin/sleep', '{mark}'])"
+    with subprocess.Popen(
+        [sys.executable, "-c", code],
+        stdout=subprocess.PIPE,
+        cwd=Path(__file__).parents[3],
+        env={**os.environ, "TMPDIR": str(tmp_path)},
+    ) as maker:
         assert maker.stdout is not None
         maker.stdout.readline()
-        deadline = time.monotonic() + 10
-        # Until it runs itself: before, its words are the last of those that make the sandbox.
-        while f"\n/bin/sleep {mark}" not in f"\n{_commands()}" and time.monotonic() < deadline:
-            time.sleep(0.05)
-        assert f"\n/bin/sleep {mark}" in f"\n{_commands()}"
+        time.sleep(alive_s)
         maker.kill()
-    deadline = time.monotonic() + 5
-    while f"sleep {mark}" in _commands() and time.monotonic() < deadline:
+
+    def left() -> list[object]:
+        groups = [path for path in Path("/sys/fs/cgroup").glob(f"**/polymix-{maker.pid}-*") if path.is_dir()]
+        return [*groups, *tmp_path.iterdir(), *(line for line in _commands().splitlines() if f"sleep {mark}" in line)]
+
+    deadline = time.monotonic() + 10
+    while left() and time.monotonic() < deadline:
         time.sleep(0.05)
-    assert f"sleep {mark}" not in _commands()
+    assert left() == []
 
 
 @needs_sandbox
