@@ -440,8 +440,11 @@ def _ordered(items: list[Any], rng: random.Random) -> list[Any]:
 
 
 def _related(row: tuple[Any, ...], shape: Shape, rng: random.Random) -> tuple[Any, ...]:
-    """Return arguments of which one is made of another."""
+    """Return arguments of which one is made of another, or of which all of one type are the same."""
     source, target = rng.sample(range(len(row)), 2)
+    alike = [i for i, type_ in enumerate(shape) if type_ == shape[source]]
+    if len(alike) > 2 and rng.random() < 0.2:
+        return tuple(row[source] if i in alike else argument for i, argument in enumerate(row))
     value, wanted, given = row[source], shape[target], shape[source]
     out: Any = row[target]
     if _is_number(wanted) and _is_number(given):

@@ -179,8 +179,8 @@ def _filled(value: Any, rng: random.Random) -> Any:
     if value == "":
         return rng.choice("abcxyz")
     if isinstance(value, list):
-        items = cast(list[Any], value)
-        return [_filled(item, rng) for item in items] if items else [rng.randint(1, 9)]
+        # What an empty one would hold is not known here: it is left out, or stays as it is and is not taken.
+        return [_filled(item, rng) for item in cast(list[Any], value) if item not in ([], {}, (), set())]
     return value
 
 
@@ -255,9 +255,10 @@ def rectangular(parameter: int, source: Source, width: int = 0) -> Restriction:
     """Return the part where the lists in an argument are of one length, or of `width` items where it is given."""
 
     def mend(value: Any, rng: random.Random) -> Any:
-        rows = [list(row) for row in value if isinstance(row, list | tuple) and row]
+        rows = [cast(Sequence[Any], row) for row in value if isinstance(row, list | tuple) and row]
         least = width or min(map(len, rows), default=0)
-        return [[*row, *(rng.choice(row) for _ in range(least - len(row)))][:least] for row in rows]
+        drawn = ([*row, *(rng.choice(row) for _ in range(least - len(row)))][:least] for row in rows)
+        return [tuple(new) if isinstance(row, tuple) else new for row, new in zip(rows, drawn, strict=True)]
 
     def holds(value: Any) -> bool:
         return _widths(value) <= {width} if width else len(_widths(value)) <= 1

@@ -7,7 +7,7 @@ import sys
 import pytest
 
 from parallel_mining.cases import cases, merged, shapes, strange
-from parallel_mining.domains import at_least, non_empty
+from parallel_mining.domains import at_least, documented, non_empty
 from parallel_mining.signatures import Parameter, Signature, call_compatible, shared_arities
 from parallel_mining.types import Type, parse_type
 
@@ -152,3 +152,41 @@ def test_seeds_come_often_with_their_arguments_exchanged_and_changed_a_little() 
     planets = {name for seed in seeds for name in seed}
     assert sum(any(argument in planets for argument in case) for case in found) > 15
     assert not any(argument in planets for case in cases(shape, 72, 3) for argument in case)
+
+
+def conforms(value: object, type_: Type) -> bool:
+    plain = {"bool": bool, "int": int, "str": str, "float": (int, float)}
+    if type_.name in plain:
+        return isinstance(value, plain[type_.name]) and isinstance(value, bool) == (type_.name == "bool")
+    if type_.name == "tuple":
+        return isinstance(value, tuple) and all(map(conforms, value, type_.of))
+    return isinstance(value, list) and all(conforms(item, type_.of[0]) for item in value)
+
+
+@pytest.mark.parametrize(
+    ("type_", "shown"),
+    [
+        ("list[bool]", ([True, False, True], [False, False])),
+        ("list[str]", (["a", "b"], ["c"])),
+        ("list[list[bool]]", ([[True, False]], [[False, True], [True, True]])),
+        ("list[list[str]]", ([["a", "b"], ["c", "d"]], [["e", "f"]])),
+        ("list[tuple[int,str]]", ([(1, "a")], [(2, "b"), (3, "c")])),
+        ("list[list[int]]", ([[1, 2], [3, 4]], [[5, 6]])),
+    ],
+)
+def test_what_makes_cases_lie_within_restrictions_keeps_their_types(
+    type_: str, shown: tuple[list[object], ...]
+) -> None:
+    shape = (parse_type(type_),)
+    examples = tuple((value,) for value in shown)
+    restrictions = documented("", examples, shape)
+    assert "not empty" in {restriction.what for restriction in restrictions}
+    made = cases(shape, 300, 5, ["x", 3], examples=examples, restrictions=restrictions)
+    assert len(made) > 10 or type_ == "list[bool]"
+    assert [case for case in made if not conforms(case[0], shape[0])] == []
+
+
+def test_all_of_several_arguments_of_one_type_are_the_same_at_times() -> None:
+    shape = (parse_type("int"), parse_type("str"), parse_type("int"), parse_type("int"))
+    made = cases(shape, 144, 17)
+    assert sum(a == c == d for a, _, c, d in made) >= 3

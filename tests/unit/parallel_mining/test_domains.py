@@ -42,8 +42,9 @@ def test_what_examples_have_in_common_restricts():
     found = documented(comments(PIVOT), examples(PIVOT, "rotate"), types)
     assert {(0, "not empty", "doctest"), (1, "from 1 to the length of argument 0", "doctest")} <= words(found)
     assert not documented("", (([1, 2, 3], 1),), types), "one example is an accident"
-    mended = repaired(([], -7), found, random.Random(1))
+    mended = repaired(([4, 5], -7), found, random.Random(1))
     assert within(mended, found)
+    assert repaired(([],), found[:1], random.Random(1)) == ([],), "what an empty list would hold is not known"
     assert not within(([], -7), found)
 
 
