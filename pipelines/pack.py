@@ -218,7 +218,8 @@ def pack(
         tokenizer: A `tokenizer.json`, or None to train one on the corpus.
         settings: How the allocation is written out; None for the defaults.
         token_settings: How text becomes tokens; None for the defaults.
-        stores: Keep the token stores here and use them again next time; None to make them for this one time.
+        stores: Keep the token stores here and use them again next time; None to make them for this one time. Those of
+            another corpus, tokenizer or settings that are there already are never replaced.
         texts: Natural language by name, for `text:` sources (see `pipelines.tokens.tokenize_corpus`).
         streaming: Let datatrove tokenize the corpus, on this machine or on Slurm.
         work: Where datatrove keeps what it has done.
@@ -229,6 +230,7 @@ def pack(
 
     Raises:
         Infeasible: The mixture cannot be supplied; the error's `report` says what could be.
+        Stale: Other token stores are at `stores`.
         BadInput: An input cannot be used.
     """
     corpus, out = Path(corpus), Path(out)
@@ -261,7 +263,10 @@ def pack(
         try:
             if not ready:
                 _announce(allocation, pairs)
-                ensure_tokens(corpus, pairs, place, token_settings, tokenizer, command, texts, streaming, work)
+                ensure_tokens(
+                    *(corpus, pairs, place, token_settings, tokenizer, command, texts, streaming, work),
+                    replace=place == passing,
+                )
             _fill(draft, place, allocation, tokens, settings)
         finally:
             if place == passing:

@@ -137,16 +137,18 @@ def creating(
     *,
     command: str = "",
     resume: bool = False,
+    replace: bool = True,
 ) -> Iterator[Draft]:
     """Make an artifact at `folder`; it appears there only if the block ends without an exception.
 
     Args:
         folder: The final path. An artifact of the kind that is already there is replaced at the end, as a whole; where
-            it was made of something else, that is said.
+            it was made of something else, that is said, unless `replace` forbids it.
         kind: `corpus`, `pairs`, `tokens`, `shards`, `runs`, `laws`, `allocation` ...
         identity: Everything the result depends on, as JSON.
         command: The command line that makes it again.
         resume: Keep the hidden folder after a failure or a kill, and reuse it for the same identity.
+        replace: Whether one that is there already, made of something else, may be replaced.
 
     Yields:
         The draft: write files below `draft.path`, fill `draft.counts` and `draft.details`.
@@ -154,9 +156,12 @@ def creating(
     Raises:
         BadInput: `folder` exists and is not an artifact of this kind (nothing else is overwritten), it cannot be made,
             or another process is making it.
+        Stale: One that was made of something else is there, and `replace` does not allow it.
     """
     folder = Path(folder)
     check_place(folder, kind)
+    if not replace:
+        finished(folder, kind, identity)
     draft_path = folder.with_name(f".{folder.name}.draft")
     own = canonical_json({"kind": kind, "identity": identity})
     remembered = draft_path / _IDENTITY
@@ -247,7 +252,14 @@ def _exchange(one: Path, other: Path) -> bool:
     return renameat2(-100, os.fsencode(one), -100, os.fsencode(other), 2) == 0
 
 
-def finished(folder: Path | str, kind: str, identity: Mapping[str, Any], *, replace: bool = False) -> bool:
+def finished(
+    folder: Path | str,
+    kind: str,
+    identity: Mapping[str, Any],
+    *,
+    replace: bool = False,
+    instead: str = "name another --out, or give --replace",
+) -> bool:
     """Say whether an artifact is there that was made of this.
 
     Args:
@@ -255,6 +267,7 @@ def finished(folder: Path | str, kind: str, identity: Mapping[str, Any], *, repl
         kind: Its kind.
         identity: Everything the result depends on, as JSON.
         replace: One that was made of something else may be replaced.
+        instead: What to do where it may not.
 
     Raises:
         Stale: One that was made of something else is there, and is to be kept; each field that differs is named.
@@ -267,7 +280,7 @@ def finished(folder: Path | str, kind: str, identity: Mapping[str, Any], *, repl
     if not replace:
         told = list(differences(manifest.get("identity"), json.loads(canonical_json(identity))))
         mistakes = [Mistake(str(folder), field) for field in told]
-        raise Stale([*mistakes, Mistake("stale", f"the {kind} there are kept; name another --out, or give --replace")])
+        raise Stale([*mistakes, Mistake("stale", f"the {kind} there are kept; {instead}")])
     return False
 
 

@@ -106,7 +106,7 @@ from click.core import ParameterSource
     "--stores",
     type=click.Path(path_type=Path),
     metavar="DIR",
-    help="Keep the token stores here; the next pack of the same corpus takes seconds.",
+    help="Keep the token stores here; the next pack of the same corpus takes seconds. Never replaces other ones.",
 )
 def command(
     corpus: Path,

@@ -319,3 +319,39 @@ def test_stores_are_not_made_anew_for_other_settings(place: Path, tmp_path: Path
     assert list(tmp_path.iterdir()) == []
     pack(tokens, MIX, 20_000, tmp_path / "out", settings=settings, token_settings=SMALL)
     assert read_manifest(tmp_path / "out", "shards")["counts"]["tokens"] > 19_900
+
+
+def test_stores_that_are_kept_are_never_replaced(place: Path, tmp_path: Path) -> None:
+    arguments = ("--corpus", place / "corpus", "--pairs", place / "pairs", "--allocation", place / "a.json")
+    arguments += ("--tokens", "20k", "--sequence-length", 100, "--stores", "stores")
+    assert polymix(*arguments, "--vocabulary", 500, "--out", "shards", cwd=tmp_path).returncode == 0
+    before = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
+    other = polymix(*arguments, "--tokenizer", place / "tokens" / "tokenizer.json", "--out", "more", cwd=tmp_path)
+    assert other.returncode == 3, other.stderr
+    assert "error: stores: tokenizer: made with null, asked for is " in other.stderr
+    assert "Name another folder with --stores" in other.stderr.splitlines()[-1]
+    assert {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()} == before
+    # What was revoked could be replaced by nothing, had the stores changed.
+    (tmp_path / "asked.txt").write_text(f"document:{_one_document(tmp_path / 'stores')}\n")
+    revoked = polymix("--corpus", "stores", "--revoke", "asked.txt", "--out", "shards", cwd=tmp_path)
+    assert revoked.returncode == 0, revoked.stderr
+
+
+def _one_document(stores: Path) -> str:
+    return open_stores(stores, "train")["python"].table(["id"])["id"][0].as_py()
+
+
+def test_stores_left_by_a_kill_are_no_obstacle(place: Path, tmp_path: Path) -> None:
+    settings = PackSettings(sequence_length=64)
+    given = place / "tokens" / "tokenizer.json"
+    tokenize_corpus(place / "corpus", None, tmp_path / ".out.tokens", None, given)
+    pack(
+        place / "corpus",
+        MIX,
+        20_000,
+        tmp_path / "out",
+        pairs=place / "pairs",
+        settings=settings,
+        token_settings=SMALL,
+    )
+    assert [path.name for path in tmp_path.iterdir()] == ["out"]
