@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from quality.mistakes import Failure
 from training.records import LOG
 
 TORCHRUN_LOG = "torchrun.log"
@@ -21,7 +22,7 @@ STEPS_FILE = "steps"
 _POLL_SECONDS = 0.5
 
 
-class LaunchFailed(RuntimeError):
+class LaunchFailed(Failure):
     """The processes of a run failed; the message ends with what they said last."""
 
 
