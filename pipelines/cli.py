@@ -13,6 +13,7 @@ import sys
 from typing import NoReturn
 
 import click
+from click.core import iter_params_for_processing
 
 from quality.mistakes import BadInput, Failure
 
@@ -102,10 +103,13 @@ def polymix() -> None:
 
 def main(arguments: list[str] | None = None) -> NoReturn:
     """Run the command line and exit with its code."""
+    words = sys.argv[1:] if arguments is None else arguments
     try:
-        polymix.main(args=arguments, prog_name="polymix", standalone_mode=False)
+        polymix.main(args=words, prog_name="polymix", standalone_mode=False)
     except click.ClickException as error:
         error.show()
+        for other in _other_mistakes(error, words[1:]):
+            click.echo(f"Error: {other.format_message()}", err=True)
         sys.exit(2)
     except (click.Abort, KeyboardInterrupt):
         click.echo("stopped; nothing half-written counts as done, run the same command again", err=True)
@@ -129,11 +133,27 @@ def main(arguments: list[str] | None = None) -> NoReturn:
         extras = _EXTRAS_OF_MODULE.get((error.name or "").split(".")[0])
         if extras is None:
             raise
-        own = _extra_of_verb(sys.argv[1:] if arguments is None else arguments)
+        own = _extra_of_verb(words)
         extra = own if own in extras else extras[0]
         click.echo(f"error: this verb needs {error.name}; install it with: pip install 'polymix[{extra}]'", err=True)
         sys.exit(2)
     sys.exit(0)
+
+
+def _other_mistakes(error: click.ClickException, words: list[str]) -> list[click.UsageError]:
+    """Return what else is wrong with the values of a verb's options; click stops at the first."""
+    context = error.ctx if isinstance(error, click.BadParameter) else None
+    if context is None:
+        return []
+    command = context.command
+    given, rest, order = command.make_parser(context).parse_args(list(words))
+    found: list[click.UsageError] = []
+    for parameter in iter_params_for_processing(order, command.get_params(context)):
+        try:
+            _, rest = parameter.handle_parse_result(context, given, rest)
+        except click.UsageError as other:
+            found.append(other)
+    return [other for other in found if other.format_message() != error.format_message()]
 
 
 def _extra_of_verb(arguments: list[str]) -> str:

@@ -16,8 +16,9 @@ import hashlib
 import json
 import os
 import shutil
+import tempfile
 from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, cast
@@ -75,16 +76,36 @@ class Draft:
 
 
 def check_writable(path: Path | str) -> None:
-    """Check that a file or folder can be made at `path`, without touching anything.
+    """Check that a file or folder can be made at `path`, leaving nothing behind.
 
     Raises:
-        BadInput: What lies above it is not a folder, or cannot be written to.
+        BadInput: It has no name, what lies above it is not a folder, or nothing can be made there.
     """
-    above = next(parent for parent in Path(path).absolute().parents if os.path.lexists(parent))
+    path = Path(path)
+    if path.name in ("", ".."):
+        bad_input(path, "is no name of a file or folder to make; name one")
+    above = next(parent for parent in path.absolute().parents if os.path.lexists(parent))
     if not above.is_dir():
         bad_input(path, f"cannot be made: {above} is not a folder; name another place")
-    if not os.access(above, os.W_OK | os.X_OK):
-        bad_input(path, f"cannot be made: {above} cannot be written to; name another place")
+    try:
+        with suppress(FileNotFoundError):
+            (above / f".{path.name}.partial").lstat()  # as long as the name becomes while it is made
+        # Rights alone do not tell: root has them all, also where the kernel lets nobody make a file.
+        with tempfile.TemporaryFile(dir=above):
+            pass
+    except OSError as error:
+        bad_input(path, f"cannot be made: {above}: {error.strerror}; name another place")
+
+
+def check_file(path: Path | str) -> None:
+    """Check that a file can be written at `path`, leaving nothing behind; long work asks before it starts.
+
+    Raises:
+        BadInput: A folder or a device is there, or no file can be made.
+    """
+    if Path(path).exists() and not Path(path).is_file():
+        bad_input(path, f"is {'a folder' if Path(path).is_dir() else 'no plain file'}; name the file to write")
+    check_writable(path)
 
 
 def make_folder(folder: Path) -> None:

@@ -19,7 +19,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from quality.artifacts import MANIFEST, creating, file_sha256, fingerprint, read_manifest, write_atomically
+from quality.artifacts import MANIFEST, check_place, creating, file_sha256, fingerprint, read_manifest, write_atomically
 from quality.contracts import Contract, Expectation, check
 from quality.mistakes import BadInput, Mistake, bad_input
 from quality.progress import progress, say
@@ -128,6 +128,7 @@ def score(
         mistakes.append(Mistake("temperature", "0 makes all samples of a problem the same; raise it, or take one"))
     if mistakes:
         raise BadInput(mistakes)
+    check_place(out, "scores")
     read = chosen.read([Path(path) for path in problems])
     taken = _limited(read.problems, limit)
     model = model_fingerprint(model_dir) if generator is None else fingerprint({"generator": str(model_dir)})

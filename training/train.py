@@ -14,7 +14,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from quality.artifacts import creating, fingerprint, finished, read_manifest, write_atomically
+from quality.artifacts import check_place, creating, fingerprint, finished, read_manifest, write_atomically
 from quality.languages import LANGUAGES
 from quality.mistakes import BadInput, Mistake, bad_input
 from quality.progress import progress, say
@@ -108,6 +108,7 @@ def train(
         BadInput: A number is out of range, a store is missing, or more tokens are asked for than there are.
     """
     out, layout = Path(out), layout or Layout()
+    check_place(out, "runs")
     source = _opened(Path(data), size, tokens, allocation, seed, sequence_length, batch_tokens, max_epochs)
     spec = RunSpec(
         size=size,

@@ -205,6 +205,8 @@ def command(
                 seed=seed,
                 max_epochs=max_epochs,
                 shard_tokens=shard_tokens,
+                places={"shards": out, "tokens": stores},
+                work=work,
                 texts=texts,
                 text=text,
                 document_order=document_order,

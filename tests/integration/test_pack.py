@@ -197,11 +197,13 @@ def test_all_mistakes_come_at_once(tmp_path: Path) -> None:
     done = polymix(
         *("--corpus", "corpus", "--pairs", "pairs", "--allocation", "a.json", "--tokens", "lots", "--out", "out"),
         *("--tokenizer", "t.json", "--max-epochs", 0, "--sequence-length", 0),
+        *("--stores", "a.json/stores", "--work", "/proc/work"),
         cwd=tmp_path,
     )
     assert done.returncode == 2
     errors = [line for line in done.stderr.splitlines() if line.startswith("error: ")]
-    for expected in ("--tokens: 'lots'", "--max-epochs: 0", "--sequence-length: 0", "cobol", "corpus: no", "t.json"):
+    wanted = ["--tokens: 'lots'", "--max-epochs: 0", "--sequence-length: 0", "cobol", "corpus: no", "t.json"]
+    for expected in (*wanted, "a.json is not a folder", "/proc/work/tasks: cannot be made"):
         assert any(expected in line for line in errors), expected
     assert "Traceback" not in done.stderr
     assert [path.name for path in tmp_path.iterdir()] == ["a.json"]
