@@ -20,7 +20,7 @@ def _sweep(out: str) -> object:
     from training.settings import SweepSettings
     from training.sweep import sweep
 
-    return sweep(SweepSettings(sizes=("25k",), tokens=(10_240,)), "none", out)
+    return sweep(SweepSettings(sizes=("25k",), tokens=(40_960,)), "none", out)
 
 
 def _score(out: str) -> object:
