@@ -186,26 +186,35 @@ def creating(
     draft_path = folder.with_name(f".{folder.name}.draft")
     own = canonical_json({"kind": kind, "identity": identity})
     remembered = draft_path / _IDENTITY
+    ours = False
     with ExitStack() as held:
         try:
-            make_folder(folder.parent)
-            if draft_path.is_dir():
-                held.enter_context(_held(draft_path, folder))
-            if not (resume and remembered.is_file() and remembered.read_text() == own):
-                shutil.rmtree(draft_path, ignore_errors=True)
-                draft_path.mkdir()
-                held.enter_context(_held(draft_path, folder))
-                write_atomically(remembered, own)
-        except OSError as error:
-            bad_input(folder, f"cannot be made: {error.strerror}; name another place")
-        draft = Draft(draft_path)
-        try:
+            with _making(folder):
+                make_folder(folder.parent)
+                if draft_path.is_dir():
+                    held.enter_context(_held(draft_path, folder))
+                    ours = True
+                if not (resume and remembered.is_file() and remembered.read_text() == own):
+                    shutil.rmtree(draft_path, ignore_errors=True)
+                    draft_path.mkdir()
+                    ours = True
+                    held.enter_context(_held(draft_path, folder))
+                    write_atomically(remembered, own)
+            draft = Draft(draft_path)
             yield draft
+            _publish(draft, folder, kind, identity, command)
         except BaseException:
-            if not resume:
+            if ours and not resume:
                 shutil.rmtree(draft_path, ignore_errors=True)
             raise
-        _publish(draft, folder, kind, identity, command)
+
+
+@contextmanager
+def _making(folder: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        bad_input(folder, f"cannot be made: {error.strerror}; name another place")
 
 
 @contextmanager
@@ -238,7 +247,6 @@ def _fingerprint_of(folder: Path) -> str | None:
 
 
 def _publish(draft: Draft, folder: Path, kind: str, identity: Mapping[str, Any], command: str) -> None:
-    (draft.path / _IDENTITY).unlink()
     manifest = {
         "kind": kind,
         "fingerprint": fingerprint(identity),
@@ -261,6 +269,8 @@ def _publish(draft: Draft, folder: Path, kind: str, identity: Mapping[str, Any],
         _remove(old)
     else:
         draft.path.rename(folder)
+    # Last: a draft without it would be thrown away by the next try, with all that was done.
+    (folder / _IDENTITY).unlink(missing_ok=True)
 
 
 def _exchange(one: Path, other: Path) -> bool:

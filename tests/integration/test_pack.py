@@ -307,6 +307,21 @@ def test_a_kill_leaves_nothing_that_looks_finished(place: Path, tmp_path: Path, 
     assert sorted(path.name for path in tmp_path.iterdir()) == ["other", "out"]
 
 
+def test_what_is_told_to_end_leaves_nothing(place: Path, tmp_path: Path) -> None:
+    corpus, temporary = ["--corpus", str(place / "corpus"), "--pairs", str(place / "pairs")], tmp_path / "temporary"
+    temporary.mkdir()
+    mix = ["--allocation", str(place / "a.json"), "--tokens", "40k", "--sequence-length", "8", "--vocabulary", "500"]
+    program = [sys.executable, "-m", "pipelines.cli", "pack", *corpus, *mix, "--out", "out"]
+    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2]), "TMPDIR": str(temporary)}
+    with subprocess.Popen(program, cwd=tmp_path, env=environment, stderr=subprocess.PIPE, text=True) as process:
+        wait_for(lambda: (tmp_path / ".out.draft").exists() or process.poll() is not None)
+        process.terminate()
+        _, said = process.communicate(timeout=60)
+    assert process.returncode == 143, said
+    assert said.splitlines()[-1].startswith("stopped; nothing half-written counts as done")
+    assert [path.name for path in tmp_path.rglob("*")] == ["temporary"]
+
+
 def wait_for(condition: Callable[[], bool], timeout_s: float = 60) -> None:
     end = time.monotonic() + timeout_s
     while not condition() and time.monotonic() < end:

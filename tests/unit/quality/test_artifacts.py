@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import signal
 import subprocess
@@ -20,6 +21,7 @@ from quality.artifacts import (
     fingerprint,
     finished,
     read_manifest,
+    write_atomically,
 )
 from quality.mistakes import BadInput, Stale
 
@@ -233,3 +235,26 @@ def test_what_is_to_be_kept_is_not_replaced(tmp_path: Path) -> None:
     assert [p.name for p in tmp_path.iterdir()] == ["a"]
     with pytest.raises(Stale, match="are kept; put it elsewhere"):
         finished(tmp_path / "a", "a", {"seed": 2}, instead="put it elsewhere")
+
+
+def test_what_was_done_outlives_a_disk_that_is_full_at_the_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def attempt(*, resume: bool) -> bool:
+        with creating(tmp_path / "runs", "runs", {"seed": 1}, resume=resume) as draft:
+            found = (draft.path / "first").exists()
+            (draft.path / "first").write_text("done")
+        return found
+
+    def full(path: Path, data: bytes | str) -> None:
+        if path.name == MANIFEST:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        write_atomically(path, data)
+
+    with monkeypatch.context() as patched:
+        patched.setattr("quality.artifacts.write_atomically", full)
+        with pytest.raises(OSError, match="No space"):
+            attempt(resume=False)
+        assert list(tmp_path.iterdir()) == []
+        with pytest.raises(OSError, match="No space"):
+            attempt(resume=True)
+    assert attempt(resume=True)
+    assert sorted(path.name for path in (tmp_path / "runs").iterdir()) == ["first", MANIFEST]
