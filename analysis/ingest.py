@@ -20,7 +20,7 @@ import duckdb
 
 from analysis.events import PATTERN, scalars
 from analysis.runs import statement
-from quality.artifacts import read_manifest
+from quality.artifacts import check_file, read_manifest
 from quality.mistakes import BadInput, Mistake, bad_input
 
 Counted = Literal["total", "non_embedding"]
@@ -114,6 +114,7 @@ def ingest(
     Raises:
         BadInput: Something is wrong with any of it; all mistakes are named, and the database stays as it was.
     """
+    check_file(into)
     found, reading = _Found(), reading or Reading()
     for source in sources:
         _read(Path(source), reading, found)

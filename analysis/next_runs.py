@@ -32,7 +32,7 @@ from analysis.allocation_inputs import normalised, numbers, read_fits, wrong_map
 from analysis.fit import draws_of
 from analysis.laws import Floats, Law
 from analysis.problem import Problem, data_of, losses, solve, uniform_tokens
-from quality.artifacts import make_folder, write_atomically
+from quality.artifacts import check_file, make_folder, write_atomically
 from quality.mistakes import BadInput, Mistake, Mistakes, bad_input
 from quality.progress import progress
 from training.settings import FEWEST_STEPS, SweepSettings, read_sweep_settings
@@ -135,6 +135,9 @@ def next_runs(
     if out is not None and like is None:
         mistakes.append(Mistake("--out", "needs --like SWEEP.toml: a sweep has more settings than sizes and tokens"))
     told.add(mistakes)
+    if out is not None:
+        with told.noted():
+            check_file(Path(out) / "next-1.toml")
     told.tell()
     problem = Problem(
         law=laws.law(chosen[0]["law"]),

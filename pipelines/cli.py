@@ -1,7 +1,8 @@
 """The command line: one verb per arrow, files in, files out.
 
 `polymix VERB` imports only `pipelines.commands.VERB`, so a verb works where only its own extra is installed. Data goes
-to stdout, logs and progress to stderr. Exit codes: 0 done, 1 failed, 2 bad input (every mistake listed), 3 stale.
+to stdout, logs and progress to stderr. Exit codes: 0 done, 1 failed, 2 bad input (every mistake listed), 3 stale; 130
+and 143 after Ctrl-C and SIGTERM.
 """
 
 from __future__ import annotations
@@ -9,10 +10,12 @@ from __future__ import annotations
 import errno
 import importlib
 import os
+import signal
 import sys
 from typing import NoReturn
 
 import click
+from click.core import iter_params_for_processing
 
 from quality.mistakes import BadInput, Failure
 
@@ -69,6 +72,7 @@ _EXTRAS_OF_MODULE = {
 # What is wrong with a path that was named, and with the disk below it: neither is a fault of the program.
 _PLACES = {errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EISDIR, errno.ENAMETOOLONG, errno.ELOOP}
 _DISKS = {errno.ENOSPC, errno.EFBIG, errno.EDQUOT, errno.EIO}
+_STOPPED = "stopped; nothing half-written counts as done, run the same command again"
 
 
 class LazyGroup(click.Group):
@@ -102,13 +106,19 @@ def polymix() -> None:
 
 def main(arguments: list[str] | None = None) -> NoReturn:
     """Run the command line and exit with its code."""
+    words = sys.argv[1:] if arguments is None else arguments
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        if signal.getsignal(number) is signal.SIG_DFL:
+            signal.signal(number, _end)
     try:
-        polymix.main(args=arguments, prog_name="polymix", standalone_mode=False)
+        polymix.main(args=words, prog_name="polymix", standalone_mode=False)
     except click.ClickException as error:
         error.show()
+        for other in _other_mistakes(error, words[1:]):
+            click.echo(f"Error: {other.format_message()}", err=True)
         sys.exit(2)
     except (click.Abort, KeyboardInterrupt):
-        click.echo("stopped; nothing half-written counts as done, run the same command again", err=True)
+        click.echo(_STOPPED, err=True)
         sys.exit(130)
     except BadInput as error:
         for mistake in error.mistakes:
@@ -129,11 +139,34 @@ def main(arguments: list[str] | None = None) -> NoReturn:
         extras = _EXTRAS_OF_MODULE.get((error.name or "").split(".")[0])
         if extras is None:
             raise
-        own = _extra_of_verb(sys.argv[1:] if arguments is None else arguments)
+        own = _extra_of_verb(words)
         extra = own if own in extras else extras[0]
         click.echo(f"error: this verb needs {error.name}; install it with: pip install 'polymix[{extra}]'", err=True)
         sys.exit(2)
     sys.exit(0)
+
+
+def _end(number: int, _frame: object) -> NoReturn:
+    """End as after Ctrl-C, so that drafts, temporary folders and workers go; a second signal ends at once."""
+    signal.signal(number, signal.SIG_DFL)
+    click.echo(_STOPPED, err=True)
+    sys.exit(128 + number)
+
+
+def _other_mistakes(error: click.ClickException, words: list[str]) -> list[click.UsageError]:
+    """Return what else is wrong with the values of a verb's options; click stops at the first."""
+    context = error.ctx if isinstance(error, click.BadParameter) else None
+    if context is None:
+        return []
+    command = context.command
+    given, rest, order = command.make_parser(context).parse_args(list(words))
+    found: list[click.UsageError] = []
+    for parameter in iter_params_for_processing(order, command.get_params(context)):
+        try:
+            _, rest = parameter.handle_parse_result(context, given, rest)
+        except click.UsageError as other:
+            found.append(other)
+    return [other for other in found if other.format_message() != error.format_message()]
 
 
 def _extra_of_verb(arguments: list[str]) -> str:

@@ -12,6 +12,7 @@ import re
 import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -23,7 +24,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from pipelines.shard_files import Files, PackedSequence, Tally, write_shard
 from pipelines.tokens import TokenSettings, ensure_tokens, tokens_identity
-from quality.artifacts import Draft, creating, fingerprint, read_manifest
+from quality.artifacts import Draft, check_place, check_writable, creating, fingerprint, read_manifest
 from quality.contracts import check_all
 from quality.mistakes import BadInput, Failure, Mistake, bad_input
 from quality.progress import progress, say
@@ -93,13 +94,15 @@ def read_request(
     seed: int,
     max_epochs: float,
     shard_tokens: str,
+    places: Mapping[str, Path | None],
+    work: Path | None = None,
     texts: bool = False,
     text: Sequence[str] = (),
     document_order: str = "id",
     fim_rate: float = 0.0,
     fim_spm_rate: float = 0.5,
 ) -> Request:
-    """Check everything that stands on a command line before any of it is used.
+    """Check everything that stands on a command line, and that each kind of artifact can be made at its place.
 
     Raises:
         BadInput: Every input that is missing and every option that cannot be used.
@@ -153,6 +156,11 @@ def read_request(
         tried(lambda: read_manifest(pairs, "pairs"))
     if tokenizer is not None:
         tried(lambda: token_byte_lengths(tokenizer))
+    for kind, place in places.items():
+        if place is not None:
+            tried(partial(check_place, place, kind))
+    if work is not None:
+        tried(lambda: check_writable(work / "tasks"))
     if mistakes or budget is None or settings is None or asked is None:
         raise BadInput(mistakes)
     return Request(asked, budget, settings, token_settings, named)
@@ -218,7 +226,8 @@ def pack(
         tokenizer: A `tokenizer.json`, or None to train one on the corpus.
         settings: How the allocation is written out; None for the defaults.
         token_settings: How text becomes tokens; None for the defaults.
-        stores: Keep the token stores here and use them again next time; None to make them for this one time.
+        stores: Keep the token stores here and use them again next time; None to make them for this one time. Those of
+            another corpus, tokenizer or settings that are there already are never replaced.
         texts: Natural language by name, for `text:` sources (see `pipelines.tokens.tokenize_corpus`).
         streaming: Let datatrove tokenize the corpus, on this machine or on Slurm.
         work: Where datatrove keeps what it has done.
@@ -229,6 +238,7 @@ def pack(
 
     Raises:
         Infeasible: The mixture cannot be supplied; the error's `report` says what could be.
+        Stale: Other token stores are at `stores`.
         BadInput: An input cannot be used.
     """
     corpus, out = Path(corpus), Path(out)
@@ -261,7 +271,10 @@ def pack(
         try:
             if not ready:
                 _announce(allocation, pairs)
-                ensure_tokens(corpus, pairs, place, token_settings, tokenizer, command, texts, streaming, work)
+                ensure_tokens(
+                    *(corpus, pairs, place, token_settings, tokenizer, command, texts, streaming, work),
+                    replace=place == passing,
+                )
             _fill(draft, place, allocation, tokens, settings)
         finally:
             if place == passing:

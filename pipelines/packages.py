@@ -26,7 +26,7 @@ from pipelines.registries import Downloaded, FetchError
 from pipelines.registries.debian import download_debs, download_sources, fetch_deb, fetch_deb_src
 from pipelines.registries.npm import fetch_npm
 from pipelines.registries.pypi import fetch_pypi
-from quality.artifacts import file_sha256, write_atomically
+from quality.artifacts import file_sha256, make_folder, write_atomically
 from quality.progress import say
 
 __all__ = ["FetchError", "Package", "fetch", "prefetch"]
@@ -99,7 +99,7 @@ def _entry(cache_folder: Path, registry: str, name: str, version: str) -> Path:
 
 def _make_folders(cache_folder: Path) -> None:
     for folder in ("objects", "packages", "partial"):
-        (cache_folder / folder).mkdir(parents=True, exist_ok=True)
+        make_folder(cache_folder / folder)
     for left in list((cache_folder / "partial").iterdir()):
         # What a killed run left; a day is longer than any download takes.
         with contextlib.suppress(OSError):

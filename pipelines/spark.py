@@ -202,6 +202,7 @@ def _options(scratch: Path, address: str, memory: str) -> dict[str, str]:
         "spark.sql.execution.arrow.maxBytesPerBatch": str(BATCH_BYTES),
         "spark.sql.parquet.columnarReaderBatchSize": "256",
         "spark.sql.session.timeZone": "UTC",
+        "spark.sql.parquet.outputTimestampType": "TIMESTAMP_MICROS",  # the default is read back without its zone
     }
 
 

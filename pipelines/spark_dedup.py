@@ -111,7 +111,7 @@ def _check(path: Path, rows: DataFrame, named: Sequence[str]) -> None:
     from pyspark.sql import functions as f
     from pyspark.sql.pandas.types import to_arrow_schema
 
-    mistakes = column_mistakes(path, to_arrow_schema(rows.schema), named)
+    mistakes = column_mistakes(path, to_arrow_schema(rows.schema, timezone="UTC"), named)
     if mistakes:
         raise BadInput(mistakes)
     for name in ("id", "text"):

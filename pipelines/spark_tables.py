@@ -110,7 +110,7 @@ def listed(spark: SparkSession, sources: Sequence[Source]) -> list[SparkTable]:
             files = spark.read.format("binaryFile").option("recursiveFileLookup", "true").load(address)
             rows = files.select("path", "length", "modificationTime").sort("path").collect()
             rows = [row for row in rows if not row["path"].rpartition("/")[2].startswith(("_", "."))]
-            table_columns(to_arrow_schema(_read(spark, address).schema))
+            table_columns(to_arrow_schema(_read(spark, address).schema, timezone="UTC"))
         except (PySparkException, ValueError) as error:
             mistakes.append(Mistake(source.spec, f"cannot be read by Spark: {str(error).strip().splitlines()[0]}"))
             continue
@@ -147,7 +147,7 @@ def stage_table(spark: SparkSession, table: SparkTable, raw: Path, skipped: Path
     from pyspark.sql.pandas.types import from_arrow_schema, to_arrow_schema
 
     rows = _read(spark, table.address)
-    columns = table_columns(to_arrow_schema(rows.schema))
+    columns = table_columns(to_arrow_schema(rows.schema, timezone="UTC"))
     step = partial(_staged, name=table.record.name, licenses=table.record.licenses)
     held = raw.parent / "tables" / hashlib.sha256(table.record.name.encode()).hexdigest()[:16]
     needed = (f.col(f"`{name}`") for name in columns.needed)

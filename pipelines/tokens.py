@@ -33,7 +33,7 @@ import pyarrow.parquet as pq
 from pydantic import BaseModel, ConfigDict, Field
 
 from parallel_mining.documents import PairDirection, PairStyle, Part, pair_documents, pair_source
-from quality.artifacts import Draft, creating, file_sha256, fingerprint, read_manifest, write_atomically
+from quality.artifacts import Draft, creating, file_sha256, fingerprint, finished, read_manifest, write_atomically
 from quality.import_order import import_order
 from quality.mistakes import BadInput, Mistake, bad_input
 from quality.progress import progress, say
@@ -53,6 +53,10 @@ if TYPE_CHECKING:
 
 SPLITS = ("train", "validation")
 _BATCH_BYTES = 4_000_000  # text that is encoded at once: enough to keep all cores busy, little to hold
+_INSTEAD = (
+    "shards and runs that were made of them need these very ones. Name another folder with --stores (one for each"
+    " tokenizer, say), or remove this one where nothing needs it any more"
+)
 _SORT_BYTES = 512_000_000  # text that is sorted in memory at once; more is first spread over files by id
 
 
@@ -171,6 +175,7 @@ def tokenize_corpus(
     texts: Mapping[str, Path | str] | None = None,
     streaming: Streaming | None = None,
     work: Path | None = None,
+    replace: bool = True,
     command: str = "",
 ) -> dict[str, Any]:
     """Make the token stores of a corpus.
@@ -185,12 +190,14 @@ def tokenize_corpus(
             `license_type`, `license` where they are known; without `id`, the same text twice is one document.
         streaming: Let datatrove tokenize the corpus, on this machine or on Slurm; the stores are the same.
         work: Where datatrove keeps what it has done, so that a try that was ended goes on; None for beside `out`.
+        replace: Whether token stores of something else that are there may be replaced.
         command: The command line that makes it again.
 
     Returns:
         The manifest of the `tokens` artifact.
 
     Raises:
+        Stale: Token stores of something else are there, and `replace` does not allow it.
         BadInput: There is no such corpus, it has no training text, the pairs were made from another one, or the
             tokenizer or a text cannot be used.
     """
@@ -203,7 +210,7 @@ def tokenize_corpus(
     for name, path in sorted((texts or {}).items()):
         parts += _text_parts(name, Path(path), settings.text_validation_share)
     rows = {} if pairs is None else _pair_rows(Path(pairs), parts)
-    with creating(out, "tokens", identity, command=command) as draft:
+    with creating(out, "tokens", identity, command=command, replace=replace) as draft:
         _settle_tokenizer(draft.path / TOKENIZER_FILE, parts, settings, tokenizer)
         if streaming is None:
             _write_stores(draft, parts, rows, settings, {})
@@ -258,20 +265,33 @@ def ensure_tokens(
     texts: Mapping[str, Path | str] | None = None,
     streaming: Streaming | None = None,
     work: Path | None = None,
+    *,
+    replace: bool = False,
 ) -> dict[str, Any]:
     """Return the manifest of the token stores at `out`, made only if they are not there already.
 
+    Those that are there, made of something else, are kept: shards that were packed from them and sweeps that read them
+    need the very same.
+
     Raises:
         BadInput: As `tokenize_corpus`.
+        Stale: Token stores of something else are there, and `replace` does not allow it.
     """
-    if (out / "manifest.json").is_file():
-        manifest = read_manifest(out, "tokens")
-        if manifest["fingerprint"] == fingerprint(tokens_identity(corpus, pairs, settings, tokenizer, texts)):
-            say(f"token stores in {out} are up to date")
-            return manifest
-        say(f"token stores in {out} were made from something else; making them again")
+    identity = tokens_identity(corpus, pairs, settings, tokenizer, texts)
+    if finished(out, "tokens", identity, replace=replace, instead=_INSTEAD):
+        say(f"token stores in {out} are up to date")
+        return read_manifest(out, "tokens")
     return tokenize_corpus(
-        corpus, pairs, out, settings, tokenizer, texts=texts, streaming=streaming, work=work, command=command
+        corpus,
+        pairs,
+        out,
+        settings,
+        tokenizer,
+        texts=texts,
+        streaming=streaming,
+        work=work,
+        replace=replace,
+        command=command,
     )
 
 

@@ -16,8 +16,9 @@ import hashlib
 import json
 import os
 import shutil
+import tempfile
 from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, cast
@@ -75,16 +76,36 @@ class Draft:
 
 
 def check_writable(path: Path | str) -> None:
-    """Check that a file or folder can be made at `path`, without touching anything.
+    """Check that a file or folder can be made at `path`, leaving nothing behind.
 
     Raises:
-        BadInput: What lies above it is not a folder, or cannot be written to.
+        BadInput: It has no name, what lies above it is not a folder, or nothing can be made there.
     """
-    above = next(parent for parent in Path(path).absolute().parents if os.path.lexists(parent))
+    path = Path(path)
+    if path.name in ("", ".."):
+        bad_input(path, "is no name of a file or folder to make; name one")
+    above = next(parent for parent in path.absolute().parents if os.path.lexists(parent))
     if not above.is_dir():
         bad_input(path, f"cannot be made: {above} is not a folder; name another place")
-    if not os.access(above, os.W_OK | os.X_OK):
-        bad_input(path, f"cannot be made: {above} cannot be written to; name another place")
+    try:
+        with suppress(FileNotFoundError):
+            (above / f".{path.name}.partial").lstat()  # as long as the name becomes while it is made
+        # Rights alone do not tell: root has them all, also where the kernel lets nobody make a file.
+        with tempfile.TemporaryFile(dir=above):
+            pass
+    except OSError as error:
+        bad_input(path, f"cannot be made: {above}: {error.strerror}; name another place")
+
+
+def check_file(path: Path | str) -> None:
+    """Check that a file can be written at `path`, leaving nothing behind; long work asks before it starts.
+
+    Raises:
+        BadInput: A folder or a device is there, or no file can be made.
+    """
+    if Path(path).exists() and not Path(path).is_file():
+        bad_input(path, f"is {'a folder' if Path(path).is_dir() else 'no plain file'}; name the file to write")
+    check_writable(path)
 
 
 def make_folder(folder: Path) -> None:
@@ -137,16 +158,18 @@ def creating(
     *,
     command: str = "",
     resume: bool = False,
+    replace: bool = True,
 ) -> Iterator[Draft]:
     """Make an artifact at `folder`; it appears there only if the block ends without an exception.
 
     Args:
         folder: The final path. An artifact of the kind that is already there is replaced at the end, as a whole; where
-            it was made of something else, that is said.
+            it was made of something else, that is said, unless `replace` forbids it.
         kind: `corpus`, `pairs`, `tokens`, `shards`, `runs`, `laws`, `allocation` ...
         identity: Everything the result depends on, as JSON.
         command: The command line that makes it again.
         resume: Keep the hidden folder after a failure or a kill, and reuse it for the same identity.
+        replace: Whether one that is there already, made of something else, may be replaced.
 
     Yields:
         The draft: write files below `draft.path`, fill `draft.counts` and `draft.details`.
@@ -154,32 +177,44 @@ def creating(
     Raises:
         BadInput: `folder` exists and is not an artifact of this kind (nothing else is overwritten), it cannot be made,
             or another process is making it.
+        Stale: One that was made of something else is there, and `replace` does not allow it.
     """
     folder = Path(folder)
     check_place(folder, kind)
+    if not replace:
+        finished(folder, kind, identity)
     draft_path = folder.with_name(f".{folder.name}.draft")
     own = canonical_json({"kind": kind, "identity": identity})
     remembered = draft_path / _IDENTITY
+    ours = False
     with ExitStack() as held:
         try:
-            make_folder(folder.parent)
-            if draft_path.is_dir():
-                held.enter_context(_held(draft_path, folder))
-            if not (resume and remembered.is_file() and remembered.read_text() == own):
-                shutil.rmtree(draft_path, ignore_errors=True)
-                draft_path.mkdir()
-                held.enter_context(_held(draft_path, folder))
-                write_atomically(remembered, own)
-        except OSError as error:
-            bad_input(folder, f"cannot be made: {error.strerror}; name another place")
-        draft = Draft(draft_path)
-        try:
+            with _making(folder):
+                make_folder(folder.parent)
+                if draft_path.is_dir():
+                    held.enter_context(_held(draft_path, folder))
+                    ours = True
+                if not (resume and remembered.is_file() and remembered.read_text() == own):
+                    shutil.rmtree(draft_path, ignore_errors=True)
+                    draft_path.mkdir()
+                    ours = True
+                    held.enter_context(_held(draft_path, folder))
+                    write_atomically(remembered, own)
+            draft = Draft(draft_path)
             yield draft
+            _publish(draft, folder, kind, identity, command)
         except BaseException:
-            if not resume:
+            if ours and not resume:
                 shutil.rmtree(draft_path, ignore_errors=True)
             raise
-        _publish(draft, folder, kind, identity, command)
+
+
+@contextmanager
+def _making(folder: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        bad_input(folder, f"cannot be made: {error.strerror}; name another place")
 
 
 @contextmanager
@@ -212,7 +247,6 @@ def _fingerprint_of(folder: Path) -> str | None:
 
 
 def _publish(draft: Draft, folder: Path, kind: str, identity: Mapping[str, Any], command: str) -> None:
-    (draft.path / _IDENTITY).unlink()
     manifest = {
         "kind": kind,
         "fingerprint": fingerprint(identity),
@@ -235,6 +269,8 @@ def _publish(draft: Draft, folder: Path, kind: str, identity: Mapping[str, Any],
         _remove(old)
     else:
         draft.path.rename(folder)
+    # Last: a draft without it would be thrown away by the next try, with all that was done.
+    (folder / _IDENTITY).unlink(missing_ok=True)
 
 
 def _exchange(one: Path, other: Path) -> bool:
@@ -247,7 +283,14 @@ def _exchange(one: Path, other: Path) -> bool:
     return renameat2(-100, os.fsencode(one), -100, os.fsencode(other), 2) == 0
 
 
-def finished(folder: Path | str, kind: str, identity: Mapping[str, Any], *, replace: bool = False) -> bool:
+def finished(
+    folder: Path | str,
+    kind: str,
+    identity: Mapping[str, Any],
+    *,
+    replace: bool = False,
+    instead: str = "name another --out, or give --replace",
+) -> bool:
     """Say whether an artifact is there that was made of this.
 
     Args:
@@ -255,6 +298,7 @@ def finished(folder: Path | str, kind: str, identity: Mapping[str, Any], *, repl
         kind: Its kind.
         identity: Everything the result depends on, as JSON.
         replace: One that was made of something else may be replaced.
+        instead: What to do where it may not.
 
     Raises:
         Stale: One that was made of something else is there, and is to be kept; each field that differs is named.
@@ -267,7 +311,7 @@ def finished(folder: Path | str, kind: str, identity: Mapping[str, Any], *, repl
     if not replace:
         told = list(differences(manifest.get("identity"), json.loads(canonical_json(identity))))
         mistakes = [Mistake(str(folder), field) for field in told]
-        raise Stale([*mistakes, Mistake("stale", f"the {kind} there are kept; name another --out, or give --replace")])
+        raise Stale([*mistakes, Mistake("stale", f"the {kind} there are kept; {instead}")])
     return False
 
 

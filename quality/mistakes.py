@@ -24,7 +24,9 @@ class Mistake:
     what: str
 
     def __str__(self) -> str:
-        return f"{self.where}: {self.what}"
+        # A name may hold line feeds and worse; a mistake is one line.
+        where = "".join(mark if mark.isprintable() else repr(mark)[1:-1] for mark in self.where)
+        return f"{where}: {self.what}"
 
 
 class BadInput(ValueError):

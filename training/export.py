@@ -23,6 +23,7 @@ from torch.distributed.checkpoint.state_dict_loader import load
 from quality.artifacts import creating, file_sha256, read_manifest
 from quality.mistakes import bad_input
 from training import cpu
+from training.checkpoints import check_seals, step_folders
 from training.model import LlamaTwo, model_arguments
 from training.sizes import NORM_EPSILON, ROPE_THETA, size
 from training.stores import TOKENIZER_FILE
@@ -75,6 +76,8 @@ def export(run: Path | str, out: Path | str, *, precision: Precision = "float32"
         ):
             (draft.path / name).write_text(json.dumps(value, indent=2) + "\n")
         shutil.copy(run / TOKENIZER_FILE, draft.path / TOKENIZER_FILE)
+        written = (path for path in sorted(draft.path.iterdir()) if not path.name.startswith("."))
+        draft.details["files"] = {path.name: file_sha256(path) for path in written}
     return out
 
 
@@ -108,9 +111,10 @@ def llama_config(described: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _weights(run: Path, described: Mapping[str, Any]) -> dict[str, torch.Tensor]:
-    checkpoints = sorted((run / CHECKPOINT).glob("step-*"), key=lambda path: int(path.name.removeprefix("step-")))
+    checkpoints = step_folders(run / CHECKPOINT)
     if not checkpoints:
         bad_input(run / CHECKPOINT, "holds no checkpoint; train the run again")
+    check_seals(checkpoints[-1], "train the run again")
     arguments = model_arguments(size(described["size"]), described["vocabulary"])
     arguments.max_seq_len = described["sequence_length"]
     with torch.device("meta"):

@@ -41,6 +41,7 @@ from torch.distributed.tensor import DTensor
 
 from quality.mistakes import BadInput, Failure
 from training import cpu
+from training.checkpoints import is_sealed, seal, step_folder
 from training.evaluation import IGNORED, ValidationSet, bits_per_byte
 from training.hyperparameters import RECIPE, SCHEDULE, decay_starts, steps_of, warmup_steps
 from training.layout import Layout, layout_mistakes, local_tokens, missing_library
@@ -418,9 +419,18 @@ class _Run(Trainer):
             # loss decides.
             rows.diverged = reason == "not finite"
             if keep:
-                self.checkpointer.save(self.step, last_step=self.step == self.job_config.training.steps)
+                self._keep()
             if inputs.on_step is not None:
                 inputs.on_step(inputs.spec.batch_tokens)
+
+    def _keep(self) -> None:
+        """Write a checkpoint where one is due, and seal it."""
+        config = self.job_config
+        self.checkpointer.save(self.step, last_step=self.step == config.training.steps)
+        saved = step_folder(Path(config.job.dump_folder) / config.checkpoint.folder, self.step)
+        rank = dist.get_rank()
+        if config.checkpoint.enable and saved.is_dir() and not is_sealed(saved, rank):
+            seal(saved, rank)
 
     def _go_back(self, restart: Restart) -> None:
         restarts = (*self.rows.restarts, restart)

@@ -20,11 +20,13 @@ import pyarrow.parquet as pq
 
 from quality.artifacts import write_atomically
 from quality.contracts import check
+from quality.mistakes import bad_input
 from training.runs import CURVE_SCHEMA, EVALUATION_SCHEMA, RUN_CONTRACT, RUN_SCHEMA, TRANSLATION_SCHEMA, RunSpec
 from training.sizes import size
 
 RECORDS = "records"
 LOG = "torchtitan.log"
+_PARTS = {"run", "evaluations", "translations", "curve"}
 TABLES = {
     "runs.parquet": RUN_SCHEMA,
     "evaluations.parquet": EVALUATION_SCHEMA,
@@ -124,9 +126,23 @@ def write_record(folder: Path, record: Mapping[str, Any]) -> None:
 
 
 def read_record(folder: Path, run_id: str) -> dict[str, Any] | None:
-    """Return a run's record, or None where it is not finished."""
+    """Return a run's record, or None where it is not finished.
+
+    Raises:
+        BadInput: It is damaged.
+    """
     path = record_path(folder, run_id)
-    return json.loads(path.read_text()) if path.is_file() else None
+    if not path.is_file():
+        return None
+    record: Any = None
+    try:
+        record = json.loads(path.read_text(encoding="utf-8"))
+        whole = record["run"]["run_id"] == run_id and record.keys() >= _PARTS
+    except (ValueError, KeyError, TypeError):
+        whole = False
+    if not whole:
+        bad_input(path, "damaged after it was written; remove it, and the same command trains that run again")
+    return record
 
 
 def tables_of(records: Iterable[Mapping[str, Any]]) -> dict[str, pa.Table]:

@@ -19,7 +19,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from quality.artifacts import MANIFEST, creating, file_sha256, fingerprint, read_manifest, write_atomically
+from quality.artifacts import MANIFEST, check_place, creating, file_sha256, fingerprint, read_manifest, write_atomically
 from quality.contracts import Contract, Expectation, check
 from quality.mistakes import BadInput, Mistake, bad_input
 from quality.progress import progress, say
@@ -128,6 +128,7 @@ def score(
         mistakes.append(Mistake("temperature", "0 makes all samples of a problem the same; raise it, or take one"))
     if mistakes:
         raise BadInput(mistakes)
+    check_place(out, "scores")
     read = chosen.read([Path(path) for path in problems])
     taken = _limited(read.problems, limit)
     model = model_fingerprint(model_dir) if generator is None else fingerprint({"generator": str(model_dir)})
@@ -192,13 +193,34 @@ def model_fingerprint(model_dir: Path | str) -> str:
     """Return the fingerprint of a model: of its configuration, weights and tokenizer.
 
     Raises:
-        BadInput: There is no model.
+        BadInput: There is no model, or a file is not the one that `polymix export` wrote.
     """
     folder = Path(model_dir)
     if not (folder / "config.json").is_file():
         bad_input(folder, "no config.json here; give a folder in Hugging Face's format, such as `polymix export` makes")
-    files = sorted(path for path in folder.iterdir() if path.suffix in _WEIGHTS)
-    return fingerprint([[path.name, file_sha256(path)] for path in files])
+    found = {path.name: file_sha256(path) for path in sorted(folder.iterdir()) if path.suffix in _WEIGHTS}
+    mistakes = [
+        Mistake(str(folder / name), f"{how}; export the model again, or remove {folder / MANIFEST} if that was meant")
+        for name, digest in _exported(folder).items()
+        if (how := _changed(digest, found.get(name)))
+    ]
+    if mistakes:
+        raise BadInput(mistakes)
+    return fingerprint([[name, digest] for name, digest in found.items()])
+
+
+def _exported(folder: Path) -> dict[str, str]:
+    """Return the checksums of what `polymix export` wrote; none of a model from elsewhere."""
+    try:
+        return read_manifest(folder, "model").get("files", {})
+    except BadInput:
+        return {}
+
+
+def _changed(exported: str, found: str | None) -> str | None:
+    if found is None:
+        return "missing"
+    return None if found == exported else "damaged after it was exported (its SHA-256 differs)"
 
 
 def _plain(data: Mapping[str, Any]) -> str:

@@ -7,6 +7,7 @@ Everything here is identity: hardware, paths and worker counts are arguments of 
 from __future__ import annotations
 
 import json
+import re
 import tomllib
 from collections.abc import Mapping
 from itertools import combinations
@@ -267,14 +268,14 @@ def _take_allocations(path: Path, raw: dict[str, Any]) -> list[Mistake]:
     return mistakes
 
 
-_UNION_PARTS = ("float", "literal['by size']", "function-before[_counted(), constrained-int]")
+_UNION_PART = re.compile(r"float|(literal|function-\w+|constrained-\w+)\[.*", re.DOTALL)
 """What pydantic adds to the place of a value that may have one of two forms."""
 
 
 def _mistakes(path: Path, error: ValidationError) -> list[Mistake]:
     found: list[Mistake] = []
     for one in error.errors():
-        field = ".".join(str(part) for part in one["loc"] if part not in _UNION_PARTS)
+        field = ".".join(str(part) for part in one["loc"] if not _UNION_PART.fullmatch(str(part)))
         known = ", ".join([*SweepSettings.model_fields, "allocations"])
         said = {
             "extra_forbidden": f"there is no such setting; known: {known}",

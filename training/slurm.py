@@ -25,6 +25,7 @@ from quality.mistakes import BadInput, Failure, Mistake
 from quality.progress import progress
 from training.capacity import Hardware
 from training.layout import Layout
+from training.torchrun import AGENT_LOGS
 from training.trunks import TrunkTask, write_tasks
 
 _FIRST_PORT, _PORTS = 20_000, 20_000
@@ -129,6 +130,7 @@ def array_script(
         started = [
             "python -m torch.distributed.run",
             f"--nnodes={nodes} --nproc-per-node={per_node}",
+            f"--log-dir={shlex.quote(str(tasks_file.parent / AGENT_LOGS))}",
             '--rdzv-id="$SLURM_JOB_ID" --rdzv-backend=c10d --rdzv-endpoint="$head:$port"',
             *module,
         ]

@@ -18,7 +18,7 @@ from typing import Any
 
 import pyarrow.parquet as pq
 
-from quality.artifacts import creating, finished
+from quality.artifacts import check_place, creating, finished
 from quality.mistakes import BadInput, Failure
 from quality.progress import progress, say
 from training.capacity import Hardware
@@ -86,6 +86,7 @@ def sweep(
         ContractFailed: The table of runs is not what its contract says.
     """
     out = Path(out)
+    check_place(out, "runs")
     plan = plan_sweep(settings, tokens_dir, shuffled_dir, evaluation)
     layouts = choose_layouts(plan, hardware, layout)
     if slurm is None and (lacking := missing_library(settings.float8)):

@@ -7,21 +7,24 @@ follows it; what they print goes to a log, its end into the error where they fai
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from quality.mistakes import Failure
 from training.records import LOG
 
 TORCHRUN_LOG = "torchrun.log"
+AGENT_LOGS = "torchelastic"
 STEPS_FILE = "steps"
 
 _POLL_SECONDS = 0.5
 
 
-class LaunchFailed(RuntimeError):
+class LaunchFailed(Failure):
     """The processes of a run failed; the message ends with what they said last."""
 
 
@@ -55,6 +58,7 @@ def launch_module(
         "--standalone",
         "--local-addr=127.0.0.1",
         f"--nproc-per-node={processes}",
+        f"--log-dir={folder / AGENT_LOGS}",  # else it leaves a folder among the machine's temporary ones
         "-m",
         module,
         *arguments,
@@ -85,3 +89,4 @@ def launch_module(
         )
     for path in (folder / TORCHRUN_LOG, steps):
         path.unlink()
+    shutil.rmtree(folder / AGENT_LOGS, ignore_errors=True)

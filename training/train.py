@@ -12,12 +12,14 @@ import shutil
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
-from quality.artifacts import creating, fingerprint, finished, read_manifest, write_atomically
+from quality.artifacts import check_place, creating, fingerprint, finished, read_manifest, write_atomically
 from quality.languages import LANGUAGES
 from quality.mistakes import BadInput, Mistake, bad_input
 from quality.progress import progress, say
 from training.allocation import Allocation, uniform
+from training.checkpoints import check_last, check_seals, step_folder, step_folders
 from training.evaluation import end_of_text
 from training.hyperparameters import (
     SCHEDULE,
@@ -36,7 +38,7 @@ from training.launch import launch
 from training.layout import Layout, layout_mistakes
 from training.order import MAX_EPOCHS, Infeasible, plan_order
 from training.plan import stores_fingerprint
-from training.records import LOG, read_record, write_tables
+from training.records import LOG, read_record, record_path, write_tables
 from training.runs import RunSpec
 from training.settings import FEWEST_STEPS
 from training.shards import open_shards
@@ -106,6 +108,7 @@ def train(
         BadInput: A number is out of range, a store is missing, or more tokens are asked for than there are.
     """
     out, layout = Path(out), layout or Layout()
+    check_place(out, "runs")
     source = _opened(Path(data), size, tokens, allocation, seed, sequence_length, batch_tokens, max_epochs)
     spec = RunSpec(
         size=size,
@@ -177,6 +180,7 @@ def train(
                 f" ({shape.non_embedding_parameters:,} without embeddings), {steps_of(spec):,} steps of"
                 f" {spec.batch_tokens:,} tokens, learning rate {spec.learning_rate:.4g}, {flops:.2e} FLOPs"
             )
+            check_last(draft.path / CHECKPOINT)
             if translations:
                 write_translation_sets(translations, draft.path / TRANSLATIONS_FILE)
             with progress(total=spec.tokens, description=f"training {size}", unit="tok") as bar:
@@ -187,6 +191,7 @@ def train(
         record = read_record(draft.path, name)
         if record is None:
             raise RuntimeError(f"the run left no record; {draft.path / LOG} may say why")
+        _check_final(draft.path, record)
         write_tables(draft.path, [record])
         (draft.path / TRANSLATIONS_FILE).unlink(missing_ok=True)
         _keep_last(draft.path / CHECKPOINT)
@@ -210,9 +215,21 @@ def train(
     return out
 
 
+def _check_final(folder: Path, record: Mapping[str, Any]) -> None:
+    """Check the model of a run that has a record, for it may have been killed, and its files damaged, since then."""
+    run = record["run"]
+    if run["status"] != "finished":
+        return  # what diverged stops at any step, and keeps what checkpoints it had
+    final = step_folder(folder / CHECKPOINT, run["steps"])
+    check_seals(
+        final,
+        f"remove {final} and {record_path(folder, run['run_id'])}, and the same command trains on from the checkpoint"
+        " before it",
+    )
+
+
 def _keep_last(checkpoints: Path) -> None:
-    steps = sorted(checkpoints.glob("step-*"), key=lambda path: int(path.name.removeprefix("step-")))
-    for old in steps[:-1]:
+    for old in step_folders(checkpoints)[:-1]:
         shutil.rmtree(old)
 
 

@@ -23,6 +23,7 @@ from typing import Any, cast
 from quality.artifacts import write_atomically
 from quality.workers import follow
 from training.allocation import Allocation
+from training.checkpoints import check_last
 from training.layout import Layout
 from training.order import plan_order
 from training.plan import Plan, PlannedRun, Trunk, training_stores
@@ -195,6 +196,8 @@ def train_trunk(task: TrunkTask, note: Note) -> None:
         note(row)
 
     checkpoint = folder / CHECKPOINTS / task.name if trunk.runs[-1].steps > task.checkpoint_every else None
+    if checkpoint is not None and leads:
+        check_last(checkpoint)
     train_branches(
         specs,
         vocabulary=task.vocabulary,

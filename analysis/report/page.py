@@ -27,7 +27,7 @@ from analysis.report.section import render
 from analysis.report.training import training_section
 from analysis.report.transfer import transfer_section
 from analysis.report.whatif import whatif_section
-from quality.artifacts import check_writable, make_folder, write_atomically
+from quality.artifacts import check_file, make_folder, write_atomically
 from quality.mistakes import bad_input
 
 SECTIONS = (
@@ -49,23 +49,31 @@ def report(store: Path | str, out: Path | str) -> Path:
 
     Args:
         store: A turn folder, a study folder (its latest turn), or a store with one study.
-        out: The HTML file; a file that is there is replaced.
+        out: The HTML file; a page that is there is replaced, nothing else.
 
     Returns:
         The path of the page.
 
     Raises:
-        BadInput: There is no turn, a file of it is damaged, or `out` cannot be a file.
+        BadInput: There is no turn, a file of it is damaged, or `out` cannot be a file or is one that is no page.
     """
     out = Path(out)
-    if out.is_dir():
-        bad_input(out, "is a folder; name the HTML file to write, such as report.html")
-    check_writable(out)
+    check_file(out)
+    _refuse_what_is_no_page(out)
     with reading(store) as turn:
         page = render_page(turn)
     make_folder(out.parent)
     write_atomically(out, page)
     return out
+
+
+def _refuse_what_is_no_page(out: Path) -> None:
+    if not out.exists():
+        return
+    with out.open("rb") as stream:
+        start = stream.read(64).lstrip().lower()
+    if start and not start.startswith((b"<!doctype html", b"<html")):
+        bad_input(out, "is there and no HTML page, so it is not replaced; name another file")
 
 
 def render_page(turn: Reading) -> str:

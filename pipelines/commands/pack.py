@@ -106,7 +106,7 @@ from click.core import ParameterSource
     "--stores",
     type=click.Path(path_type=Path),
     metavar="DIR",
-    help="Keep the token stores here; the next pack of the same corpus takes seconds.",
+    help="Keep the token stores here; the next pack of the same corpus takes seconds. Never replaces other ones.",
 )
 def command(
     corpus: Path,
@@ -205,6 +205,8 @@ def command(
                 seed=seed,
                 max_epochs=max_epochs,
                 shard_tokens=shard_tokens,
+                places={"shards": out, "tokens": stores},
+                work=work,
                 texts=texts,
                 text=text,
                 document_order=document_order,

@@ -9,7 +9,7 @@ from pipelines.console import emit
 
 @click.command("report")
 @click.argument("store", metavar="STORE")
-@click.option("--out", required=True, metavar="FILE", help="The HTML file to write; one that is there is replaced.")
+@click.option("--out", required=True, metavar="FILE", help="The HTML file to write; a page that is there is replaced.")
 def command(store: str, out: str) -> None:
     """One self-contained HTML page of a turn: the answer, and every figure behind it with where it came from.
 

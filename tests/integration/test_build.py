@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -376,6 +377,7 @@ def test_a_table_that_spark_reads_gives_the_rows_of_one_read_here(spark: SparkSe
         for n in range(8)
     ]
     rows += [rows[0], rows[0], {"content": None, "path": "none.py", "max_stars_repo_name": "o/r", "license": "MIT"}]
+    rows = [{**row, "visit_date": datetime(2023, 9, 1, len(row["path"]), tzinfo=UTC)} for row in rows]
     (tmp_path / "rows").mkdir()
     for part in range(3):
         pq.write_table(pa.Table.from_pylist(rows[part::3]), tmp_path / "rows" / f"{part}.parquet")
@@ -387,6 +389,7 @@ def test_a_table_that_spark_reads_gives_the_rows_of_one_read_here(spark: SparkSe
     for name in ("rejects.parquet", "clusters.parquet", "signals.parquet"):
         assert (tmp_path / "here" / name).read_bytes() == (tmp_path / "there" / name).read_bytes()
     assert documents(tmp_path / "here") == documents(tmp_path / "there")
+    assert {row["visit_date"] for row in documents(tmp_path / "there")} == {datetime(2023, 9, 1, 7, tzinfo=UTC)}
 
 
 def test_tables_that_spark_cannot_read_are_told_together(spark: SparkSession, tmp_path: Path) -> None:

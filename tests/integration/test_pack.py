@@ -197,11 +197,13 @@ def test_all_mistakes_come_at_once(tmp_path: Path) -> None:
     done = polymix(
         *("--corpus", "corpus", "--pairs", "pairs", "--allocation", "a.json", "--tokens", "lots", "--out", "out"),
         *("--tokenizer", "t.json", "--max-epochs", 0, "--sequence-length", 0),
+        *("--stores", "a.json/stores", "--work", "/proc/work"),
         cwd=tmp_path,
     )
     assert done.returncode == 2
     errors = [line for line in done.stderr.splitlines() if line.startswith("error: ")]
-    for expected in ("--tokens: 'lots'", "--max-epochs: 0", "--sequence-length: 0", "cobol", "corpus: no", "t.json"):
+    wanted = ["--tokens: 'lots'", "--max-epochs: 0", "--sequence-length: 0", "cobol", "corpus: no", "t.json"]
+    for expected in (*wanted, "a.json is not a folder", "/proc/work/tasks: cannot be made"):
         assert any(expected in line for line in errors), expected
     assert "Traceback" not in done.stderr
     assert [path.name for path in tmp_path.iterdir()] == ["a.json"]
@@ -305,6 +307,21 @@ def test_a_kill_leaves_nothing_that_looks_finished(place: Path, tmp_path: Path, 
     assert sorted(path.name for path in tmp_path.iterdir()) == ["other", "out"]
 
 
+def test_what_is_told_to_end_leaves_nothing(place: Path, tmp_path: Path) -> None:
+    corpus, temporary = ["--corpus", str(place / "corpus"), "--pairs", str(place / "pairs")], tmp_path / "temporary"
+    temporary.mkdir()
+    mix = ["--allocation", str(place / "a.json"), "--tokens", "40k", "--sequence-length", "8", "--vocabulary", "500"]
+    program = [sys.executable, "-m", "pipelines.cli", "pack", *corpus, *mix, "--out", "out"]
+    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2]), "TMPDIR": str(temporary)}
+    with subprocess.Popen(program, cwd=tmp_path, env=environment, stderr=subprocess.PIPE, text=True) as process:
+        wait_for(lambda: (tmp_path / ".out.draft").exists() or process.poll() is not None)
+        process.terminate()
+        _, said = process.communicate(timeout=60)
+    assert process.returncode == 143, said
+    assert said.splitlines()[-1].startswith("stopped; nothing half-written counts as done")
+    assert [path.name for path in tmp_path.rglob("*")] == ["temporary"]
+
+
 def wait_for(condition: Callable[[], bool], timeout_s: float = 60) -> None:
     end = time.monotonic() + timeout_s
     while not condition() and time.monotonic() < end:
@@ -319,3 +336,39 @@ def test_stores_are_not_made_anew_for_other_settings(place: Path, tmp_path: Path
     assert list(tmp_path.iterdir()) == []
     pack(tokens, MIX, 20_000, tmp_path / "out", settings=settings, token_settings=SMALL)
     assert read_manifest(tmp_path / "out", "shards")["counts"]["tokens"] > 19_900
+
+
+def test_stores_that_are_kept_are_never_replaced(place: Path, tmp_path: Path) -> None:
+    arguments = ("--corpus", place / "corpus", "--pairs", place / "pairs", "--allocation", place / "a.json")
+    arguments += ("--tokens", "20k", "--sequence-length", 100, "--stores", "stores")
+    assert polymix(*arguments, "--vocabulary", 500, "--out", "shards", cwd=tmp_path).returncode == 0
+    before = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
+    other = polymix(*arguments, "--tokenizer", place / "tokens" / "tokenizer.json", "--out", "more", cwd=tmp_path)
+    assert other.returncode == 3, other.stderr
+    assert "error: stores: tokenizer: made with null, asked for is " in other.stderr
+    assert "Name another folder with --stores" in other.stderr.splitlines()[-1]
+    assert {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()} == before
+    # What was revoked could be replaced by nothing, had the stores changed.
+    (tmp_path / "asked.txt").write_text(f"document:{_one_document(tmp_path / 'stores')}\n")
+    revoked = polymix("--corpus", "stores", "--revoke", "asked.txt", "--out", "shards", cwd=tmp_path)
+    assert revoked.returncode == 0, revoked.stderr
+
+
+def _one_document(stores: Path) -> str:
+    return open_stores(stores, "train")["python"].table(["id"])["id"][0].as_py()
+
+
+def test_stores_left_by_a_kill_are_no_obstacle(place: Path, tmp_path: Path) -> None:
+    settings = PackSettings(sequence_length=64)
+    given = place / "tokens" / "tokenizer.json"
+    tokenize_corpus(place / "corpus", None, tmp_path / ".out.tokens", None, given)
+    pack(
+        place / "corpus",
+        MIX,
+        20_000,
+        tmp_path / "out",
+        pairs=place / "pairs",
+        settings=settings,
+        token_settings=SMALL,
+    )
+    assert [path.name for path in tmp_path.iterdir()] == ["out"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -46,6 +47,8 @@ def texts() -> pa.Table:
                 own[rng.randrange(len(own))] = rng.choice(words)
             text = " ".join(own) + rng.choice(["", "", " \r\n"])
             rows.append({"id": f"t{number}-{copy}", "text": text, "stars": rng.choice([None, 1, 5]), "kind": "a"})
+    for row in rows:
+        row["seen"] = datetime(2024, 2, 29, rng.randrange(24), 7, tzinfo=UTC)
     rows += [{"id": f"s{n}", "text": text, "stars": 1, "kind": "b"} for n, text in enumerate(["", "a b", "a  b", "c"])]
     rng.shuffle(rows)
     return pa.Table.from_pylist(rows)

@@ -19,6 +19,7 @@ from training.allocation import Allocation
 from training.evaluation import IGNORED, validation_set
 from training.export import export
 from training.generation import load_generator
+from training.score import model_fingerprint
 from training.stores import open_stores
 from training.sweep import run_summaries
 from training.train import train
@@ -133,11 +134,34 @@ def test_what_keeps_no_model_is_refused(tmp_path: Path) -> None:
 
 def test_a_damaged_checkpoint_is_bad_input(run: Path, tmp_path: Path) -> None:
     shutil.copytree(run, tmp_path / "run")
-    for file in (tmp_path / "run" / "checkpoint").glob("step-*/*.distcp"):
-        os.truncate(file, 1000)
+    (file,) = (tmp_path / "run" / "checkpoint").glob("step-*/*.distcp")
+    os.truncate(file, 1000)
+    with pytest.raises(BadInput, match=rf"{file}: damaged after it was written .*train the run again"):
+        export(tmp_path / "run", tmp_path / "out")
+    (file.parent / ".sha256-0.json").unlink()
     with pytest.raises(BadInput, match=r"cannot be read .*train the run again"):
         export(tmp_path / "run", tmp_path / "out")
     assert not (tmp_path / "out").exists()
+
+
+def test_a_model_that_was_changed_is_not_scored(model: Path, tmp_path: Path) -> None:
+    shutil.copytree(model, tmp_path / "model")
+    assert model_fingerprint(tmp_path / "model") == model_fingerprint(model)
+    weights, config = tmp_path / "model" / "model.safetensors", tmp_path / "model" / "config.json"
+    data = bytearray(weights.read_bytes())
+    data[-7] ^= 1
+    weights.write_bytes(data)
+    config.unlink()
+    (tmp_path / "model" / "tokenizer_config.json").unlink()
+    with pytest.raises(BadInput, match=r"no config\.json"):
+        model_fingerprint(tmp_path / "model")
+    shutil.copy(model / "config.json", config)
+    with pytest.raises(BadInput) as caught:
+        model_fingerprint(tmp_path / "model")
+    assert [(Path(one.where).name, one.what.split(" (")[0].split(";")[0]) for one in caught.value.mistakes] == [
+        ("model.safetensors", "damaged after it was exported"),
+        ("tokenizer_config.json", "missing"),
+    ]
 
 
 def test_damaged_weights_are_bad_input(model: Path, tmp_path: Path) -> None:

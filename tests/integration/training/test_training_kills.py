@@ -15,8 +15,9 @@ from typing import Any
 import pyarrow.parquet as pq
 import pytest
 
-from quality.mistakes import Failure
+from quality.mistakes import BadInput, Failure
 from training.allocation import Allocation
+from training.checkpoints import seal, step_folders
 from training.layout import Layout
 from training.train import train
 
@@ -93,10 +94,56 @@ def test_a_killed_run_goes_on_with_another_layout(
     assert row["world_size"] == LAYOUTS[name].processes
 
 
-def test_a_damaged_checkpoint_is_named(killed: Path, tokens_dir: Path, tmp_path: Path) -> None:
+def flip(file: Path) -> None:
+    """Change a byte in the middle: the file can still be read."""
+    data = bytearray(file.read_bytes())
+    data[len(data) // 2] ^= 0xFF
+    file.write_bytes(data)
+
+
+def test_a_checkpoint_that_cannot_be_read_is_named(killed: Path, tokens_dir: Path, tmp_path: Path) -> None:
     shutil.copytree(killed / ".run.draft", tmp_path / ".run.draft")
-    for file in (tmp_path / ".run.draft" / "checkpoint").glob("step-*/*.distcp"):
-        os.truncate(file, 1000)
+    for folder in (tmp_path / ".run.draft" / "checkpoint").iterdir():
+        (folder / ".sha256-0.json").unlink(missing_ok=True)
+        for file in folder.glob("*.distcp"):
+            os.truncate(file, 1000)
     with pytest.raises(Failure, match=r"\.run\.draft/checkpoint cannot be read.* remove its folder step-N"):
         train(tokens_dir, "25k", TOKENS, tmp_path / "run", **OPTIONS)
     assert not (tmp_path / "run").exists()
+
+
+def test_a_run_does_not_go_on_from_a_checkpoint_that_was_changed(
+    killed: Path, tokens_dir: Path, tmp_path: Path
+) -> None:
+    shutil.copytree(killed / ".run.draft", tmp_path / ".run.draft")
+    last = step_folders(tmp_path / ".run.draft" / "checkpoint")[-1]
+    seal(last, 0)  # the kill may have been faster
+    (file,) = last.glob("*.distcp")
+    flip(file)
+    with pytest.raises(BadInput, match=rf"{file}: damaged after it was written.* remove {last}"):
+        train(tokens_dir, "25k", TOKENS, tmp_path / "run", **OPTIONS)
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_model_that_was_changed_before_it_was_published_is_refused(
+    whole: Path, tokens_dir: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def killed_here(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
+        patched.setattr("training.train.write_tables", killed_here)
+        train(tokens_dir, "25k", TOKENS, tmp_path / "run", **OPTIONS)
+    (record,) = (tmp_path / ".run.draft" / "records").iterdir()
+    final = tmp_path / ".run.draft" / "checkpoint" / "step-120"
+    (file,) = final.glob("*.distcp")
+    flip(file)
+    with pytest.raises(BadInput, match=rf"{file}: damaged after it was written.* remove {final} and {record}"):
+        train(tokens_dir, "25k", TOKENS, tmp_path / "run", **OPTIONS)
+    assert not (tmp_path / "run").exists()
+    # What it says is to be done can be done.
+    shutil.rmtree(final)
+    with pytest.raises(BadInput, match=rf"{final}: missing"):
+        train(tokens_dir, "25k", TOKENS, tmp_path / "run", **OPTIONS)
+    record.unlink()
+    assert losses(train(tokens_dir, "25k", TOKENS, tmp_path / "run", **OPTIONS)) == losses(whole)

@@ -241,8 +241,12 @@ def test_what_fails_is_tried_again_and_costs_no_other_run(
     assert pq.read_table(tmp_path / "runs" / "runs.parquet")["mixture"].to_pylist() == ["python", "go"]
 
 
-def test_a_trunk_may_be_spread_over_processes(swept: Path, tokens_dir: Path, tmp_path: Path) -> None:
-    out = tmp_path / "runs"
+def test_a_trunk_may_be_spread_over_processes(
+    swept: Path, tokens_dir: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out, temporary = tmp_path / "runs", tmp_path / "temporary"
+    temporary.mkdir()
+    monkeypatch.setenv("TMPDIR", str(temporary))
     sweep(settings(**ONE), tokens_dir, out, layout=Layout(2), checkpoint_every=8)
     spread = content(out)["runs.parquet"]
     assert [row["world_size"] for row in spread] == [2, 2]
@@ -251,18 +255,20 @@ def test_a_trunk_may_be_spread_over_processes(swept: Path, tokens_dir: Path, tmp
     }
     for row in spread:
         assert row["final_train_loss_nats"] == pytest.approx(alone[row["tokens"]]["final_train_loss_nats"], abs=1e-5)
-    assert [path.name for path in out.iterdir() if path.name.startswith(("torchrun", "checkpoint"))] == []
+    assert [path.name for path in out.iterdir() if path.name.startswith(("torch", "checkpoint"))] == ["torchtitan.log"]
+    # A cache of torch's own, which later processes look for there.
+    assert {path.name.partition("_")[0] for path in temporary.iterdir()} <= {"torchinductor"}
 
 
-def test_a_long_trunk_goes_on_from_its_checkpoint(
-    tokens_dir: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_a_long_trunk_goes_on_from_its_checkpoint_if_that_is_whole(
+    tokens_dir: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     from training import trunks
 
     plain, killed = tmp_path / "plain", tmp_path / "killed"
     wanted = settings(**ONE, tokens=[19_200, 25_600])
     sweep(wanted, tokens_dir, plain, workers=1)
-    write, train, steps = trunks.write_record, trunks.train_trunk, 0
+    write, train, steps, tries = trunks.write_record, trunks.train_trunk, 0, 0
 
     def dying(folder: Path, record: Any) -> None:
         write(folder, record)
@@ -271,17 +277,29 @@ def test_a_long_trunk_goes_on_from_its_checkpoint(
             raise MemoryError("no more")
 
     def counting(task: trunks.TrunkTask, note: Any) -> None:
+        nonlocal tries
+
         def count(value: Any) -> None:
             nonlocal steps
             steps += isinstance(value, int)
             note(value)
 
+        tries += 1
+        if tries == 2:
+            (file,) = Path(task.folder).glob("checkpoints/*/step-50/*.distcp")
+            written = file.read_bytes()
+            file.write_bytes(written[:-1] + b"!")
+            try:
+                train(task, count)
+            finally:
+                file.write_bytes(written)
         train(task, count)
 
     monkeypatch.setattr("training.trunks.write_record", dying)
     monkeypatch.setattr("training.sweep.train_trunk", counting)
     sweep(wanted, tokens_dir, killed, workers=1, checkpoint_every=4)
     assert content(plain) == content(killed)
+    assert "step-50/__0_0.distcp: damaged after it was written" in capsys.readouterr().err
     # 60 steps of trunk and 15 of the first branch, then on from the checkpoint of step 50 to step 100: checkpoints are
     # as far apart as the states that a run with a spike goes back to.
     assert steps == 75 + 50

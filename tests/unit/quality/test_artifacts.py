@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import signal
 import subprocess
@@ -11,8 +12,18 @@ from pathlib import Path
 
 import pytest
 
-from quality.artifacts import MANIFEST, check_place, creating, fingerprint, read_manifest
-from quality.mistakes import BadInput
+from quality.artifacts import (
+    MANIFEST,
+    check_file,
+    check_place,
+    check_writable,
+    creating,
+    fingerprint,
+    finished,
+    read_manifest,
+    write_atomically,
+)
+from quality.mistakes import BadInput, Stale
 
 
 def test_a_finished_artifact_has_its_manifest_and_identity(tmp_path: Path) -> None:
@@ -173,3 +184,77 @@ def test_readers_never_find_nothing_while_an_artifact_is_replaced(tmp_path: Path
     assert missing == []
     assert read_manifest(folder)["identity"] == {"n": 59}
     assert [path.name for path in tmp_path.iterdir()] == ["corpus"]
+
+
+@pytest.mark.parametrize(
+    ("place", "said"),
+    [
+        ("", "is no name"),
+        (".", "is no name"),
+        ("new/..", "is no name"),
+        ("file/new", "file is not a folder"),
+        ("loop/new", "loop is not a folder"),
+        ("dangling/new", "dangling is not a folder"),
+        ("/proc/new", "/proc: No such file"),
+        ("/proc/new/new", "/proc: No such file"),
+        ("n" * 250, "File name too long"),
+        ("new/" + "n" * 250, "File name too long"),
+    ],
+)
+def test_a_place_where_nothing_can_be_made_is_told_beforehand(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, place: str, said: str
+) -> None:
+    (tmp_path / "file").touch()
+    (tmp_path / "loop").symlink_to("loop")
+    (tmp_path / "dangling").symlink_to("nowhere")
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(BadInput, match=said):
+        check_writable(place)
+    with pytest.raises(BadInput):
+        check_file(place)
+    for good in ("new", "new/new", "file"):
+        check_file(good)
+    (tmp_path / "folder").mkdir()
+    with pytest.raises(BadInput, match="folder: is a folder; name the file"):
+        check_file("folder")
+    with pytest.raises(BadInput, match="/dev/null: is no plain file; name the file"):
+        check_file("/dev/null")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["dangling", "file", "folder", "loop"]
+
+
+def test_what_is_to_be_kept_is_not_replaced(tmp_path: Path) -> None:
+    with creating(tmp_path / "a", "a", {"seed": 1}) as draft:
+        (draft.path / "data").write_text("old")
+    with creating(tmp_path / "a", "a", {"seed": 1}, replace=False):
+        pass
+    with (
+        pytest.raises(Stale, match="made with 1, asked for is 2"),
+        creating(tmp_path / "a", "a", {"seed": 2}, replace=False),
+    ):
+        pass
+    assert [p.name for p in tmp_path.iterdir()] == ["a"]
+    with pytest.raises(Stale, match="are kept; put it elsewhere"):
+        finished(tmp_path / "a", "a", {"seed": 2}, instead="put it elsewhere")
+
+
+def test_what_was_done_outlives_a_disk_that_is_full_at_the_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def attempt(*, resume: bool) -> bool:
+        with creating(tmp_path / "runs", "runs", {"seed": 1}, resume=resume) as draft:
+            found = (draft.path / "first").exists()
+            (draft.path / "first").write_text("done")
+        return found
+
+    def full(path: Path, data: bytes | str) -> None:
+        if path.name == MANIFEST:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        write_atomically(path, data)
+
+    with monkeypatch.context() as patched:
+        patched.setattr("quality.artifacts.write_atomically", full)
+        with pytest.raises(OSError, match="No space"):
+            attempt(resume=False)
+        assert list(tmp_path.iterdir()) == []
+        with pytest.raises(OSError, match="No space"):
+            attempt(resume=True)
+    assert attempt(resume=True)
+    assert sorted(path.name for path in (tmp_path / "runs").iterdir()) == ["first", MANIFEST]

@@ -22,3 +22,11 @@ def test_other_errors_are_not_kept_and_no_mistake_is_no_error() -> None:
     with pytest.raises(KeyError), mistakes.noted():
         raise KeyError("x")
     mistakes.tell()
+
+
+@pytest.mark.parametrize(
+    ("name", "told"),
+    [("a\nb.py", r"a\nb.py"), ("\x1b[2Jgone", r"\x1b[2Jgone"), ("\udcff", r"\udcff"), ("a b-ä.py", "a b-ä.py")],
+)
+def test_a_mistake_is_one_line_whatever_the_name(name: str, told: str) -> None:
+    assert str(Mistake(name, "is empty")) == f"{told}: is empty"

@@ -50,6 +50,18 @@ def test_what_cannot_be_trained_is_refused(fields: dict[str, Any], said: str) ->
         parsed(**fields)
 
 
+def test_a_mistake_names_the_field_and_nothing_of_how_it_is_checked(tmp_path: Path) -> None:
+    file = tmp_path / "sweep.toml"
+    file.write_text(
+        'sizes = ["4M"]\ntokens = ["100M"]\nbatch_tokens = [1]\nlearning_rate = "fast"\nfloat8 = 3\n'
+        'mixtures.a.go = "x"\n'
+    )
+    with pytest.raises(BadInput) as caught:
+        read_sweep_settings(file)
+    fields = ["mixtures.a.go", "batch_tokens", "batch_tokens", "learning_rate", "learning_rate", "float8"]
+    assert [one.where for one in caught.value.mistakes] == [f"{file}: {field}" for field in fields]
+
+
 def test_mixtures_of_two_languages_and_of_all() -> None:
     made = parsed(languages=["go", "rust"], bilingual=[0.5, 0.75], uniform=True, mixtures={"mine": {"java": 1.0}})
     assert made.all_mixtures(("python",)) == {

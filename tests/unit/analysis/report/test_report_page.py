@@ -419,7 +419,10 @@ def test_the_page_must_be_a_file(turn: Path, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("kept")
     with pytest.raises(BadInput, match="file is not a folder"):
         report(turn, tmp_path / "file" / "r.html")
+    with pytest.raises(BadInput, match="file: is there and no HTML page, so it is not replaced"):
+        report(turn, tmp_path / "file")
     assert (tmp_path / "file").read_text() == "kept"
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]
 
 
 def test_makers_cover_every_kind() -> None:
