@@ -1,7 +1,7 @@
 """Which texts are the same? Hashes of texts that lie end to end in a buffer, as Arrow holds them.
 
-Start at `exact_hashes`. Its second hash is `quality.filters.normalised_hash` of each text: most texts hold nothing that
-it takes away but line feeds at their ends, which a look at the classes of their bytes tells; the others go to the
+Start at `exact_hashes`. Its second hash is `quality.text_hash.normalised_hash` of each text: most texts hold nothing
+that it takes away but line feeds at their ends, which a look at the classes of their bytes tells; the others go to the
 function itself.
 """
 
@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipelines.shingles import BYTE_CLASS, CARRIAGE_RETURN, I64, LINE_FEED, STRIPPED, U8, U64
-from quality.filters import normalised_hash
+from quality.text_hash import normalised_hash
 
 
 def exact_hashes(data: bytes, offsets: I64, classes: U8) -> tuple[U64, U64]:
