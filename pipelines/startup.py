@@ -6,9 +6,12 @@ Both are settings of the process as a whole: a command or a worker calls them, n
 from __future__ import annotations
 
 import ctypes
+import gc
+import os
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from importlib import import_module
 from importlib.abc import MetaPathFinder
 
 # Numbers of glibc's malloc.h. Trim, top pad and map thresholds in bytes: more than all arrays of a batch take. One
@@ -27,18 +30,25 @@ def keep_memory() -> None:
             libc.mallopt(parameter, value)
 
 
-def import_arrow() -> None:
-    """Import Arrow without pandas, with the system's allocator.
+def import_with_arrow(module: str) -> None:
+    """Import a module that uses Arrow, without pandas and with the system's allocator.
 
     Arrow imports pandas with its first scalar, to know a data frame when it is given one: a third of a second, for a
     process that has none. It imports pandas all the same where a data frame is asked for later. Its own allocators give
-    memory back between batches whatever `keep_memory` says.
-    """
-    with _without("pandas"):
-        import pyarrow as pa
-        import pyarrow.dataset  # makes the first scalar
+    memory back between batches whatever `keep_memory` says. What modules consist of stays, and is not looked through
+    for garbage while they are imported, nor after.
 
-    pa.set_memory_pool(pa.system_memory_pool())
+    Args:
+        module: Its name.
+    """
+    os.environ.setdefault("ARROW_DEFAULT_MEMORY_POOL", "system")  # `pa.set_memory_pool` does not reach Parquet's parts
+    gc.disable()
+    try:
+        with _without("pandas"):
+            import_module(module)
+    finally:
+        gc.freeze()
+        gc.enable()
 
 
 class _Absent(MetaPathFinder):
