@@ -412,6 +412,7 @@ STATE_BYTES = 800
 """Memory a text takes besides its LSH buckets (8 bytes a band): its id three times, hashes, sizes, its cluster's row.
 Measured as the growth of the peak from 100,000 to 400,000 texts with ids of 36 characters, 977 bytes with 25 bands."""
 
+_PIECES_AT_ONCE = 2  # for each time, two threads here and two processes wake each other
 _KEPT_BYTES = 32 << 20
 _PART_BYTES = 32 << 20
 
@@ -528,7 +529,7 @@ def _hashed(
         content, pieces = text_pieces(texts)
         file = desk.lay(content)
         work = partial(measured_and_put, owner=os.getpid(), file=file, signing=config.signing, spill=spill)
-        working.append((len(texts), file, pool.map(work, pieces)))
+        working.append((len(texts), file, pool.map(work, pieces, chunksize=_PIECES_AT_ONCE)))
 
     def finish_first() -> None:
         nonlocal filled
