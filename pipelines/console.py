@@ -7,9 +7,6 @@ import sys
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from rich.console import Console
-from rich.table import Table
-
 
 def emit(rows: Iterable[Mapping[str, Any]], *, title: str = "") -> None:
     """Print rows: one JSON object a line, or one table in a terminal."""
@@ -18,6 +15,9 @@ def emit(rows: Iterable[Mapping[str, Any]], *, title: str = "") -> None:
             sys.stdout.write(json.dumps(row, ensure_ascii=False, allow_nan=False) + "\n")
         sys.stdout.flush()
         return
+    from rich.console import Console
+    from rich.table import Table
+
     rows = list(rows)
     table = Table(title=title or None)
     columns = list(dict.fromkeys(key for row in rows for key in row))

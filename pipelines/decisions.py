@@ -66,7 +66,7 @@ def marked_exact(files: DataFrame) -> DataFrame:
     """Add `exact_of` and `copies`: which file survives for an exact duplicate, and how many have the text.
 
     `exact_of` is a preference, null for what survives. Two files are exact duplicates where their normalised texts
-    (`quality.filters.normalised_hash`) are the same.
+    (`quality.text_hash.normalised_hash`) are the same.
 
     Args:
         files: Files that are kept so far: `text_hash`, `preference`.

@@ -37,7 +37,8 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from pipelines.dedup_index import INDEX, KEPT, Index, old_sets, read_index, write_index
-from pipelines.minhash import NearDuplicates, buckets, candidate_pairs, signatures
+from pipelines.minhash import buckets, candidate_pairs, signatures
+from pipelines.near_duplicates import NearDuplicates
 from pipelines.shingles import I64, ScatteredShingles, Shingles, jaccard, jaccards, shingles
 from pipelines.spill import Desk, cores, measured_and_put, put, spill_file, spilled
 from pipelines.text_tables import TextTable, null_mistake, null_rows, open_texts, repeated_mistakes
@@ -381,12 +382,12 @@ def deduplicate(
         A row of `CLUSTER_SCHEMA` for each text (for each repository, called by its name), sorted by cluster, the one
         that stays first, then by id.
     """
-    units, sets = measured_texts(texts, config)
+    units, sets = measured_texts(texts, config.signing)
     names = pa.array(ids, pa.string())
     ranks = [] if preferences is None else [Rank("preference").places(pa.array(preferences, pa.string()))]
     if repositories is not None and len(ids):
         names, group = numbered(pa.array(repositories, pa.string()))
-        units, sets = grouped(units, sets, group, config)
+        units, sets = grouped(units, sets, group, config.signing)
         ranks = [best_of(rank, group, len(names)) for rank in ranks]
     decision = decided(units, preference(units, names, ranks), config, partial(compared, sets))
     return cluster_table(names, units, decision, np.arange(len(units)))
@@ -411,6 +412,7 @@ STATE_BYTES = 800
 """Memory a text takes besides its LSH buckets (8 bytes a band): its id three times, hashes, sizes, its cluster's row.
 Measured as the growth of the peak from 100,000 to 400,000 texts with ids of 36 characters, 977 bytes with 25 bands."""
 
+_PIECES_AT_ONCE = 2  # for each time, two threads here and two processes wake each other
 _KEPT_BYTES = 32 << 20
 _PART_BYTES = 32 << 20
 
@@ -471,7 +473,7 @@ def dedup(
         places = [rank.places(columns[rank.column]) for rank in ranks]
         if level == "repository":
             names, group = numbered(columns[unit])
-            units, sets = grouped(files, spilled(spill, starts, files.sizes), group, config)
+            units, sets = grouped(files, spilled(spill, starts, files.sizes), group, config.signing)
             places = [best_of(place, group, len(names)) for place in places]
             starts = put(sets, spill)
         order = preference(units, names, places)
@@ -526,8 +528,8 @@ def _hashed(
     def begin(texts: Any) -> None:
         content, pieces = text_pieces(texts)
         file = desk.lay(content)
-        work = partial(measured_and_put, owner=os.getpid(), file=file, config=config, spill=spill)
-        working.append((len(texts), file, pool.map(work, pieces)))
+        work = partial(measured_and_put, owner=os.getpid(), file=file, signing=config.signing, spill=spill)
+        working.append((len(texts), file, pool.map(work, pieces, chunksize=_PIECES_AT_ONCE)))
 
     def finish_first() -> None:
         nonlocal filled

@@ -23,7 +23,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from pipelines.dedup import DEDUP_VERSION
-from pipelines.minhash import NearDuplicates
+from pipelines.near_duplicates import NearDuplicates
 from pipelines.shingles import shingles
 from quality.artifacts import read_manifest
 from quality.mistakes import BadInput, Mistake

@@ -1,7 +1,7 @@
 """Which texts are the same? Hashes of texts that lie end to end in a buffer, as Arrow holds them.
 
-Start at `exact_hashes`. Its second hash is `quality.filters.normalised_hash` of each text: most texts hold nothing that
-it takes away but line feeds at their ends, which a look at the classes of their bytes tells; the others go to the
+Start at `exact_hashes`. Its second hash is `quality.text_hash.normalised_hash` of each text: most texts hold nothing
+that it takes away but line feeds at their ends, which a look at the classes of their bytes tells; the others go to the
 function itself.
 """
 
@@ -12,8 +12,10 @@ import hashlib
 import numpy as np
 from numpy.typing import NDArray
 
-from pipelines.shingles import BYTE_CLASS, CARRIAGE_RETURN, I64, LINE_FEED, STRIPPED, U8, U64
-from quality.filters import normalised_hash
+from pipelines.shingles import BYTE_CLASS, I64, LINE_FEED, STRIPPED, U8, U64
+from quality.text_hash import normalised_hash
+
+_FEED_BIT = np.uint8(LINE_FEED.bit_length() - STRIPPED.bit_length())
 
 
 def exact_hashes(data: bytes, offsets: I64, classes: U8) -> tuple[U64, U64]:
@@ -30,10 +32,10 @@ def exact_hashes(data: bytes, offsets: I64, classes: U8) -> tuple[U64, U64]:
     raw: list[bytes] = []
     normalised: list[bytes] = []
     bounds: list[int] = offsets.tolist()
-    for text, untidy in enumerate(_untidy(data, offsets, classes).tolist()):
+    for text, untidy in enumerate(_untidy(offsets, classes).tolist()):
         content = data[bounds[text] : bounds[text + 1]]
         core = content.rstrip(b"\n")
-        if untidy or core.startswith(b"\n") or (core and BYTE_CLASS[core[-1]] & STRIPPED):
+        if untidy or b"\r" in core or core.startswith(b"\n") or (core and BYTE_CLASS[core[-1]] & STRIPPED):
             raw.append(hashlib.sha256(content).digest()[:16])
             whole = normalised_hash(content.decode("utf-8", "surrogatepass"))
             normalised.append(bytes.fromhex(whole)[:16])
@@ -45,17 +47,15 @@ def exact_hashes(data: bytes, offsets: I64, classes: U8) -> tuple[U64, U64]:
     return _numbers(raw), _numbers(normalised)
 
 
-def _untidy(data: bytes, offsets: I64, classes: U8) -> NDArray[np.bool_]:
-    """Return which texts hold a carriage return, or something before a line feed that could be white space."""
+def _untidy(offsets: I64, classes: U8) -> NDArray[np.bool_]:
+    """Return which texts hold something before a line feed that could be white space."""
     found = np.zeros(len(offsets), np.bool_)
-    feeds = np.flatnonzero(classes == LINE_FEED)
-    stripped = feeds[classes.take(feeds - 1, mode="wrap") & np.uint8(STRIPPED) != 0]
-    text = np.searchsorted(offsets, stripped, side="right") - 1
+    # Neighbours' bits laid upon each other: places of few truth values are found several times as fast as of numbers.
+    both = classes[:-1] & (classes[1:] >> _FEED_BIT) & np.uint8(STRIPPED)
+    feeds = np.flatnonzero(both.view(np.bool_)) + 1
+    text = np.searchsorted(offsets, feeds, side="right") - 1
     # What stands before a text's first byte is of another text.
-    found[text[offsets[text] != stripped]] = True
-    if b"\r" in data:
-        returns = np.flatnonzero(classes & np.uint8(CARRIAGE_RETURN))
-        found[np.searchsorted(offsets, returns, side="right") - 1] = True
+    found[text[offsets[text] != feeds]] = True
     return found[:-1]
 
 

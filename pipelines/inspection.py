@@ -28,7 +28,7 @@ from pipelines.dedup import buckets, shingles
 from quality.classify import Classification, classify_decoded, decode
 from quality.contamination import Benchmarks
 from quality.documents import DOCUMENT_SCHEMA, SIGNAL_FIELDS, git_blob_id
-from quality.filters import Rejected, judge_syntax, judge_text, measure, normalised_hash
+from quality.filters import Rejected, judge_syntax, judge_text, measure
 from quality.guard import Stopped, guarded
 from quality.licences import effective, license_type
 from quality.mistakes import BadInput, Mistake
@@ -36,6 +36,7 @@ from quality.opt_out import OptOut
 from quality.provenance import PROVENANCE_FIELDS
 from quality.redaction import checked, redact
 from quality.syntax import TooCostly, parse
+from quality.text_hash import normalised_hash
 
 DECIDED_LATER = ("cluster", "split")
 """The columns of a document that take all files to decide."""
@@ -276,7 +277,7 @@ def inspect_batches(batches: Iterable[pa.RecordBatch], inspection: Inspection) -
     for batch in batches:
         rows = list(_guarded(batch.to_pylist(), inspection))
         sets = shingles([row.get("text") or "" for row in rows], near.shingle_size)
-        of_text = buckets(sets, near)
+        of_text = buckets(sets, near.signing)
         for index, row in enumerate(rows):
             if "text" in row:
                 row["shingles"] = sets.of(index).view(np.int32)

@@ -1,7 +1,7 @@
 """Which texts may be near duplicates? MinHash signatures of shingle sets, cut into bands, and who shares one.
 
 Start at `buckets`, then `candidate_pairs`. A pair is only proposed here; `pipelines.shingles.jaccards` says what it is.
-`NearDuplicates` is the configuration of all steps.
+`Signing` is what a signature depends on, of `pipelines.near_duplicates.NearDuplicates`.
 
 What always holds: a text's buckets depend on its set and the settings alone, and a text without shingles has none.
 """
@@ -10,45 +10,36 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field
 
 from pipelines.shingles import U32, U64, Shingles
 
 I64 = NDArray[np.int64]
 
 
-class NearDuplicates(BaseModel):
-    """All that defines near-duplicate removal, for all its steps.
+@dataclass(frozen=True)
+class Signing:
+    """What shingles, signatures and buckets depend on: `NearDuplicates` says what each number means.
 
     Args:
-        shingle_size: Tokens in a shingle. Source: The Stack's near-deduplication, 5.
-        threshold: Jaccard of two shingle sets from which they are near duplicates. Source: The Stack, 0.7.
-        bands: LSH bands; `bands * rows` is the number of permutations. More bands find more and compare more.
-        rows: Hashes in a band. 25 bands of 5 propose 99% of the pairs at 0.7, 6% at 0.3; since each proposal is
-            verified, wrong ones cost time only.
-        bucket_limit: With how many of a bucket's best texts each other one is compared, so that a bucket of boilerplate
-            costs its size times this and not its square.
+        shingle_size: Tokens in a shingle.
+        bands: LSH bands.
+        rows: Hashes in a band.
         seed: Of the permutations.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+    shingle_size: int
+    bands: int
+    rows: int
+    seed: int
 
-    shingle_size: int = Field(default=5, ge=1, le=50)
-    threshold: float = Field(default=0.7, gt=0, le=1)
-    bands: int = Field(default=25, ge=1, le=1024)
-    rows: int = Field(default=5, ge=1, le=64)
-    bucket_limit: int = Field(default=64, ge=1)
-    seed: int = Field(default=1, ge=0, lt=2**63)
-
-    def recall(self, jaccard: float) -> float:
-        """Return the probability that a pair of this Jaccard is proposed.
-
-        Source: Leskovec, Rajaraman, Ullman, Mining of Massive Datasets, 3.4.2.
-        """
-        return 1 - (1 - jaccard**self.rows) ** self.bands
+    @property
+    def permutations(self) -> int:
+        """Hashes of a signature."""
+        return self.bands * self.rows
 
 
 _SIGNED_TEXTS = 128
@@ -90,23 +81,23 @@ def _mixed(values: U64) -> U64:
     return values ^ (values >> np.uint64(31))
 
 
-def bucket_matrix(signed: U32, config: NearDuplicates) -> U64:
+def bucket_matrix(signed: U32, signing: Signing) -> U64:
     """Return the LSH buckets of signatures, texts x bands: band and content in one number.
 
     Args:
-        signed: `signatures` with `config.bands * config.rows` permutations.
-        config: The settings.
+        signed: `signatures` with `signing.permutations` permutations.
+        signing: What they depend on.
     """
-    bands = signed.reshape(len(signed), config.bands, config.rows)
-    value = np.broadcast_to(np.arange(config.bands, dtype=np.uint64), bands.shape[:2]).copy()
-    for row in range(config.rows):
+    bands = signed.reshape(len(signed), signing.bands, signing.rows)
+    value = np.broadcast_to(np.arange(signing.bands, dtype=np.uint64), bands.shape[:2]).copy()
+    for row in range(signing.rows):
         value = _mixed(value * _CHAIN + bands[:, :, row])
     return value
 
 
-def buckets(sets: Shingles, config: NearDuplicates) -> list[U64]:
+def buckets(sets: Shingles, signing: Signing) -> list[U64]:
     """Return the LSH buckets of each text, one a band; none for a text without shingles."""
-    found = bucket_matrix(signatures(sets, config.bands * config.rows, config.seed), config)
+    found = bucket_matrix(signatures(sets, signing.permutations, signing.seed), signing)
     return [row if size else row[:0] for row, size in zip(found, sets.sizes.tolist(), strict=True)]
 
 

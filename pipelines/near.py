@@ -25,7 +25,7 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from pipelines.earlier import Earlier, is_new, key_of
-from pipelines.minhash import NearDuplicates
+from pipelines.near_duplicates import NearDuplicates
 from pipelines.shingles import Shingles, jaccards
 
 if TYPE_CHECKING:

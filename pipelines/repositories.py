@@ -16,7 +16,7 @@ import numpy as np
 import pyarrow as pa
 
 from pipelines.dedup import buckets
-from pipelines.minhash import NearDuplicates
+from pipelines.near_duplicates import NearDuplicates
 from pipelines.shingles import one_set
 
 if TYPE_CHECKING:
@@ -62,6 +62,6 @@ def _unit(files: pa.Table, config: NearDuplicates) -> pa.Table:
             "language": [""],
             "text_hash": [hashlib.sha256(texts.encode()).hexdigest()],
             "shingles": pa.array([union.values.view(np.int32)], pa.list_(pa.int32())),
-            "buckets": pa.array([buckets(union, config)[0].view(np.int64)], pa.list_(pa.int64())),
+            "buckets": pa.array([buckets(union, config.signing)[0].view(np.int64)], pa.list_(pa.int64())),
         }
     )

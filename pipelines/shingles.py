@@ -99,10 +99,10 @@ def one_set(values: U32) -> Shingles:
 
 
 # What a byte is, found for all bytes in one pass: the upper half says which kind of token it can belong to, the lower
-# half what the exact hashes ask (`pipelines.identity`).
+# half what the exact hashes ask (`pipelines.exact`).
 WHITE, WORD, MARK = 0, 1, 2
 KIND_SHIFT = np.uint8(4)
-STRIPPED, LINE_FEED, CARRIAGE_RETURN = 1, 2, 4
+STRIPPED, LINE_FEED = 1, 2
 
 
 def _byte_classes() -> bytes:
@@ -113,7 +113,6 @@ def _byte_classes() -> bytes:
     # Last bytes of all characters that `str.rstrip` takes away, in UTF-8.
     kinds[[*{chr(point).encode()[-1] for point in range(0x3001) if chr(point).isspace()}]] |= STRIPPED
     kinds[ord("\n")] = LINE_FEED
-    kinds[ord("\r")] |= CARRIAGE_RETURN
     return kinds.tobytes()
 
 

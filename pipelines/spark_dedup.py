@@ -26,8 +26,8 @@ from numpy.typing import NDArray
 from pipelines.corpus import spark_schema, stream
 from pipelines.decisions import RELATION_SCHEMA, cluster_rows, marked_exact, relations
 from pipelines.dedup import CLUSTER_SCHEMA, Rank, check_apart, dedup_identity
-from pipelines.minhash import NearDuplicates
 from pipelines.near import near_edges
+from pipelines.near_duplicates import NearDuplicates
 from pipelines.shingles import Shingles
 from pipelines.text_tables import column_mistakes, files_sha256, text_files
 from pipelines.units import Units, measured, measured_column
@@ -199,7 +199,7 @@ def _hashed(
     with ThreadPoolExecutor(1) as pool:
         for batch in batches:
             done = 0
-            for units, sets in measured_column(batch["text"], pool, partial(measured, config=config)):
+            for units, sets in measured_column(batch["text"], pool, partial(measured, signing=config.signing)):
                 own = batch.slice(done, len(units))
                 done += len(units)
                 yield _rows(own, units, sets, places)

@@ -8,7 +8,6 @@ What always holds: the file is gone when the work is, and what a set is does not
 
 from __future__ import annotations
 
-import ctypes
 import errno
 import os
 from collections.abc import Iterator
@@ -18,8 +17,9 @@ from pathlib import Path
 
 import numpy as np
 
-from pipelines.minhash import NearDuplicates
+from pipelines.minhash import Signing
 from pipelines.shingles import I64, ScatteredShingles, Shingles
+from pipelines.startup import keep_memory
 from pipelines.units import Units, measured, threads
 from quality.workers import worker_processes
 
@@ -38,22 +38,7 @@ def cores(table_bytes: int) -> AbstractContextManager[Executor]:
     number = len(os.sched_getaffinity(0))
     if number == 1 or table_bytes < _BYTES_ON_DISK:
         return threads()
-    return worker_processes(number, __name__, _keep_memory)
-
-
-# Numbers of glibc's malloc.h, and bytes: more than all arrays of a batch take.
-_MALLOC = {-1: 1 << 28, -2: 1 << 24, -3: 1 << 26}
-
-
-def _keep_memory() -> None:
-    """Have this process keep the memory that it frees: it needs as much for the next batch.
-
-    Arrays of half a MB would be given back and asked for again, each time with page faults (measured: a tenth of all
-    CPU time).
-    """
-    if hasattr(libc := ctypes.CDLL(None), "mallopt"):
-        for parameter, value in _MALLOC.items():
-            libc.mallopt(parameter, value)
+    return worker_processes(number, __name__, keep_memory)
 
 
 @contextmanager
@@ -120,21 +105,21 @@ class Desk:
         self._free.append(file)
 
 
-def measured_and_put(offsets: I64, owner: int, file: int, config: NearDuplicates, spill: Path) -> tuple[Units, I64]:
+def measured_and_put(offsets: I64, owner: int, file: int, signing: Signing, spill: Path) -> tuple[Units, I64]:
     """Put the sets of texts into a file; return what else is known of them, and where each starts.
 
     Args:
         offsets: Where each text starts in what lies on the desk, and where the last one ends.
         owner: Id of the process whose desk it is.
         file: The number of the file there.
-        config: The settings.
+        signing: What they depend on.
         spill: The file for the sets.
     """
     start, end = int(offsets[0]), int(offsets[-1])
     with Path(f"/proc/{owner}/fd/{file}").open("rb") as desk:
         desk.seek(start)
         data = desk.read(end - start)
-    units, sets = measured(data, offsets - start, config)
+    units, sets = measured(data, offsets - start, signing)
     return units, put(sets, spill)
 
 

@@ -7,7 +7,9 @@ rows, and a Parquet table is never in memory as a whole.
 from __future__ import annotations
 
 import hashlib
+import os
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -157,7 +159,9 @@ def files_sha256(path: Path, files: Sequence[Path]) -> str:
     """Return a hash of the content of a table's files and of their names below its folder."""
     if path.is_file():
         return file_sha256(path)
-    lines = (f"{file_sha256(file)}  {file.relative_to(path).as_posix()}" for file in files)
+    with ThreadPoolExecutor(len(os.sched_getaffinity(0))) as pool:
+        hashes = list(pool.map(file_sha256, files))
+    lines = (f"{one}  {file.relative_to(path).as_posix()}" for one, file in zip(hashes, files, strict=True))
     return hashlib.sha256("\n".join(lines).encode()).hexdigest()
 
 

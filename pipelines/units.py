@@ -18,7 +18,7 @@ from typing import Any, TypeVar
 import numpy as np
 
 from pipelines.exact import exact_hashes
-from pipelines.minhash import NearDuplicates, bucket_matrix, signatures
+from pipelines.minhash import Signing, bucket_matrix, signatures
 from pipelines.shingles import (
     BATCH_BYTES,
     I64,
@@ -81,22 +81,22 @@ def unfilled(rows: int, bands: int) -> Units:
     )
 
 
-def measured(data: bytes, offsets: I64, config: NearDuplicates) -> tuple[Units, Shingles]:
+def measured(data: bytes, offsets: I64, signing: Signing) -> tuple[Units, Shingles]:
     """Return what is known of texts that lie end to end in a buffer, and their shingles.
 
     Args:
         data: The texts' UTF-8 bytes.
         offsets: Where each text starts in `data`, and where the last one ends; the first is 0.
-        config: The settings.
+        signing: What they depend on.
     """
     classes = byte_classes(data)
-    sets = shingles_in(data, offsets, config.shingle_size, classes)
+    sets = shingles_in(data, offsets, signing.shingle_size, classes)
     raw, normalised = exact_hashes(data, offsets, classes)
-    return Units(raw, normalised, np.diff(offsets), sets.sizes, _buckets(sets, config)), sets
+    return Units(raw, normalised, np.diff(offsets), sets.sizes, _buckets(sets, signing)), sets
 
 
-def _buckets(sets: Shingles, config: NearDuplicates) -> U64:
-    return bucket_matrix(signatures(sets, config.bands * config.rows, config.seed), config)
+def _buckets(sets: Shingles, signing: Signing) -> U64:
+    return bucket_matrix(signatures(sets, signing.permutations, signing.seed), signing)
 
 
 Result = TypeVar("Result")
@@ -133,17 +133,17 @@ def measured_column(column: Any, pool: Executor, work: Callable[[bytes, I64], Re
     return pool.map(work, (bytes(content[own[0] : own[-1]]) for own in pieces), [own - own[0] for own in pieces])
 
 
-def measured_texts(texts: Sequence[str], config: NearDuplicates) -> tuple[Units, Shingles]:
+def measured_texts(texts: Sequence[str], signing: Signing) -> tuple[Units, Shingles]:
     """Return what `measured` says of texts in memory, of any number."""
     encoded = [text.encode("utf-8", "surrogatepass") for text in texts]
     offsets = np.concatenate(([0], np.cumsum([len(text) for text in encoded], dtype=np.int64)))
 
     def work(part: slice) -> tuple[Units, Shingles]:
         own = offsets[part.start : part.stop + 1]
-        return measured(b"".join(encoded[part]), own - own[0], config)
+        return measured(b"".join(encoded[part]), own - own[0], signing)
 
     with threads() as pool:
-        parts = [_nothing(config), *pool.map(work, batches(offsets, BATCH_BYTES))]
+        parts = [_nothing(signing), *pool.map(work, batches(offsets, BATCH_BYTES))]
     return combined([units for units, _ in parts]), joined([sets for _, sets in parts])
 
 
@@ -152,13 +152,11 @@ def threads() -> ThreadPoolExecutor:
     return ThreadPoolExecutor(len(os.sched_getaffinity(0)))
 
 
-def _nothing(config: NearDuplicates) -> tuple[Units, Shingles]:
-    return measured(b"", np.zeros(1, np.int64), config)
+def _nothing(signing: Signing) -> tuple[Units, Shingles]:
+    return measured(b"", np.zeros(1, np.int64), signing)
 
 
-def grouped(
-    files: Units, sets: Shingles | ScatteredShingles, group: I64, config: NearDuplicates
-) -> tuple[Units, Shingles]:
+def grouped(files: Units, sets: Shingles | ScatteredShingles, group: I64, signing: Signing) -> tuple[Units, Shingles]:
     """Return what is known of repositories, from what is known of their files.
 
     A repository's shingle set is the union of its files' sets; two are exact duplicates where the sets of their files'
@@ -168,7 +166,7 @@ def grouped(
         files: The files.
         sets: Their shingle sets.
         group: The number of each file's repository, 0 to repositories - 1, each used.
-        config: The settings.
+        signing: What they depend on.
     """
     order = np.argsort(group, kind="stable")
     starts = np.flatnonzero(np.append(True, np.diff(group[order]) != 0))
@@ -180,7 +178,7 @@ def grouped(
             np.concatenate([_hash_of(np.unique(files.normalised[own], axis=0)) for own in members]),
             np.add.reduceat(files.lengths[order], starts),
             union.sizes,
-            _buckets(union, config),
+            _buckets(union, signing),
         ),
         union,
     )

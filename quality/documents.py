@@ -17,11 +17,12 @@ from typing import Any, Literal, cast
 import pyarrow as pa
 
 from quality.contracts import Contract, Expectation
-from quality.filters import Measures, normalised_hash
+from quality.filters import Measures
 from quality.licences import license_type
 from quality.provenance import PROVENANCE_FIELDS
 from quality.redaction import SPAN_TYPE
 from quality.syntax import Syntax
+from quality.text_hash import normalised_hash
 
 DOCUMENT_SCHEMA = pa.schema(
     [
@@ -42,7 +43,7 @@ DOCUMENT_SCHEMA = pa.schema(
         pa.field("kind", pa.string(), nullable=False),  # source, test, ... (see quality.classify)
         pa.field("dialect", pa.string(), nullable=False),  # "" or a dialect of the language, such as python2
         pa.field("content_id", pa.string(), nullable=False),  # git's blob SHA-1 of the text in UTF-8
-        pa.field("text_hash", pa.string(), nullable=False),  # quality.filters.normalised_hash of the text
+        pa.field("text_hash", pa.string(), nullable=False),  # quality.text_hash.normalised_hash of the text
         pa.field("redactions", SPAN_TYPE, nullable=False),  # what was taken out of the text (quality.redaction)
         *PROVENANCE_FIELDS,
         pa.field("cluster", pa.string(), nullable=False),  # family of near duplicates (see below)

@@ -8,7 +8,6 @@ asked only of text long enough to have them.
 
 from __future__ import annotations
 
-import hashlib
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -206,9 +205,3 @@ def judge_syntax(syntax: Syntax, limits: Limits) -> Rejected | None:
 def _over(reason: str, value: float, limit: float, unit: str) -> Rejected:
     shown = f"{value:.3f}" if isinstance(value, float) else f"{value}"
     return Rejected(reason, f"{shown} > {limit:g} {unit}")
-
-
-def normalised_hash(text: str) -> str:
-    """Return 64 hex digits that texts share where they differ in line ends and trailing white space only."""
-    lines = map(str.rstrip, text.replace("\r\n", "\n").replace("\r", "\n").split("\n"))
-    return hashlib.sha256("\n".join(lines).strip("\n").encode("utf-8", "surrogatepass")).hexdigest()

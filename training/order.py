@@ -16,13 +16,12 @@ What always holds:
 from __future__ import annotations
 
 import hashlib
-import heapq
 import itertools
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -32,10 +31,12 @@ from quality.artifacts import canonical_json
 from quality.mistakes import BadInput, Mistake, bad_input
 from training.allocation import Allocation, Stage, normalised, staged
 from training.stores import TokenStore
+from training.turns import interleave, interleave_stages
 
 # Source: Muennighoff et al. (2023), arXiv 2305.16264: up to 4 epochs change the loss hardly at all.
 MAX_EPOCHS = 4.0
 _BLOCK = 1024
+_BLOCKS_KEPT = 1024  # 8 MB: random access to a million sequences works no block out twice
 
 
 class Infeasible(BadInput):
@@ -110,6 +111,61 @@ class Stream:
                 place += 1
             number, offset = number + 1, 0
         return found
+
+    def read_rows(
+        self, starts: npt.NDArray[np.int64], rows: npt.NDArray[np.int64], found: npt.NDArray[np.int64]
+    ) -> None:
+        """Read the tokens of the stream from many places on: what `read` of `pieces` is of each.
+
+        Documents are looked up for all rows together, since finding one costs as much as copying some hundred tokens.
+
+        Args:
+            starts: Where each row starts in the stream, shape (n,).
+            rows: Which rows of `found` get the tokens, shape (n,).
+            found: Contiguous, shape (rows, tokens of a row).
+        """
+        flat, ids, width = found.reshape(-1), self.store.ids, found.shape[1]
+        filled, stops = rows * width, (rows + 1) * width
+        while len(starts):
+            numbers, offsets = np.divmod(starts, self.tokens)
+            taken = np.minimum(stops - filled, self.tokens - offsets)
+            for number in np.unique(numbers).tolist():
+                own = numbers == number
+                into, begins, lengths = self._found(number, offsets[own], taken[own], filled[own])
+                for place, begin, length in zip(into.tolist(), begins.tolist(), lengths.tolist(), strict=True):
+                    flat[place : place + length] = ids[begin : begin + length]
+            # What is left of a row comes from the next epoch.
+            left = np.flatnonzero(filled + taken < stops)
+            starts, filled, stops = (starts + taken)[left], (filled + taken)[left], stops[left]
+
+    def _found(
+        self,
+        number: int,
+        offsets: npt.NDArray[np.int64],
+        lengths: npt.NDArray[np.int64],
+        into: npt.NDArray[np.int64],
+    ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+        """Return the pieces of stretches of an epoch: where each goes, where it begins in the store, and its tokens.
+
+        Args:
+            number: The epoch.
+            offsets: Where each stretch starts in it, shape (n,).
+            lengths: The tokens of each, at least 1; none reaches beyond the epoch.
+            into: Where the first token of each goes.
+        """
+        documents, ends = self.epoch(number)
+        first, last = ends.searchsorted(offsets, side="right"), ends.searchsorted(offsets + lengths, side="left")
+        counts = last - first + 1
+        behind = np.cumsum(counts)
+        places = np.arange(behind[-1]) + np.repeat(first - behind + counts, counts)
+        begin, end = ends[places - 1], ends[places]
+        begin[behind - counts], stop = offsets, end.copy()
+        stop[behind - 1] = offsets + lengths
+        return (
+            begin + np.repeat(into - offsets, counts),
+            self.store.ends[documents[places]] - end + begin,
+            stop - begin,
+        )
 
     def read(self, pieces: Sequence[Piece]) -> npt.NDArray[np.int64]:
         """Return the tokens of pieces, one after the other, shape (sum of lengths,)."""
@@ -222,6 +278,36 @@ class Order:
         before = np.count_nonzero(self.pattern[block * _BLOCK : offset] == source)
         return rounds * int(self._before[-1, source]) + int(self._before[block, source]) + int(before)
 
+    def codes_of(self, indices: npt.NDArray[np.int64]) -> npt.NDArray[np.integer]:
+        """Return which of `sources` sequences come from, shape (n,)."""
+        return self.pattern[indices % len(self.pattern)]
+
+    def positions_of(self, indices: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+        """Return how many sequences of the same source come before each of some sequences, shape (n,)."""
+        rounds, offsets = np.divmod(indices, len(self.pattern))
+        blocks, within = np.divmod(offsets, _BLOCK)
+        codes = self.pattern[offsets]
+        found = rounds * self._before[-1, codes] + self._before[blocks, codes]
+        for block in np.unique(blocks).tolist():
+            own = blocks == block
+            found[own] += self._ranks(block)[within[own]]
+        return found
+
+    def sequences(self, indices: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+        """Return some sequences, each with the token that follows it, shape (n, sequence_length + 1).
+
+        Raises:
+            IndexError: There is no such sequence.
+        """
+        for index in (indices.min(initial=0), indices.max(initial=0)):
+            self._checked(int(index))
+        found = np.empty((len(indices), self.sequence_length + 1), np.int64)
+        codes, starts = self.codes_of(indices), self.positions_of(indices) * self.sequence_length
+        for code in np.unique(codes).tolist():
+            rows = np.flatnonzero(codes == code)
+            self.streams[self.sources[code]].read_rows(starts[rows], rows, found)
+        return found
+
     def sequence(self, index: int) -> npt.NDArray[np.int64]:
         """Return sequence `index` and the token that follows it, shape (sequence_length + 1,)."""
         source = self.source_of(index)
@@ -253,6 +339,21 @@ class Order:
             for start, stop in itertools.pairwise(edges)
         ]
         return np.concatenate([np.zeros((1, len(self.counts)), np.int64), np.cumsum(counted, axis=0)])
+
+    @cached_property
+    def _ranks(self) -> Callable[[int], npt.NDArray[np.int64]]:
+        """Return what says, of a block of the pattern, how many of the same source come before each turn in it."""
+
+        @lru_cache(maxsize=_BLOCKS_KEPT)
+        def ranks(block: int) -> npt.NDArray[np.int64]:
+            codes = self.pattern[block * _BLOCK : (block + 1) * _BLOCK]
+            order = np.argsort(codes, kind="stable")
+            starts = np.concatenate(([0], np.cumsum(np.bincount(codes))[:-1]))
+            found = np.empty(len(codes), np.int64)
+            found[order] = np.arange(len(codes)) - starts[codes[order]]
+            return found
+
+        return ranks
 
     @cached_property
     def streams(self) -> dict[str, Stream]:
@@ -342,98 +443,6 @@ def apportion(shares: Mapping[str, float], tokens: int, sequence_length: int) ->
     for source in sorted(quotas, key=lambda name: (counts[name] - quotas[name], name))[:left]:
         counts[source] += 1
     return counts
-
-
-def interleave(counts: list[int]) -> npt.NDArray[np.uint16]:
-    """Return one period of the order in which sources take turns.
-
-    After any k turns each source has had its share of k, rounded down or up. Each turn goes to the source whose next
-    sequence is due first, among those that may have one.
-
-    Args:
-        counts: Sequences by source, each at least 1.
-
-    Returns:
-        Indices into `counts`, shape (sum(counts) / gcd(counts),).
-
-    Source: Steiner and Yeomans (1993), Management Science 39(6), 728-735: earliest due date within the windows that
-    the quotas leave always succeeds; that such an order exists is Tijdeman (1980), Discrete Mathematics 32, 323-330.
-    """
-    common = math.gcd(*counts)
-    counts = [count // common for count in counts]
-    total = sum(counts)
-    turns = np.empty(total, np.uint16)
-    given = [0] * len(counts)
-    ready = [(-(-total // count), index) for index, count in enumerate(counts)]
-    heapq.heapify(ready)
-    waiting: list[tuple[int, int]] = []
-    for turn in range(total):
-        while waiting and waiting[0][0] <= turn:
-            index = heapq.heappop(waiting)[1]
-            heapq.heappush(ready, (-(-(given[index] + 1) * total // counts[index]), index))
-        index = heapq.heappop(ready)[1]
-        turns[turn] = index
-        given[index] += 1
-        if given[index] < counts[index]:
-            heapq.heappush(waiting, (given[index] * total // counts[index], index))
-    return turns
-
-
-def interleave_stages(stages: Sequence[tuple[Fraction, Sequence[Fraction]]]) -> npt.NDArray[np.uint16]:
-    """Return the order in which sources take turns where their shares change on the way.
-
-    After any k turns each source has had what the stages gave it up to there, rounded down or up. As in `interleave`,
-    the n-th sequence of a source may be given once the source has earned more than n - 1, and is due when it has
-    earned n.
-
-    Args:
-        stages: After how many turns each stage ends, rising (the last a whole number), and the share of each source in
-            it, together 1.
-
-    Returns:
-        Indices of sources, shape (turns,).
-
-    Source: Tijdeman (1980), Discrete Mathematics 32, 323-330, whose weights may differ from turn to turn.
-    """
-    total = int(stages[-1][0])
-    # By source and stage: what was earned by its end, rounded down and up; and whole numbers c, d, r such that an
-    # amount is earned after (c + d x amount) / r turns.
-    lines: list[list[tuple[int, int, int, int, int]]] = []
-    for source in range(len(stages[0][1])):
-        begun, earned = Fraction(0), Fraction(0)
-        own: list[tuple[int, int, int, int, int]] = []
-        for end, shares in stages:
-            rate = shares[source]
-            earned += (end - begun) * rate
-            begun = end
-            if rate:
-                offset = end * rate - earned
-                common = math.lcm(offset.denominator, rate.denominator)
-                own.append((math.floor(earned), math.ceil(earned), int(offset * common), common, int(rate * common)))
-        lines.append(own)
-
-    def after(source: int, amount: int) -> int:
-        """Return after how many turns a source has earned more than an amount."""
-        return next((((c + d * amount) // r) + 1 for _, up, c, d, r in lines[source] if up > amount), total + 1)
-
-    def due(source: int, amount: int) -> int:
-        """Return after how many turns a source has earned an amount."""
-        return next((-(-(c + d * amount) // r) for down, _, c, d, r in lines[source] if down >= amount), total + 1)
-
-    turns = np.empty(total, np.uint16)
-    given = [0] * len(lines)
-    ready: list[tuple[int, int]] = []
-    waiting = [(after(source, 0), source) for source in range(len(lines))]
-    heapq.heapify(waiting)
-    for turn in range(total):
-        while waiting and waiting[0][0] <= turn + 1:
-            source = heapq.heappop(waiting)[1]
-            heapq.heappush(ready, (due(source, given[source] + 1), source))
-        source = heapq.heappop(ready)[1]
-        turns[turn] = source
-        given[source] += 1
-        heapq.heappush(waiting, (after(source, given[source]), source))
-    return turns
 
 
 def permutation(documents: int, seed: int, source: str, epoch: int) -> npt.NDArray[np.int64]:

@@ -156,7 +156,7 @@ def try_size(trial: Trial, note: Note) -> None:
     train_run(
         spec,
         vocabulary=trial.vocabulary,
-        sequence=lambda index: rows[index % len(rows)],
+        sequences=lambda indices: rows[indices % len(rows)],
         validation=(),
         end_of_text=0,
         on_step=lambda _: moments.append(time.perf_counter()),

@@ -45,7 +45,7 @@ from training.checkpoints import is_sealed, seal, step_folder
 from training.evaluation import IGNORED, ValidationSet, bits_per_byte
 from training.hyperparameters import RECIPE, SCHEDULE, decay_starts, steps_of, warmup_steps
 from training.layout import Layout, layout_mistakes, local_tokens, missing_library
-from training.loader import OrderLoader, Sequence
+from training.loader import OrderLoader, Sequences
 from training.model import LlamaArguments, LlamaTwo, document_masks, model_arguments
 from training.runs import RunSpec
 from training.schedule import Schedule
@@ -121,7 +121,7 @@ def train_branches(
     specs: tuple[RunSpec, ...],
     *,
     vocabulary: int,
-    sequence: Sequence,
+    sequences: Sequences,
     validation: tuple[ValidationSet, ...],
     on_outcome: Callable[[RunSpec, Outcome], None],
     translations: tuple[TranslationSet, ...] = (),
@@ -143,7 +143,7 @@ def train_branches(
     Args:
         specs: What the runs are, by rising tokens.
         vocabulary: Token ids of the tokenizer.
-        sequence: The order's sequences; the first `steps x batch_tokens / sequence_length` are read by a run.
+        sequences: The order's sequences; the first `steps x batch_tokens / sequence_length` are read by a run.
         validation: What each model is validated on when it is trained.
         on_outcome: Called with each run as soon as it is done.
         translations: What its translations are scored on then.
@@ -184,7 +184,7 @@ def train_branches(
     schedule = Schedule(warmup or warmup_steps(steps_of(shortest)), longest.schedule)
     config = _config(longest, vocabulary, layout, checkpoint, checkpoint_every, compiled)
     config.model.flavor += "" if longest.across_documents else f"/{end_of_text}"
-    redealt = Redealt(sequence, seed=longest.seed, sequences_a_step=config.training.global_batch_size)
+    redealt = Redealt(sequences, seed=longest.seed, sequences_a_step=config.training.global_batch_size)
     config.inputs = _Inputs(longest, redealt, validation, translations, schedule, compiled, on_step)
     config.lr_scheduler = _ScheduleConfig(schedule=schedule)
     with _process_state(threads, log, layout):
@@ -203,7 +203,7 @@ def ignorance(vocabulary: int) -> float:
 @dataclass
 class _Inputs:
     spec: RunSpec
-    sequence: Redealt
+    sequences: Redealt
     validation: tuple[ValidationSet, ...]
     translations: tuple[TranslationSet, ...]
     schedule: Schedule
@@ -439,7 +439,7 @@ class _Run(Trainer):
 
     def _set_restarts(self, restarts: tuple[Restart, ...]) -> None:
         self.rows.restarts = restarts
-        cast(_Config, self.job_config).read().sequence.restarts = restarts
+        cast(_Config, self.job_config).read().sequences.restarts = restarts
 
     def _outcome(self, steps: int, vocabulary: int) -> Outcome:
         rows = self.rows
@@ -697,7 +697,7 @@ def _loader(dp_world_size: int, dp_rank: int, tokenizer: object, job_config: Job
     inputs = cast(_Config, job_config).read()
     training = job_config.training
     return OrderLoader(
-        inputs.sequence,
+        inputs.sequences,
         sequences=training.steps * training.global_batch_size,
         local_batch=training.local_batch_size,
         world=dp_world_size,

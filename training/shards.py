@@ -292,6 +292,28 @@ class Shards:
         found[-1] = self._sequences[2][index]
         return found
 
+    def codes_of(self, indices: npt.NDArray[np.int64]) -> npt.NDArray[np.integer]:
+        """Return which of `sources` sequences come from, shape (n,)."""
+        names, codes, _ = self._sequences
+        return np.array([self.sources.index(name) for name in names], np.int64)[codes[indices]]
+
+    def sequences(self, indices: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+        """Return some sequences, each with the token that follows it, shape (n, sequence_length + 1).
+
+        Raises:
+            IndexError: There is no such sequence.
+        """
+        for index in (indices.min(initial=0), indices.max(initial=0)):
+            self._checked(int(index))
+        length = self.sequence_length
+        found = np.empty((len(indices), length + 1), np.int64)
+        places = self._ends.searchsorted(indices, side="right")
+        starts = (indices - np.concatenate(([0], self._ends))[places]) * length
+        for row, place, start in zip(found, places.tolist(), starts.tolist(), strict=True):
+            row[:-1] = self._ids[place][start : start + length]
+        found[:, -1] = self._sequences[2][indices]
+        return found
+
     def document_at(self, token: int) -> dict[str, Any]:
         """Return where a token came from.
 

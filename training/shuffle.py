@@ -30,8 +30,12 @@ class Ordered(Protocol):
         """Return which source a sequence comes from."""
         ...
 
-    def sequence(self, index: int) -> npt.NDArray[np.int64]:
-        """Return a sequence and the token that follows it."""
+    def codes_of(self, indices: npt.NDArray[np.int64]) -> npt.NDArray[np.integer]:
+        """Return the numbers of the sources that sequences come from, shape (n,)."""
+        ...
+
+    def sequences(self, indices: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+        """Return sequences, each with the token that follows it, shape (n, sequence_length + 1)."""
         ...
 
 
@@ -53,24 +57,30 @@ class Shuffled:
     def __len__(self) -> int:
         return len(self._order)
 
-    def sequence(self, index: int) -> npt.NDArray[np.int64]:
-        """Return sequence `index` and the token that follows it, shape (sequence_length + 1,).
+    def sequences(self, indices: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+        """Return some sequences, each with the token that follows it, shape (n, sequence_length + 1).
 
         Raises:
             IndexError: There is no such sequence.
         """
-        if not 0 <= index < len(self._order):
-            raise IndexError(f"sequence {index} of {len(self._order)}")
-        block, offset = divmod(index, self._size)
-        return self._order.sequence(int(self._block(block)[offset]))
+        outside = (indices < 0) | (indices >= len(self._order))
+        if outside.any():
+            raise IndexError(f"sequence {indices[outside][0]} of {len(self._order)}")
+        blocks, offsets = np.divmod(indices, self._size)
+        places = np.empty(len(indices), np.int64)
+        for block in np.unique(blocks).tolist():
+            own = blocks == block
+            places[own] = self._block(block)[offsets[own]]
+        return self._order.sequences(places)
 
     def _places(self, block: int) -> npt.NDArray[np.int64]:
         """Return which sequence of the order stands at each place of a block."""
         first = block * self._size
         last = min(first + self._size, len(self._order))
-        sources = np.array([self._order.source_of(index) for index in range(first, last)])
         places = np.arange(first, last)
-        for source in sorted(set(sources.tolist())):
-            own = np.flatnonzero(sources == source)
+        codes = self._order.codes_of(places)
+        for code in np.unique(codes).tolist():
+            own = np.flatnonzero(codes == code)
+            source = self._order.source_of(first + int(own[0]))
             places[own] = first + own[permutation(len(own), self._seed, f"shuffle {source}", block)]
         return places

@@ -65,30 +65,36 @@ class Redealt:
     """An order's sequences as a run reads them that went back.
 
     Args:
-        sequence: The order's sequences.
+        read: The order's sequences, by their numbers.
         seed: The run's.
         sequences_a_step: Sequences of a batch.
     """
 
     def __init__(
-        self, sequence: Callable[[int], npt.NDArray[np.integer[Any]]], *, seed: int, sequences_a_step: int
+        self,
+        read: Callable[[npt.NDArray[np.int64]], npt.NDArray[np.integer[Any]]],
+        *,
+        seed: int,
+        sequences_a_step: int,
     ) -> None:
-        self._sequence = sequence
+        self._read = read
         self._seed = seed
         self._a_step = sequences_a_step
         self.restarts: tuple[Restart, ...] = ()
 
-    def index(self, place: int) -> int:
-        """Return which sequence of the order is read at a place."""
+    def indices(self, places: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+        """Return which sequences of the order are read at some places, shape (n,)."""
+        found = places.copy()
         for nth, restart in reversed(list(enumerate(self.restarts))):
             first, stop = restart.back_to * self._a_step, restart.step * self._a_step
-            if first <= place < stop:
-                place = first + int(_permutation(self._seed, nth, stop - first)[place - first])
-        return place
+            moved = (first <= found) & (found < stop)
+            if moved.any():
+                found[moved] = first + _permutation(self._seed, nth, stop - first)[found[moved] - first]
+        return found
 
-    def __call__(self, place: int) -> npt.NDArray[np.integer[Any]]:
-        """Return the sequence that is read at a place."""
-        return self._sequence(self.index(place))
+    def __call__(self, places: npt.NDArray[np.int64]) -> npt.NDArray[np.integer[Any]]:
+        """Return the sequences that are read at some places."""
+        return self._read(self.indices(places))
 
 
 @lru_cache(maxsize=8)

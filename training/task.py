@@ -128,7 +128,7 @@ def run_task(task: TrainTask, on_step: Callable[[int], object]) -> None:
     train_branches(
         (spec,),
         vocabulary=task.vocabulary,
-        sequence=Shuffled(order, spec.seed).sequence,
+        sequences=Shuffled(order, spec.seed).sequences,
         validation=validation,
         on_outcome=keep,
         translations=read_translation_sets(translations) if translations.is_file() else (),

@@ -201,7 +201,7 @@ def train_trunk(task: TrunkTask, note: Note) -> None:
     train_branches(
         specs,
         vocabulary=task.vocabulary,
-        sequence=Shuffled(order, specs[0].seed).sequence,
+        sequences=Shuffled(order, specs[0].seed).sequences,
         validation=validation,
         on_outcome=keep,
         translations=read_translation_sets(translations) if translations.is_file() else (),

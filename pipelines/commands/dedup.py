@@ -90,10 +90,13 @@ def command(
 
     IN is a Parquet or JSON Lines file, or a folder of either, with the columns `id` and `text`; others are kept.
     """
-    from quality.workers import prepare_workers
-
     if engine == "memory":
+        from pipelines.startup import import_with_arrow, keep_memory
+        from quality.workers import prepare_workers
+
         prepare_workers("pipelines.spill")  # imports what they need while this process imports the rest
+        keep_memory()
+        import_with_arrow("pipelines.dedup")
 
     from pydantic import ValidationError
 

@@ -166,7 +166,7 @@ def _scores(found: int, said: int, true: int) -> dict[str, float]:
 
 def edges(known: Truth, texts: Sequence[str], config: NearDuplicates) -> dict[str, float]:
     """Return the scores of the pairs that polymix verifies, among files of different sets."""
-    units, sets = measured_texts(texts, config)
+    units, sets = measured_texts(texts, config.signing)
     first = np.unique(known.set_of, return_index=True)[1]
     first = first[known.set_of[first] >= 0]
     names = pa.array([str(one) for one in first])

@@ -140,7 +140,7 @@ def ours(label: str, system: str, batch: int, length: int, steps: int) -> dict[s
         outcome: Outcome = train_run(
             spec,
             vocabulary=VOCABULARY,
-            sequence=Shuffled(order, 0).sequence,
+            sequences=Shuffled(order, 0).sequences,
             validation=(),
             end_of_text=0,
             compiled=False if "not compiled" in system or not has_device() else None,

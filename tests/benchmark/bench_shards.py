@@ -7,8 +7,9 @@ tokenizer encodes the same texts with the same file of 32,768 ids on the same co
 the documents, tokenizes them into stores, packs all of it into shards with their indexes and tables, and checks what it
 wrote. CPU seconds are those of all processes. Accuracy: documents whose ids in the stores are the bare tokenizer's.
 
-The loader deals sequences to one process on one core, from a warm page cache: in order, at random places, and first
-after a resume near the end. Read are the stores by an order, the same shuffled as in training, and packed shards.
+The loader deals sequences to one process on one core, from a warm page cache: in order, at random places (as many at
+once as it reads ahead), and first after a resume near the end. Read are the stores by an order, the same shuffled as in
+training, and packed shards.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
 
@@ -33,8 +35,7 @@ from quality.artifacts import creating
 from tests.benchmark.bench_tokenize import TRAINING_SHARE, VOCABULARY, texts
 from tests.benchmark.measure import cpu_seconds, table
 from training.allocation import Allocation
-from training.loader import OrderLoader
-from training.loader import Sequence as SequenceOf
+from training.loader import READ_AHEAD_TOKENS, OrderLoader, Sequences
 from training.order import plan_order
 from training.shards import open_shards
 from training.shuffle import Shuffled
@@ -135,17 +136,18 @@ def loading(root: Path, length: int) -> list[dict[str, Any]]:
     for name, made in orders.items():
         order = made()
         number = len(order) // BATCH * BATCH
-        places = np.random.default_rng(3).integers(0, len(order), number).tolist()
-        sequence: SequenceOf = order.sequence
+        places = np.random.default_rng(3).integers(0, len(order), number)
+        sequences: Sequences = order.sequences
 
-        def read(sequence: SequenceOf = sequence, number: int = number) -> None:
-            batches = iter(OrderLoader(sequence, sequences=number, local_batch=BATCH, world=1, rank=0))
+        def read(sequences: Sequences = sequences, number: int = number) -> None:
+            batches = iter(OrderLoader(sequences, sequences=number, local_batch=BATCH, world=1, rank=0))
             for _ in range(number // BATCH):
                 next(batches)
 
-        def jump(sequence: SequenceOf = sequence, places: list[int] = places) -> None:
-            for place in places:
-                sequence(place)
+        def jump(sequences: Sequences = sequences, places: npt.NDArray[np.int64] = places) -> None:
+            at_once = READ_AHEAD_TOKENS // length
+            for first in range(0, len(places), at_once):
+                sequences(places[first : first + at_once])
 
         read()  # warms the page cache
         in_order = min(timed_cpu(read) for _ in range(3))
@@ -175,7 +177,7 @@ def first_batch(order: Any, fraction: float, sequences: int) -> float:
     """Return the CPU seconds until a new loader that resumes somewhere has its first batch."""
 
     def work() -> None:
-        loader = OrderLoader(order.sequence, sequences=sequences, local_batch=BATCH, world=1, rank=0)
+        loader = OrderLoader(order.sequences, sequences=sequences, local_batch=BATCH, world=1, rank=0)
         loader.load_state_dict({"sequences_read": int(sequences * fraction) // BATCH * BATCH})
         next(iter(loader))
 

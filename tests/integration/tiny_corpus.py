@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 from parallel_mining.pairs import PAIR_SCHEMA
 from quality.artifacts import creating
 from quality.documents import DOCUMENT_SCHEMA
-from quality.filters import normalised_hash
+from quality.text_hash import normalised_hash
 
 
 def code(language: str, number: int, functions: int = 12) -> str:

@@ -10,6 +10,8 @@ from dataclasses import replace
 from fractions import Fraction
 from itertools import pairwise
 from pathlib import Path
+from random import Random
+from unittest.mock import patch
 
 import numpy as np
 import pytest
@@ -18,8 +20,9 @@ from hypothesis import strategies as st
 
 from quality.mistakes import BadInput
 from training.allocation import Allocation, Stage, staged
-from training.order import Infeasible, Order, Stream, apportion, interleave, interleave_stages, plan_order
+from training.order import Infeasible, Order, Stream, apportion, plan_order
 from training.stores import TokenStore
+from training.turns import interleave, interleave_stages
 
 SOURCES = ("python", "java", "javascript", "typescript", "csharp", "go", "rust", "pair:python-go", "pair:python-rust")
 
@@ -150,6 +153,37 @@ def test_turns_keep_to_the_quota(counts: list[int]) -> None:
     assert (taken * (total // len(turns))).tolist() == counts
 
 
+def one_after_another(counts: list[int]) -> list[int]:
+    """Turns given plainly: to the source whose next sequence is due first, among those that may have one."""
+    total, given = sum(counts), [0] * len(counts)
+    turns: list[int] = []
+    for turn in range(total):
+        ready = [
+            (-(-(given[source] + 1) * total // count), source)
+            for source, count in enumerate(counts)
+            if given[source] < count and given[source] * total // count <= turn
+        ]
+        turns.append(min(ready)[1])
+        given[turns[-1]] += 1
+    return turns
+
+
+counted = st.lists(st.one_of(st.integers(1, 3), st.integers(1, 400)), min_size=1, max_size=20)
+
+
+@settings(deadline=None, max_examples=150)
+@given(counted, st.sampled_from([1, 2, 3, 7, 40, 8192]))
+def test_stretches_worked_out_side_by_side_are_turns_given_one_after_another(counts: list[int], lanes: int) -> None:
+    common = math.gcd(*counts)
+    with patch("training.turns._LANES", lanes):
+        assert interleave(counts).tolist() == one_after_another([count // common for count in counts])
+
+
+def test_turns_that_64_bits_cannot_tell_apart_are_refused() -> None:
+    with pytest.raises(ValueError, match="take longer sequences"):
+        interleave([3_000_000_000, 1])
+
+
 @given(st.dictionaries(st.sampled_from(SOURCES), st.floats(1e-9, 1), min_size=1), st.integers(1, 10**13))
 def test_apportioning_keeps_to_the_quota_at_any_scale(weights: dict[str, float], tokens: int) -> None:
     counts = apportion(weights, tokens, 2048)
@@ -158,6 +192,26 @@ def test_apportioning_keeps_to_the_quota_at_any_scale(weights: dict[str, float],
     for source, weight in weights.items():
         quota = weight / total * tokens / 2048
         assert abs(counts[source] - quota) < 1 + 1e-9 * quota
+
+
+@settings(deadline=None, max_examples=80)
+@given(mixtures, st.integers(1, 30), st.integers(1, 60), st.integers(0, 2**31), st.randoms(use_true_random=False))
+def test_sequences_read_together_are_those_read_alone(
+    mixture: dict[str, tuple[list[int], float]], length: int, sequences: int, seed: int, random: Random
+) -> None:
+    stores, allocation = prepared(mixture)
+    order = plan_order(stores, allocation, length * sequences, length, seed, max_epochs=1e6)
+    places = [random.randrange(sequences) for _ in range(random.randrange(2 * sequences))]
+    with patch("training.order._BLOCK", random.choice([1, 2, 7, 1024])):
+        found = order.sequences(np.array(places, np.int64))
+        assert found.shape == (len(places), length + 1)
+        assert found.tolist() == [order.sequence(index).tolist() for index in places]
+        assert order.positions_of(np.arange(sequences)).tolist() == [order.position_of(i) for i in range(sequences)]
+        drawn = order.codes_of(np.arange(sequences)).tolist()
+        assert [order.sources[code] for code in drawn] == [order.source_of(index) for index in range(sequences)]
+    for outside in (-1, sequences):
+        with pytest.raises(IndexError, match=f"sequence {outside} of {sequences}"):
+            order.sequences(np.array([0, outside]))
 
 
 def test_the_order_itself_is_frozen() -> None:

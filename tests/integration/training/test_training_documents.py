@@ -74,7 +74,7 @@ def test_a_run_is_trained_and_validated_within_documents(tokens_dir: Path) -> No
     order = plan_order(train, Allocation({"python": 1.0}), 40 * 256, 32, 3)
     data: dict[str, Any] = {
         "vocabulary": VOCABULARY,
-        "sequence": Shuffled(order, 3).sequence,
+        "sequences": Shuffled(order, 3).sequences,
         "validation": (validation_set(held_out["python"], sequence_length=32, wanted=1024),),
         "end_of_text": end_of_text(train["python"]),
     }

@@ -55,7 +55,7 @@ def data(tokens_dir: Path) -> dict[str, Any]:
         validation_set(store, sequence_length=LENGTH, wanted=1024)
         for store in open_stores(tokens_dir, "validation").values()
     )
-    return {"vocabulary": VOCABULARY, "sequence": Shuffled(order, 3).sequence, "validation": validation}
+    return {"vocabulary": VOCABULARY, "sequences": Shuffled(order, 3).sequences, "validation": validation}
 
 
 def plain(outcome: Outcome) -> tuple[Any, ...]:
@@ -189,21 +189,22 @@ def test_a_run_goes_back_from_a_spike_reads_all_its_data_once_and_may_be_killed(
     monkeypatch.setattr("training.recipe.trouble", spike_at_17)
     read: list[int] = []
 
-    def sequence(index: int) -> Any:
-        read.append(index)
-        return data["sequence"](index)
+    def sequences(indices: Any) -> Any:
+        read.extend(indices.tolist())
+        return data["sequences"](indices)
 
-    outcome = train_run(spec(), **{**data, "sequence": sequence})
+    outcome = train_run(spec(), **{**data, "sequences": sequences})
     assert outcome.status == "finished"
     assert outcome.restarts == (Restart(17, 10, "spike"),)
     assert outcome.curve[:10] == trained.curve[:10]
     assert outcome.curve[10] != trained.curve[10]
     assert [point["learning_rate"] for point in outcome.curve] == [point["learning_rate"] for point in trained.curve]
     a_step = BATCH // LENGTH
-    again = read[17 * a_step : 24 * a_step]
-    assert again != read[10 * a_step : 17 * a_step]
-    assert sorted(again) == list(range(10 * a_step, 17 * a_step))
-    assert sorted(read[: 10 * a_step] + read[17 * a_step :]) == list(range(40 * a_step))
+    # All of these few sequences are read ahead before the jump, and those after step 10 once more behind it.
+    first, again = read[: 40 * a_step], read[40 * a_step :]
+    assert again[: 7 * a_step] != first[10 * a_step : 17 * a_step]
+    assert sorted(again[: 7 * a_step]) == list(range(10 * a_step, 17 * a_step))
+    assert sorted(first) == sorted(first[: 10 * a_step] + again) == list(range(40 * a_step))
 
     # Killed when it is back at step 19, and goes on from 10; killed at 22, and goes on from 20.
     for steps in (25, 28):

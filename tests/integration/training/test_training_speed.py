@@ -23,7 +23,7 @@ def trained(**changes: Any) -> Outcome:
     arguments = {name: changes.pop(name) for name in ("compiled", "end_of_text") if name in changes}
     spec = RunSpec("25k", 10 * 256, {"go": 1.0}, 0, 32, 256, 0.01, "", **changes)
     rows = np.random.default_rng(0).integers(0, 8, (80, 33))
-    return train_run(spec, vocabulary=64, sequence=lambda n: rows[n], validation=(), **arguments)
+    return train_run(spec, vocabulary=64, sequences=lambda places: rows[places], validation=(), **arguments)
 
 
 def test_a_run_says_how_long_its_steps_took_and_how_long_it_waited_for_data() -> None:

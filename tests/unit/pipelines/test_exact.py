@@ -7,7 +7,7 @@ import pytest
 
 from pipelines.exact import exact_hashes
 from pipelines.shingles import byte_classes
-from quality.filters import normalised_hash
+from quality.text_hash import normalised_hash
 
 SPACES = [chr(point) for point in range(0x3001) if chr(point).isspace()]
 TEXTS = [

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 from pydantic import ValidationError
 
-from pipelines.minhash import NearDuplicates, bucket_matrix, buckets, candidate_pairs, signatures
+from pipelines.minhash import bucket_matrix, buckets, candidate_pairs, signatures
+from pipelines.near_duplicates import NearDuplicates
 from pipelines.shingles import jaccard, shingles
 
 
@@ -32,14 +33,14 @@ def test_signatures_estimate_jaccard_as_well_as_datasketch(overlap: int) -> None
 
 def test_texts_without_shingles_have_no_buckets_and_others_one_a_band() -> None:
     config = NearDuplicates(bands=7, rows=3)
-    assert [len(found) for found in buckets(shingles(["", "a", words(9)], 5), config)] == [0, 7, 7]
-    assert buckets(shingles([], 5), config) == []
+    assert [len(found) for found in buckets(shingles(["", "a", words(9)], 5), config.signing)] == [0, 7, 7]
+    assert buckets(shingles([], 5), config.signing) == []
 
 
 def test_recall_is_the_share_of_pairs_that_meet_in_a_bucket() -> None:
     config = NearDuplicates(bands=6, rows=4)
     sets = shingles([w for n in range(300) for w in (words(40, n * 1000), words(40, n * 1000 + 10))], 1)
-    found = buckets(sets, config)
+    found = buckets(sets, config.signing)
     met = np.mean([bool(set(found[n]) & set(found[n + 1])) for n in range(0, 600, 2)])
     assert met == pytest.approx(config.recall(30 / 50), abs=4 * np.sqrt(0.25 / 300))
 
@@ -74,7 +75,7 @@ def test_buckets_do_not_depend_on_how_many_are_signed_at_once(monkeypatch: pytes
     together = signatures(sets, 12, 5)
     monkeypatch.setattr("pipelines.minhash._SIGNED_TEXTS", 2)
     assert np.array_equal(signatures(sets, 12, 5), together)
-    assert bucket_matrix(together, config).shape == (9, 4)
+    assert bucket_matrix(together, config.signing).shape == (9, 4)
 
 
 def test_settings_refuse_nonsense() -> None:

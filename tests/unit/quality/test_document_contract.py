@@ -17,7 +17,7 @@ from quality.documents import (
     git_blob_id,
     reject_contract,
 )
-from quality.filters import normalised_hash
+from quality.text_hash import normalised_hash
 
 
 def document(number: int, **more: Any) -> dict[str, Any]:

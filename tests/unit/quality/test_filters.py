@@ -6,7 +6,7 @@ import random
 import pytest
 from pydantic import ValidationError
 
-from quality.filters import DEFAULT_LIMITS, REASONS, Limits, judge_syntax, judge_text, measure, normalised_hash
+from quality.filters import DEFAULT_LIMITS, REASONS, Limits, judge_syntax, judge_text, measure
 from quality.languages import LANGUAGES
 from quality.syntax import Syntax
 
@@ -71,11 +71,6 @@ def test_shares_are_of_the_whole_text() -> None:
     assert found.digits == pytest.approx((1 + 2 + 8) / (3 + 4 + 24))
     assert found.repeated_lines == pytest.approx(1 / 2)
     assert found.alphanumeric == pytest.approx(30 / 38)
-
-
-def test_hash_ignores_line_ends_and_trailing_space_only() -> None:
-    assert normalised_hash("a\r\nb  \r\n\r\n") == normalised_hash("a\nb") == normalised_hash("a\rb\t\r")
-    assert len({normalised_hash(text) for text in ("a\nb", "a\n b", "ab", "A\nb", "a\n\nb")}) == 5
 
 
 def test_default_limits_name_known_languages_and_nonsense_is_refused() -> None:

@@ -20,14 +20,14 @@ from training.loader import OrderLoader
 pytestmark = pytest.mark.torch
 
 
-def sequence(index: int) -> npt.NDArray[np.int64]:
-    return np.arange(index * 10, index * 10 + 5)
+def sequences(indices: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+    return indices[:, None] * 10 + np.arange(5)
 
 
 def global_batches(world: int, local_batch: int, start: int = 0) -> list[set[int]]:
     """Return, for each step of 8 sequences, which sequences all processes read together."""
     loaders = [
-        OrderLoader(sequence, sequences=24, local_batch=local_batch, world=world, rank=rank) for rank in range(world)
+        OrderLoader(sequences, sequences=24, local_batch=local_batch, world=world, rank=rank) for rank in range(world)
     ]
     for loader in loaders:
         loader.load_state_dict({"sequences_read": start})
@@ -52,7 +52,7 @@ def test_any_layout_reads_the_same_global_batches(world: int, local_batch: int) 
 
 
 def test_reading_goes_on_from_a_checkpoint_of_another_layout() -> None:
-    first = OrderLoader(sequence, sequences=24, local_batch=8, world=1, rank=0)
+    first = OrderLoader(sequences, sequences=24, local_batch=8, world=1, rank=0)
     next(iter(first))
     assert global_batches(4, 2, start=first.state_dict()["sequences_read"]) == [set(range(8, 16)), set(range(16, 24))]
 
@@ -110,7 +110,7 @@ def test_no_sequence_is_lost_or_read_twice_where_the_number_of_processes_changes
     state, read = {"sequences_read": 0}, list[int]()
     for world, local_batch, steps in runs:
         loaders = [
-            OrderLoader(sequence, sequences=10_000, local_batch=local_batch, world=world, rank=rank)
+            OrderLoader(sequences, sequences=10_000, local_batch=local_batch, world=world, rank=rank)
             for rank in range(world)
         ]
         for loader in loaders:

@@ -58,7 +58,12 @@ def test_sequences_run_over_the_shards(shards: Path) -> None:
     for index in (4, 0, 2, 3):
         assert opened.sequence(index).tolist() == [*ROWS[index].tolist(), 90 + index]
     assert pickle.loads(pickle.dumps(opened)).sequence(3).tolist() == [12, 13, 14, 15, 93]
+    places = np.array([4, 0, 2, 3, 0])
+    assert opened.sequences(places).tolist() == [opened.sequence(index).tolist() for index in places.tolist()]
+    assert [opened.sources[code] for code in opened.codes_of(np.arange(5))] == SOURCES
     for index in (-1, 5):
+        with pytest.raises(IndexError, match="of 5"):
+            opened.sequences(np.array([0, index]))
         with pytest.raises(IndexError, match="of 5"):
             opened.sequence(index)
 

@@ -21,14 +21,17 @@ class Counted:
     def source_of(self, index: int) -> str:
         return self._sources[index]
 
-    def sequence(self, index: int) -> npt.NDArray[np.int64]:
-        return np.array([index])
+    def codes_of(self, indices: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+        return np.array([ord(self._sources[index]) for index in indices])
+
+    def sequences(self, indices: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+        return indices[:, None]
 
 
 @given(st.lists(st.sampled_from("abc"), min_size=1, max_size=60), st.integers(0, 9), st.integers(1, 20))
 def test_sequences_change_places_with_their_like_and_within_their_block(sources: str, seed: int, block: int) -> None:
     shuffled = Shuffled(Counted(list(sources)), seed, block)
-    places = [int(shuffled.sequence(index)[0]) for index in range(len(shuffled))]
+    places = shuffled.sequences(np.arange(len(shuffled)))[:, 0].tolist()
     assert sorted(places) == list(range(len(sources)))
     assert [sources[place] for place in places] == list(sources)
     assert [place // block for place in places] == [index // block for index in range(len(sources))]
@@ -37,7 +40,7 @@ def test_sequences_change_places_with_their_like_and_within_their_block(sources:
 def test_the_seed_and_the_block_decide_the_places() -> None:
     def places(seed: int) -> list[int]:
         shuffled = Shuffled(Counted(["a"] * 200), seed, 100)
-        return [int(shuffled.sequence(index)[0]) for index in range(200)]
+        return shuffled.sequences(np.arange(200))[:, 0].tolist()
 
     assert places(1) == places(1) != places(2)
     assert places(1)[:100] != [place - 100 for place in places(1)[100:]]
@@ -46,5 +49,6 @@ def test_the_seed_and_the_block_decide_the_places() -> None:
 
 
 def test_outside_there_is_nothing() -> None:
-    with pytest.raises(IndexError, match="sequence 3 of 3"):
-        Shuffled(Counted(["a"] * 3), 0).sequence(3)
+    for outside in (3, -1):
+        with pytest.raises(IndexError, match=f"sequence {outside} of 3"):
+            Shuffled(Counted(["a"] * 3), 0).sequences(np.array([0, outside]))

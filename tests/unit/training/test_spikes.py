@@ -34,19 +34,19 @@ def test_a_run_that_has_just_begun_has_no_spikes() -> None:
 def test_every_sequence_is_read_once_however_often_a_run_goes_back(
     spans: list[tuple[int, int]], a_step: int, seed: int
 ) -> None:
-    redealt = Redealt(lambda index: np.array([index]), seed=seed, sequences_a_step=a_step)
+    redealt = Redealt(lambda places: places[:, None], seed=seed, sequences_a_step=a_step)
     redealt.restarts = tuple(Restart(first + length, first, "spike") for first, length in spans)
-    read = [int(redealt(place)[0]) for place in range(60 * a_step)]
+    read = redealt(np.arange(60 * a_step))[:, 0].tolist()
     assert sorted(read) == list(range(60 * a_step))
     changed = {place // a_step for place, index in enumerate(read) if place != index}
     assert changed <= {step for first, length in spans for step in range(first, first + length)}
 
 
 def test_a_second_attempt_deals_otherwise_than_the_first() -> None:
-    redealt = Redealt(lambda index: np.array([index]), seed=0, sequences_a_step=8)
+    redealt = Redealt(lambda places: places[:, None], seed=0, sequences_a_step=8)
     orders: list[list[int]] = []
     for times in range(3):
         redealt.restarts = (Restart(5, 0, "spike"),) * times
-        orders.append([redealt.index(place) for place in range(40)])
+        orders.append(redealt.indices(np.arange(40)).tolist())
     assert orders[0] == list(range(40))
     assert orders[1] != orders[2] != orders[0] != orders[1]
