@@ -152,3 +152,8 @@ def test_seeds_come_often_with_their_arguments_exchanged_and_changed_a_little() 
     planets = {name for seed in seeds for name in seed}
     assert sum(any(argument in planets for argument in case) for case in found) > 15
     assert not any(argument in planets for case in cases(shape, 72, 3) for argument in case)
+
+
+def test_what_may_be_anything_inside_is_also_tried_as_of_one_kind() -> None:
+    found = {" ".join(map(str, shape)) for shape in shapes(signature(None, "str"), signature("list[any]", "str"))}
+    assert found == {"list[any] str", "list[number] str", "list[str] str"}
