@@ -299,13 +299,15 @@ class _Cutter:
         self.looked: set[tuple[str, str, str]] = set()
         self.members: set[str] = set()
         self.modules: dict[str, Module] = {}
+        self.count = 0
 
     def definition(self, module: Module, definition: Definition) -> None:
         """Write down a definition after everything that it uses."""
         if id(definition) in self.seen:
             return
         self.seen.add(id(definition))
-        if len(self.seen) > MAX_DEFINITIONS:
+        self.count += definition.kind != "method"
+        if self.count > MAX_DEFINITIONS:
             raise Refused(f"too long: needs more than {MAX_DEFINITIONS} other definitions")
         self.modules[module.path] = module
         facts = definition.facts
@@ -348,11 +350,12 @@ class _Cutter:
             set(self.looked),
             set(self.members),
             dict(self.modules),
+            self.count,
         )
         try:
             write()
         except Refused:
-            self.pieces, self.homes, self.seen, self.looked, self.members, self.modules = before
+            self.pieces, self.homes, self.seen, self.looked, self.members, self.modules, self.count = before
             return False
         return True
 
@@ -523,7 +526,9 @@ class _Cutter:
                                 self.definition(home, definition)
 
     def _mentions(self, word: str) -> bool:
-        return not word or any(re.search(rf"\b{word}\b", piece.text) for piece in self.pieces)
+        """Say whether any text but comments and the heads of implementations has a word."""
+        texts = (re.sub(r"//[^\n]*", "", piece.text) for piece in self.pieces if piece.definition.kind != "impl")
+        return not word or any(re.search(rf"\b{word}\b", text) for text in texts)
 
 
 ALWAYS_WANTED = frozenset(["Len", "Less", "Swap", "String", "Error"])

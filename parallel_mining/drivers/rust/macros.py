@@ -29,7 +29,7 @@ class _NoMatch(Exception):
 
 @dataclass(frozen=True)
 class _Token:
-    """A token with the blanks before it; for a bracket also what stands in it, and the blanks before the closing one."""
+    """A token with the blanks before it; for a bracket also what stands in it, and blanks before the closing one."""
 
     text: str
     before: str = ""

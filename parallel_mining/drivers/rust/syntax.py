@@ -74,7 +74,9 @@ _SCALARS = {
 }
 _WRAPPERS = {"Vec": "list", "VecDeque": "list", "Option": "optional", "HashSet": "set", "BTreeSet": "set"}
 _NAMING = frozenset(["enum_item", "struct_item", "type_item", "union_item"])
-_NAMING_TYPES = frozenset(["type_parameter", "type_parameters", "constrained_type_parameter"])
+_NAMING_TYPES = frozenset(
+    ["type_parameter", "type_parameters", "constrained_type_parameter", "optional_type_parameter"]
+)
 _WIDEST = ("i64", "u64", "i32", "u32")
 _NOTHING = "signature: no parameters"
 MAX_EXPANSION = 60_000
@@ -692,9 +694,13 @@ def _facts(text: str, name: str, reader: _Reader, parameters: frozenset[str] = f
         if kind == "trait_bounds" and parent == "trait_item":
             # What a trait asks for besides is asked for in vain where nothing of it is used: the compiler says so.
             for one in item.named_children:
-                names = [source.text(i) for i, _, _ in trees.walk(one) if i.type in ("identifier", "type_identifier")]
+                names = {
+                    source.text(i)
+                    for i, around, place in trees.walk(one)
+                    if i.type in ("identifier", "type_identifier") and (around, place) != ("type_binding", "name")
+                }
                 end = one.next_sibling.end_byte if one.next_sibling is not None else one.end_byte
-                spare.append((_at(source, one.start_byte), _at(source, end), tuple(sorted({*names} - BUILTINS))))
+                spare.append((_at(source, one.start_byte), _at(source, end), tuple(sorted(names - BUILTINS - bound))))
                 heads |= {i.start_byte for i, _, _ in trees.walk(one)}
         if item.start_byte in heads and kind.endswith("identifier"):
             continue
