@@ -613,6 +613,7 @@ _STR_EDGES: dict[_Level, list[str]] = {
         "straße",
         "  x ",
         "日本語",
+        "a😀b",
         "foo_bar",
         "\n\t1",
         "abc",

@@ -657,7 +657,8 @@ def test_java_takes_values_that_are_imported_by_their_own_names():
         "a/Sizes.java": "package a;\nimport static a.Wire.*;\nimport static a.Wire.FIXED;\nimport static a.Wire.MOST;\n"
         "class Sizes {\n    static int of(int tag) { return tag * 2 + FIXED; }\n"
         "    static int own(int MOST) { return MOST * 2 + 1; }\n}\n",
-        "a/Wire.java": "package a;\nclass Wire {\n    static final int FIXED = 4 + 0;\n    static final int MOST = 10;\n}\n",
+        "a/Wire.java": "package a;\nclass Wire {\n    static final int FIXED = 4 + 0;\n"
+        "    static final int MOST = 10;\n}\n",
     }
     code = cut("java", files)
     assert "return tag * 2 + Wire.FIXED;" in code["Sizes.of"]
