@@ -82,8 +82,20 @@ def shapes(left: Signature, right: Signature, examples: Sequence[tuple[Any, ...]
             fillings = [_stretched(text, len(open_slots)) for text in _LONG_GUESSES]
         for filling in fillings:
             chosen = dict(zip(open_slots, filling, strict=True))
-            found[tuple(t if t is not None else chosen[i] for i, t in enumerate(declared))] = None
+            shape = tuple(t if t is not None else chosen[i] for i, t in enumerate(declared))
+            found.update(dict.fromkeys((shape, *of_one_kind(shape))))
     return list(found)
+
+
+def of_one_kind(shape: Shape) -> list[Shape]:
+    """Return a shape with one type for all that may be anything inside: those of a type parameter are of one type."""
+    if not any(_holds_any(type_) for type_ in shape):
+        return []
+    return [_settled(shape, kind.name, "any") for kind in (_NUMBER, _STR)]
+
+
+def _holds_any(type_: Type) -> bool:
+    return any(inner.name == "any" or _holds_any(inner) for inner in type_.of)
 
 
 _STRANGE = (
@@ -203,8 +215,8 @@ def is_open(shape: Sequence[Type]) -> bool:
     return any(t.name == "number" or is_open(t.of) for t in shape)
 
 
-def _settled(shape: Sequence[Type], number: str) -> Shape:
-    return tuple(Type(number) if t.name == "number" else Type(t.name, _settled(t.of, number)) for t in shape)
+def _settled(shape: Sequence[Type], becomes: str, was: str = "number") -> Shape:
+    return tuple(Type(becomes) if t.name == was else Type(t.name, _settled(t.of, becomes, was)) for t in shape)
 
 
 def cases(
@@ -604,6 +616,7 @@ _STR_EDGES: dict[_Level, list[str]] = {
         "straße",
         "  x ",
         "日本語",
+        "a😀b",
         "foo_bar",
         "\n\t1",
         "abc",

@@ -42,6 +42,7 @@ class Facts:
         rewrites: Other parts of the text that are to be replaced: start, end, by what.
         stubs: Exception types that it throws and that stay outside the unit; an empty one stands for each.
         refusal: Why it must not be part of a unit, or "".
+        spare: Parts of the text that are left out where a name in them cannot be followed: start, end, the names.
     """
 
     uses: frozenset[str] = frozenset()
@@ -51,6 +52,7 @@ class Facts:
     rewrites: tuple[tuple[int, int, str], ...] = ()
     stubs: frozenset[str] = frozenset()
     refusal: str = ""
+    spare: tuple[tuple[int, int, tuple[str, ...]], ...] = ()
 
 
 @dataclass
@@ -68,6 +70,8 @@ class Definition:
         local: The bare name, where it differs from `name`.
         optional: Whether it may be left out where it cannot be cut: it only adds to what a name stands for.
         order: Position in its file.
+        only_for: A word without which in the unit nothing could use it: of an implementation, the built-in type that it
+            is for.
     """
 
     name: str
@@ -80,6 +84,7 @@ class Definition:
     local: str = ""
     optional: bool = False
     order: int = 0
+    only_for: str = ""
 
     @cached_property
     def facts(self) -> Facts:
@@ -294,13 +299,15 @@ class _Cutter:
         self.looked: set[tuple[str, str, str]] = set()
         self.members: set[str] = set()
         self.modules: dict[str, Module] = {}
+        self.count = 0
 
     def definition(self, module: Module, definition: Definition) -> None:
         """Write down a definition after everything that it uses."""
         if id(definition) in self.seen:
             return
         self.seen.add(id(definition))
-        if len(self.seen) > MAX_DEFINITIONS:
+        self.count += definition.kind != "method"
+        if self.count > MAX_DEFINITIONS:
             raise Refused(f"too long: needs more than {MAX_DEFINITIONS} other definitions")
         self.modules[module.path] = module
         facts = definition.facts
@@ -317,15 +324,25 @@ class _Cutter:
         for use in sorted(facts.soft):
             if self._known(module, use.partition("/")[0], scope):
                 self.name(module, use, scope)
+        lost = [
+            (start, end, "")
+            for start, end, names in facts.spare
+            if not self._attempt(lambda names=names: [self.name(module, use, scope) for use in names])
+        ]
         text = definition.text
         changes = [(start, end, self.through(module, space, member)) for start, end, space, member in facts.through]
-        for start, end, replacement in sorted([*changes, *facts.rewrites], key=lambda c: c[:2], reverse=True):
+        for start, end, replacement in sorted([*changes, *facts.rewrites, *lost], key=lambda c: c[:2], reverse=True):
             text = text if replacement is None else text[:start] + replacement + text[end:]
         self.members |= facts.members
         self.pieces.append(Piece(definition, text, module.path))
 
     def if_it_can_be_cut(self, module: Module, definition: Definition) -> None:
         """Write a definition down with everything that it uses, or nothing at all."""
+        if not self._attempt(lambda: self.definition(module, definition)):
+            self.seen.add(id(definition))
+
+    def _attempt(self, write: Callable[[], object]) -> bool:
+        """Write something down, or nothing at all where it is refused; say whether it was not."""
         before = (
             [*self.pieces],
             dict(self.homes),
@@ -333,12 +350,14 @@ class _Cutter:
             set(self.looked),
             set(self.members),
             dict(self.modules),
+            self.count,
         )
         try:
-            self.definition(module, definition)
+            write()
         except Refused:
-            self.pieces, self.homes, self.seen, self.looked, self.members, self.modules = before
-            self.seen.add(id(definition))
+            self.pieces, self.homes, self.seen, self.looked, self.members, self.modules, self.count = before
+            return False
+        return True
 
     def _known(self, module: Module, name: str, owner: str) -> bool:
         return name in module.definitions or f"{owner}.{name}" in module.definitions
@@ -485,7 +504,7 @@ class _Cutter:
         before = -1
         while before != len(self.pieces):
             before = len(self.pieces)
-            types = {p.definition.name for p in self.pieces if p.definition.kind == "type"}
+            types = {p.definition.name for p in self.pieces if p.definition.kind in ("type", "impl")}
             if not types:
                 return
             homes = list(self.modules.values())
@@ -498,9 +517,18 @@ class _Cutter:
                             continue
                         if definition.kind == "impl":
                             # What it implements may be of no use here; if it is, the compiler says so.
-                            self.if_it_can_be_cut(home, definition)
+                            if self._mentions(definition.only_for):
+                                self.if_it_can_be_cut(home, definition)
                         elif definition.local in self.members or definition.local in ALWAYS_WANTED:
-                            self.definition(home, definition)
+                            if definition.optional:
+                                self.if_it_can_be_cut(home, definition)
+                            else:
+                                self.definition(home, definition)
+
+    def _mentions(self, word: str) -> bool:
+        """Say whether any text but comments and the heads of implementations has a word."""
+        texts = (re.sub(r"//[^\n]*", "", piece.text) for piece in self.pieces if piece.definition.kind != "impl")
+        return not word or any(re.search(rf"\b{word}\b", text) for text in texts)
 
 
 ALWAYS_WANTED = frozenset(["Len", "Less", "Swap", "String", "Error"])

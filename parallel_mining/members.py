@@ -316,6 +316,7 @@ class MemberReader:
         stubs: set[str] = set()
         refusal = ""
         rewrites: list[tuple[int, int, str]] = []
+        values: list[tuple[int, int, str, str]] = []
         skipped: list[tuple[int, int]] = []
         base = self.source.data[start:]
 
@@ -392,7 +393,16 @@ class MemberReader:
                 if self.declares(item, parent, field):
                     bound.add(text(item))
                 elif self.refers(parent, field):
-                    used.add(text(item))
+                    link = self.module.links.get(text(item))
+                    if link is not None and "." in link.name:
+                        values.append((at(item.start_byte), at(item.end_byte), text(item), link.name))
+                    else:
+                        used.add(text(item))
+        # Values that were imported by their own names; a local one of the name hides them.
+        for first, last, name, whole in values:
+            if name not in bound:
+                rewrites.append((first, last, whole))
+                qualified.add(whole)
         for name in sorted(qualified):
             head = name.partition("/")[0]
             for prefix, why in grammar.impure.items():

@@ -128,6 +128,8 @@ _NOT_OF_HELPERS = frozenset(["block", "text", "truth"])
 _TYPE_QUESTIONS = re.compile(r"(typeof|hasattr|getattr)\b")
 _GUARDS = re.compile(r"(\w+(\.|::))*_?(debug_)?(assert|check|require|ensure|verify|validate)\w*\W")
 _CLASSES = re.compile(r"class|interface|struct|enum|record|trait|impl|namespace|module|internal_module")
+# By contract nothing but speed may depend on what these give back.
+_HINTS = frozenset(["size_hint", "__length_hint__"])
 _FUNCTIONS = frozenset(["arrow_function", "function_expression", "func_literal", "lambda_expression", "lambda"])
 # What stands in these is no part of what is computed, or cannot differ but by the words of an error.
 _LEFT_OUT = re.compile(
@@ -199,15 +201,23 @@ def _bodies(source: Source) -> dict[str, list[Node]]:
     bodies: dict[str, list[Node]] = {}
     for node, _, _ in trees.walk(source.root):
         name, body = node.child_by_field_name("name"), node.child_by_field_name("body")
+        if node.type == "impl_item":  # it goes by the name of its type
+            kind = node.child_by_field_name("type")
+            name = (
+                next((i for i, _, _ in trees.walk(kind) if i.type == "type_identifier"), None)
+                if kind is not None
+                else None
+            )
         if node.type == "variable_declarator" and body is None:
             body = node.child_by_field_name("value")
             body = body if body is not None and body.type in _FUNCTIONS else None
-        if name is None or body is None:
+        if name is None or body is None or source.text(name) in _HINTS:
             continue
         inner = [
             part
             for item, _, _ in (trees.walk(body) if _CLASSES.search(node.type) else ())
-            if item.child_by_field_name("name") is not None and not _CLASSES.search(item.type)
+            for title in [item.child_by_field_name("name")]
+            if title is not None and source.text(title) not in _HINTS and not _CLASSES.search(item.type)
             for part in [item.child_by_field_name("body")]
             if part is not None
         ]

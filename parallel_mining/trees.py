@@ -102,9 +102,14 @@ def _shares_row(children: Sequence[Node], index: int) -> bool:
 
 
 def steps(node: Node) -> int:
-    """Count the steps of work below a node: operators, calls, indexing with what computes the index, branches."""
+    """Count the steps of work below a node: operators, calls, indexing with what computes the index, branches.
+
+    To take what a reference points at is none.
+    """
     return sum(
-        item.type in OPERATORS and not (item.type == "binary_expression" and parent in INDEXING)
+        item.type in OPERATORS
+        and not (item.type == "binary_expression" and parent in INDEXING)
+        and not (item.type == "unary_expression" and item.children[0].type == "*")
         for item, parent, _ in walk(node)
     )
 

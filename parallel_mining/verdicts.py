@@ -43,7 +43,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from parallel_mining import stdin, values
 from parallel_mining.adequacy import Trial, line
 from parallel_mining.book import Book
-from parallel_mining.cases import Shape, cases, is_open, probes, shapes, strange
+from parallel_mining.cases import Shape, cases, is_open, of_one_kind, probes, shapes, strange
 from parallel_mining.domains import (
     Case,
     Restriction,
@@ -494,7 +494,14 @@ def _infer(book: Book, state: _State, settings: VerdictSettings) -> None:
         found = [o[0].value for case in _probes(state, shape, settings) if (o := book.of(question.left, case))]
         return len({values.digest(value) for value in found if value is not None}) > 1
 
-    taken = state.shapes
+    def says(shape: Shape) -> bool:
+        asked = [[book.of(side, case) for case in _probes(state, shape, settings)] for side in sides]
+        return all(2 * sum(o[0].status != "unrepresentable" for o in own if o) >= len(own) for own in asked)
+
+    sides = (question.left, question.right)
+    # Where anything may stand, values of many kinds tell most; of one kind they are where a side can say no others.
+    alike = {shape for mixed in state.shapes if says(mixed) for shape in of_one_kind(mixed)}
+    taken = [shape for shape in state.shapes if shape not in alike and (says(shape) or not of_one_kind(shape))]
     if len(taken) > 1:
         taken = [s for s in taken if takes(question.left, s) and takes(question.right, s)]
         if not taken:

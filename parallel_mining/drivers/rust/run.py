@@ -31,6 +31,12 @@ INSTANCES = ("i64", "f64", "String", "&'static str", "usize", "u8", "char")
 # A bound of what is gone through item by item.
 ITERATOR = re.compile(r"(?:Into|DoubleEnded|ExactSize)?Iterator\b")
 
+# Results that standard types make when they are gone through.
+_LAZY = re.compile(
+    r"impl\s+(?:\w+::)*(?:DoubleEnded|ExactSize)?Iterator\b"
+    r"|(?:(?:std|core|alloc)::)?(?:\w+::)*(?:\w*IntoIter|Zip|Rev|Chain|Take|Skip|StepBy|Enumerate|Cloned|Copied|Chars)<"
+)
+
 
 def toolchain() -> Toolchain | Unavailable:
     """Return the rustc on the path: rustup's or the distribution's."""
@@ -97,8 +103,11 @@ def callers_of(program: Program) -> list[str]:
     import tree_sitter
 
     tree = tree_sitter.Parser(grammar_of("rust")).parse(program.code.encode())
-    name = program.entry.rsplit("::", 1)[-1]
-    function = next((node for node in _functions(tree.root_node) if _text(node, "name") == name), None)
+    owner, _, name = program.entry.rpartition("::")
+    named = [node for node in _functions(tree.root_node) if _text(node, "name") == name]
+    # A method may have the name of a function that calls it.
+    free = [node for node in named if node.parent is not None and node.parent.type == "source_file"]
+    function = next(iter(named if owner else (*free, *named)), None)
     if function is None:
         # The compiler says it better, but has nothing to call.
         return [f"pub fn polymix_call(_: &[crate::wire::Node]) {{ {program.entry} }}\n"]
@@ -118,7 +127,10 @@ def callers_of(program: Program) -> list[str]:
         | {name: instance for name in names if name not in iterated}
         for instance in (INSTANCES if names else INSTANCES[:1])
     ]
-    return [_caller(program.entry, [_static(kind, chosen) for kind in types], returns) for chosen in tries]
+    gone_through = iterates(returns, program.code) or _LAZY.match(returns) is not None
+    return [
+        _caller(program.entry, [_static(kind, chosen) for kind in types], gone_through=gone_through) for chosen in tries
+    ]
 
 
 def _functions(node: tree_sitter.Node) -> Iterator[tree_sitter.Node]:
@@ -158,8 +170,8 @@ def _generic(node: tree_sitter.Node) -> str:
 
 def bound_of(listed: str, name: str) -> str:
     """Return the first bound that is said of a type parameter, such as `IntoIterator<Item = T>`, or ""."""
-    said = re.search(rf"\b{name}\s*:\s*([\w:]+(?:<[^<>]*(?:<[^<>]*>)?[^<>]*>)?)", listed)
-    return said[1].rpartition("::")[2] if said else ""
+    said = re.search(rf"\b{name}\s*:(?!:)\s*([\w:]+(?:<[^<>]*(?:<[^<>]*>)?[^<>]*>)?)", listed)
+    return re.sub(r"^(?:\w+::)+", "", said[1]) if said else ""
 
 
 def _static(kind: str, chosen: dict[str, str]) -> str:
@@ -169,7 +181,9 @@ def _static(kind: str, chosen: dict[str, str]) -> str:
         kind = _implementing(given[1], by_reference=kind.startswith("&"))
     kind = re.sub(r"'\w+\s*", "", kind)
     kind = re.sub(r"&\s*", "&'static ", kind)
-    for name, instance in chosen.items():
+    for name, instance in (*chosen.items(), *chosen.items()):  # one may be made of another
+        held = re.search(r"<(.*)>", instance, re.DOTALL)
+        kind = re.sub(rf"\b{name}::Item\b", held[1] if held else rf"{instance}::Item", kind)
         kind = re.sub(rf"\b{name}\b", instance, kind)
     return kind
 
@@ -189,12 +203,29 @@ def _implementing(bound: str, instance: str = "i64", *, by_reference: bool = Fal
     return "String" if re.match(r"(?:ToString|Display)", bound) else "i64"
 
 
-def _caller(entry: str, types: list[str], returns: str) -> str:
+def iterates(returns: str, code: str) -> bool:
+    """Say whether a function's result is of a type of the program's own that is gone through item by item.
+
+    Args:
+        returns: The type as it is written.
+        code: A text that defines it, or gives a name to one that it defines.
+    """
+    head = re.match(r"(\w+)\b(?!::)", returns)
+    for _ in range(4):
+        if head is None:
+            return False
+        if re.search(rf"\bIterator\s+for\s+{head[1]}\b", code):
+            return True
+        head = re.search(rf"\btype\s+{head[1]}\b[^=;]*=\s*(\w+)\b", code)
+    return False
+
+
+def _caller(entry: str, types: list[str], *, gone_through: bool) -> str:
     takes = "".join(
         f"    let a{i}: {kind} = crate::wire::FromWire::from_wire(&given[{i}])?;\n" for i, kind in enumerate(types)
     )
     call = f"{entry}({', '.join(f'a{i}' for i in range(len(types)))})"
-    if re.match(r"impl\s+(?:\w+::)*(?:DoubleEnded|ExactSize)?Iterator\b", returns):
+    if gone_through:
         call += ".collect::<Vec<_>>()"
     return (
         "pub fn polymix_call(given: &[crate::wire::Node]) -> Result<String, crate::wire::Refused> {\n"

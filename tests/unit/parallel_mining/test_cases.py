@@ -190,3 +190,8 @@ def test_all_of_several_arguments_of_one_type_are_the_same_at_times() -> None:
     shape = (parse_type("int"), parse_type("str"), parse_type("int"), parse_type("int"))
     made = cases(shape, 144, 17)
     assert sum(a == c == d for a, _, c, d in made) >= 3
+
+
+def test_what_may_be_anything_inside_is_also_tried_as_of_one_kind() -> None:
+    found = {" ".join(map(str, shape)) for shape in shapes(signature(None, "str"), signature("list[any]", "str"))}
+    assert found == {"list[any] str", "list[number] str", "list[str] str"}

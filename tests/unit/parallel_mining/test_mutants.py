@@ -166,3 +166,17 @@ def test_what_a_short_entry_calls_is_changed_too_and_known_to_be_reached_or_not(
 
 def test_a_program_without_its_entry_has_none():
     assert mutants(Program("go", CODE["go"], "absent"), syntax("go").WORDING, most=9, seed=1) == ()
+
+
+def test_the_methods_of_a_type_that_a_function_makes_are_changed_but_not_what_is_said_of_its_size():
+    code = (
+        "struct Up { at: u8 }\n"
+        "impl Iterator for Up {\n    type Item = u8;\n"
+        "    fn next(&mut self) -> Option<u8> { if self.at > 9 { None } else { self.at += 1; Some(self.at) } }\n"
+        "    fn size_hint(&self) -> (usize, Option<usize>) { (self.at as usize - 3, None) }\n}\n"
+        "struct Other { at: u8 }\nimpl Other { fn up(&self) -> u8 { self.at - 7 } }\n"
+        "fn f(at: u8) -> Up { Up { at } }\n"
+    )
+    found = mutants(Program("rust", code, "f"), syntax("rust").WORDING, most=100, seed=1)
+    assert {mutant.line for mutant in found} == {4}
+    assert not any(mutant.own for mutant in found)

@@ -527,13 +527,11 @@ def test_rust_takes_or_makes_the_object_that_a_method_needs():
     )
     found = extract(rows("rust", {"src/lib.rs": text}), workers=1).units
     code = {u.entry: u.program.code for u in found}
-    assert set(code) == {"twice_string", "Money_times", "Money::half"}
-    assert (
-        "pub fn twice_string(of: &str, n: usize) -> String {\n    <str as Twice>::twice(of, n)" in code["twice_string"]
-    )
-    assert "pub trait Twice" in code["twice_string"]
+    assert set(code) == {"twice", "Money_times", "Money::half"}
+    assert "pub fn twice(of: &str, n: usize) -> String {\n    <str as Twice>::twice(of, n)" in code["twice"]
+    assert "pub trait Twice" in code["twice"]
     assert "Money::new(amount).times(amount_)" in code["Money_times"]
-    assert [str(p.type) for u in found if u.entry == "twice_string" for p in u.signature.parameters] == [
+    assert [str(p.type) for u in found if u.entry == "twice" for p in u.signature.parameters] == [
         "str",
         "uint64",
     ]
@@ -554,3 +552,116 @@ def test_go_takes_or_makes_the_object_that_a_method_needs():
     assert "of := NewMoney(amount)\n\treturn of.Times(amount_)" in code["Money_Times"]
     assert [str(p.type) for p in found[0].signature.parameters] == ["list[float]", "float"]
     assert reasons("go", {"a/a.go": text})["Bare.Up"] == "method: needs an instance"
+
+
+def test_rust_follows_names_through_modules_and_patterns():
+    files = {
+        "src/lib.rs": "pub mod sizes;\nmod ends;\npub enum Way { Up { by: usize }, Down }\n"
+        "pub fn f(n: usize) -> usize {\n    enum Mode { On, Off }\n    use self::Way::{Down, Up};\n"
+        "    let way = if n > 3 { Up { by: n } } else { Down };\n"
+        "    let mode = if n > 4 { Mode::On } else { Mode::Off };\n"
+        "    let last = match mode { Mode::On => 1, Mode::Off => ends::last(n) };\n"
+        "    match way { Way::Up { by } => sizes::add(by, last), Way::Down => alloc::vec![n].len() }\n}\n",
+        "src/sizes.rs": "pub fn add(a: usize, b: usize) -> usize { super::ends::last(a) + b }\n",
+        "src/ends.rs": "pub fn last(n: usize) -> usize { n.saturating_sub(1) }\n",
+    }
+    code = cut("rust", files)["f"]
+    assert "Way::Up { by } => add(by, last)" in code
+    assert "Mode::Off => last(n)" in code
+    assert "{ last(a) + b }" in code
+    assert "std::vec![n]" in code
+
+
+def test_rust_gives_what_its_own_iterators_yield():
+    text = (
+        "pub struct Twice<I: Iterator> { of: I }\n"
+        "pub type Alias<I> = Twice<I>;\n"
+        "pub fn twice<I>(of: I, more: I::Item) -> Alias<I> where I: Iterator { Twice { of } }\n"
+        "pub struct Plain<I> { of: I }\npub fn plain<I: Iterator>(of: I) -> Plain<I> { Plain { of } }\n"
+        "impl<I: Iterator> Iterator for Twice<I> {\n    type Item = I::Item;\n"
+        "    fn next(&mut self) -> Option<I::Item> { self.of.next(); self.of.next() }\n}\n"
+    )
+    found = {u.entry: u for u in extract(rows("rust", {"src/lib.rs": text}), workers=1).units}
+    assert "fn next" in found["twice"].program.code
+    assert [str(p.type) for p in found["twice"].signature.parameters] == ["list[any]", "any"]
+    assert not found["twice"].trivial  # what it does is done in `next`
+    assert found["plain"].trivial
+
+
+def test_rust_offers_what_a_trait_gives_to_all_iterators():
+    text = (
+        "use other::Unknown;\n"
+        "pub trait More: Iterator + Unknown {\n"
+        "    fn ends(self, by: Self::Item) -> Vec<Self::Item> where Self: Sized, Self::Item: Clone {\n"
+        "        let mut all: Vec<_> = self.collect();\n        all.push(by);\n        all\n    }\n"
+        "    fn each<F: FnMut(Self::Item) -> u8>(self, f: F) -> u8 { 1 }\n"
+        "    fn again(self) -> Vec<Self::Item> where Self: Sized { helper::again(self) }\n}\n"
+        "impl<T> More for T where T: Iterator {}\n"
+    )
+    files = {"src/lib.rs": text}
+    code = cut("rust", files)
+    assert set(code) == {"ends"}
+    assert (
+        "pub fn ends<Item>(of: Vec<Item>, by: Item) -> Vec<Item>\nwhere\n    Item: Clone,\n"
+        "{\n    of.into_iter().ends(by)\n}" in code["ends"]
+    )
+    assert "pub trait More: Iterator +  {" in code["ends"]  # what it asks for besides is not in the corpus
+    assert "fn each" not in code["ends"]
+    assert "impl<T> More for T where T: Iterator {}" in code["ends"]
+    assert reasons("rust", files) == {"each": "signature: takes a function"}
+
+
+def test_rust_offers_numbers_of_the_widest_type_that_a_macro_implements_a_trait_for():
+    text = (
+        "use outside::Num;\npub trait Whole: Sized + Num {\n    fn meet(&self, other: &Self) -> Self;\n"
+        "    fn apart(&self) -> bool;\n}\n"
+        "macro_rules! whole {\n    ($T:ty, $U:ty) => {\n        impl Whole for $T {\n"
+        "            fn meet(&self, other: &Self) -> Self {\n                let mut m = *self;\n"
+        "                while m > *other { m -= *other; }\n                m.twist()\n            }\n"
+        "            fn apart(&self) -> bool { *self as $U > 3 && unknown(*self) }\n        }\n"
+        "        #[cfg(test)]\n        mod checks { fn meet() {} }\n    };\n}\n"
+        "whole!(i8, u8);\nwhole!(i64, u64);\nwhole!(u64, u64);\n"
+        "trait Twist { fn twist(&self) -> Self; }\nimpl Twist for i64 { fn twist(&self) -> i64 { !*self } }\n"
+        "impl Twist for u16 { fn twist(&self) -> u16 { !*self } }\n"
+    )
+    found = {u.entry: u for u in extract(rows("rust", {"src/lib.rs": text}), workers=1).units}
+    code = found["meet"].program.code
+    assert "pub fn meet(of: &i64, other: &i64) -> i64 {\n    <i64 as Whole>::meet(of, other)\n}" in code
+    assert [str(p.type) for p in found["meet"].signature.parameters] == ["int64", "int64"]
+    assert not found["meet"].trivial
+    assert "impl Whole for i64 {" in code
+    assert "impl Whole for i8" not in code
+    assert "macro_rules" not in code
+    assert "pub trait Whole: Sized +  {" in code
+    assert "apart" not in code  # not called, and it cannot be cut
+    assert "apart" not in found
+    assert found["twist"].trivial
+
+
+def test_rust_has_the_features_of_the_standard_library():
+    text = (
+        '#[cfg(feature = "std")]\nfn by() -> i64 { 2 }\n#[cfg(not(feature = "std"))]\nfn by() -> i64 { lost() }\n'
+        "pub fn f(n: i64) -> i64 {\n"
+        '    #[cfg(feature = "fast")]\n    fn guess(n: i64) -> i64 { quick::guess(n) }\n'
+        '    #[cfg(not(feature = "fast"))]\n    #[inline]\n    fn guess(n: i64) -> i64 { n / 2 }\n'
+        "    guess(n) * by()\n}\n"
+    )
+    code = cut("rust", {"src/lib.rs": text})["f"]
+    assert "quick" not in code
+    assert "n / 2" in code
+    assert "lost" not in code
+
+
+def test_java_takes_values_that_are_imported_by_their_own_names():
+    files = {
+        "a/Sizes.java": "package a;\nimport static a.Wire.*;\nimport static a.Wire.FIXED;\nimport static a.Wire.MOST;\n"
+        "class Sizes {\n    static int of(int tag) { return tag * 2 + FIXED; }\n"
+        "    static int own(int MOST) { return MOST * 2 + 1; }\n}\n",
+        "a/Wire.java": "package a;\nclass Wire {\n    static final int FIXED = 4 + 0;\n"
+        "    static final int MOST = 10;\n}\n",
+    }
+    code = cut("java", files)
+    assert "return tag * 2 + Wire.FIXED;" in code["Sizes.of"]
+    assert "static final int FIXED = 4 + 0;" in code["Sizes.of"]
+    assert "MOST * 2 + 1" in code["Sizes.own"]
+    assert "Wire" not in code["Sizes.own"]

@@ -243,3 +243,35 @@ def test_texts_counted_in_other_units_are_compared_where_they_are_ascii():
             "restrictions": [{"parameter": None, "what": "ASCII text", "source": "types"}],
         }
     ]
+
+
+@pytest.mark.toolchain
+def test_a_type_parameter_is_of_one_type_and_an_iterator_is_gone_through():
+    python = "def f(items):\n    last, found = None, []\n    for item in items:\n        if item != last:\n"
+    python += "            found.append(item)\n        last = item\n    return found\n"
+    rust = (
+        "pub struct Runs<I: Iterator> { of: I, last: Option<I::Item> }\n"
+        "pub fn f<I>(of: I) -> Runs<I::IntoIter> where I: IntoIterator, I::Item: PartialEq + Clone {\n"
+        "    Runs { of: of.into_iter(), last: None }\n}\n"
+        "impl<I: Iterator> Iterator for Runs<I> where I::Item: PartialEq + Clone {\n    type Item = I::Item;\n"
+        "    fn next(&mut self) -> Option<I::Item> {\n        while let Some(item) = self.of.next() {\n"
+        "            if self.last.as_ref() != Some(&item) { self.last = Some(item.clone()); return Some(item); }\n"
+        "        }\n        None\n    }\n"
+        "    fn size_hint(&self) -> (usize, Option<usize>) { (0, self.of.size_hint().1) }\n}\n"
+    )
+    java = (
+        "import java.util.*;\nclass A { static List<Object> f(List<Object> items) {\n"
+        "    List<Object> found = new ArrayList<>(); Object last = null;\n"
+        "    for (Object item : items) { if (!item.equals(last)) { found.add(item); } last = item; }\n"
+        "    return found;\n} }\n"
+    )
+    lines = [
+        pair("rust", python, rust, language="rust"),
+        pair("all", python, rust.replace("!= Some(&item)", "== None || true"), language="rust"),
+        pair("java", python, java, language="java"),
+    ]
+    found = {row["pair_id"]: row for row in validate(io.StringIO("\n".join(lines)))}
+    assert found["rust"]["verdict"] == "equivalent", found["rust"]["reason"]
+    assert found["rust"]["domain"][0]["parameters"] == ["list[number]"]
+    assert found["all"]["verdict"] == "different"
+    assert found["java"]["domain"][0]["parameters"] == ["list[any]"], found["java"]["reason"]
