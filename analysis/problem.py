@@ -254,20 +254,28 @@ def _prior_gain(problem: Problem, tokens: Floats) -> Floats | float:
 
 
 def _mixed_gain(problem: Problem, data: Floats) -> Floats:
-    """Return how much the weighted loss falls with one more token of each language, by laws of mixtures, shape (M, K).
+    """Return how much the weighted loss falls with one more token of each, by laws of mixtures, shape (M, K)."""
+    return -(problem.weights[:, None] * token_slopes(problem, data)).sum(axis=1)
+
+
+def token_slopes(problem: Problem, data: Floats) -> Floats:
+    """Return the slope of each language's loss by the tokens of each, by laws of mixtures, shape (M, K, K).
 
     With D = sum_j t_j and h_j = t_j / D: dL/dt_j = (dL/dh_j + D dL/dD - sum_i h_i dL/dh_i) / D.
+
+    Args:
+        problem: The problem, with laws of mixtures.
+        data: Tokens of each language as the laws see them, shape (M, K).
     """
     total = data.sum(axis=1)
     shares = data / total[:, None]
-    gain = np.zeros(())
+    slopes: list[Floats] = []
     for place, law in enumerate(problem.mixed):
         symbols = _symbols_at(problem, place)
         by_share = law.share_slopes(symbols, problem.params, total, shares)
         by_total = total * law.token_slope(symbols, problem.params, total, shares)
-        fall = by_share + (by_total - (shares * by_share).sum(axis=1))[:, None]
-        gain = gain - problem.weights[place] * fall / total[:, None]
-    return gain
+        slopes.append((by_share + (by_total - (shares * by_share).sum(axis=1))[:, None]) / total[:, None])
+    return np.stack(slopes, axis=1)
 
 
 def _symbols_at(problem: Problem, place: int) -> dict[str, Floats]:

@@ -36,7 +36,7 @@ def next_section(reading: Reading) -> Section:
         max_epochs=answer["max_epochs"] or 4.0,
     )
     columns = [
-        source_column("language", "Language"),
+        source_column("mixture", "Trained on"),
         Column("size", "Size"),
         Column("params", "N", short, numeric=True),
         Column("tokens", "Tokens", short, numeric=True),
