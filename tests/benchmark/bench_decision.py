@@ -303,7 +303,7 @@ def next_mixtures_against_random(study: int, random: int = 4) -> tuple[float, fl
         return float(((losses(problem, chosen) - losses(problem, solve(problem))) @ problem.weights)[0])
 
     fits = fits_to_mixtures(truth, made_runs(truth, first, noise, study), 60)
-    budget: dict[str, Any] = {"tokens": tokens, "params": params, "budget": 6e17}
+    budget: dict[str, Any] = {"tokens": tokens, "params": params, "budget": 2e17}
     choice = next_runs(fits, **budget, sizes=labels, run_tokens=lengths, seed=study)
     candidates = list_candidates(fits, usual_mixtures(dict.fromkeys(THREE, 1 / 3)), labels, lengths, 32_000, None)
     others: list[float] = []
