@@ -127,10 +127,7 @@ def allocate(
     mixed = mixture_laws(chosen)
     gained: Transfer | None = None
     with told.noted():
-        if mixed and transfer is not None:
-            name = laws.law(chosen[0]["law"]).name
-            bad_input("--transfer", f"is for laws of a language's own tokens; {name} has its own terms of transfer")
-        gained = None if transfer is None else read_transfer(transfer, languages)
+        gained = None if transfer is None else read_transfer(transfer, languages, of_mixtures=chosen if mixed else None)
     others: list[Sequence[Mapping[str, Any]]] = []
     for number, one in enumerate(against, 1):
         with told.noted():
@@ -177,7 +174,7 @@ def allocate(
         tau=None if gained is None else gained.tau[None],
         mixed=mixed,
     )
-    _check_supply(problem, languages)
+    check_supply(problem, languages)
     own = {name: share for name, share in (given_fixed or {}).items() if name in languages}
     asked = _Asked(
         languages,
@@ -262,12 +259,15 @@ def _answer(problem: Problem, asked: _Asked) -> dict[str, Any]:
         "comparisons": [],
         "other_laws": [_verdict_of(problem, fits, recommended, even, asked.seed) for fits in asked.others],
     }
+    seen = data_of(problem, np.maximum(recommended, problem.lowest))[0]
     by_language = [
         {
             "language": name,
             "share": float(whole[k] / total),
             "uniform_share": float(even[0, k] / total),
             "tokens": int(whole[k]),
+            # What its law sees: repeats count for less, pairs and gains from other languages count as well.
+            "data": float(seen[k]),
             "epochs": float(whole[k] / problem.unique[k]) if asked.supply is not None else None,
             "predicted": float(loss[k]),
             "uniform_predicted": float(even_loss[k]),
@@ -583,7 +583,12 @@ def _same_groups(
     return [groups[name] for name in languages]
 
 
-def _check_supply(problem: Problem, languages: Sequence[str]) -> None:
+def check_supply(problem: Problem, languages: Sequence[str]) -> None:
+    """Refuse a problem that no allocation solves.
+
+    Raises:
+        BadInput: Floors are more than the supply, or the budget is.
+    """
     available = float(np.minimum(problem.unique * problem.max_epochs, problem.most).sum())
     short = [
         name

@@ -61,17 +61,25 @@ class Transfer:
         }
 
 
-def read_transfer(given: Mapping[str, Any] | Path | str, languages: Sequence[str]) -> Transfer:
+def read_transfer(
+    given: Mapping[str, Any] | Path | str,
+    languages: Sequence[str],
+    of_mixtures: Sequence[Mapping[str, Any]] | None = None,
+) -> Transfer:
     """Read what `polymix transfer` printed, or a plain table of tau.
 
     Args:
         given: The value, JSON text, or a file; with `matrix` and `tau` as `analysis.transfer.transfer` returns them, or
             target to auxiliary to tau.
         languages: In the order of the rows and columns.
+        of_mixtures: The fits that it is for, where their laws read whole mixtures, which need no tau.
 
     Raises:
-        BadInput: It has another form, or names languages without a fit as targets.
+        BadInput: It has another form, names languages without a fit as targets, or is for laws of mixtures.
     """
+    if of_mixtures is not None:
+        name = of_mixtures[0]["law"]
+        bad_input("--transfer", f"is for laws of a language's own tokens; {name} has its own terms of transfer")
     value = object_of("transfer", given)
     matrix: Any = value.get("matrix", value)
     rows: Any = value.get("tau", []) if "matrix" in value else []

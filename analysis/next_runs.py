@@ -36,18 +36,21 @@ from numpy.typing import NDArray
 from pydantic import ValidationError
 
 from analysis import laws
-from analysis.allocate import MAX_EPOCHS
+from analysis.allocate import MAX_EPOCHS, check_supply
 from analysis.allocation_inputs import (
     LAWS_MAY_NEED,
+    Transfer,
     drawn_symbols,
     mixture_laws,
     normalised,
     numbers,
     read_fits,
     read_mixtures,
+    read_transfer,
     wrong_mapping,
     wrong_settings,
 )
+from analysis.allocation_limits import limits, wrong_shares
 from analysis.laws import Floats
 from analysis.problem import Problem, losses, solve, uniform_tokens
 from quality.artifacts import make_folder, write_atomically
@@ -125,6 +128,10 @@ def next_runs(
     supply: Mapping[str, float] | Path | str | None = None,
     weights: Mapping[str, float] | Path | str | None = None,
     max_epochs: float = MAX_EPOCHS,
+    fixed: Mapping[str, float] | Path | str | None = None,
+    floors: Mapping[str, float] | Path | str | None = None,
+    parallel_share: float = 0.0,
+    transfer: Mapping[str, Any] | Path | str | None = None,
     noise: float | None = None,
     vocabulary: int = LABEL_VOCABULARY,
     like: Path | str | None = None,
@@ -145,6 +152,10 @@ def next_runs(
         supply: Language to unique tokens, which limit the runs too; as for `analysis.allocate.allocate`.
         weights: Language to how much its loss counts.
         max_epochs: How often unique tokens may be drawn.
+        fixed: Shares that are settled, as for `allocate`; so are the next three.
+        floors: Least shares.
+        parallel_share: Share of parallel documents.
+        transfer: What languages gain from each other. It is part of the decision, and no candidate tells of it.
         noise: Standard deviation of a log loss around its law; None for what each fit leaves.
         vocabulary: Token ids, for prices.
         like: A sweep's settings file that the new sweeps take everything else from.
@@ -164,6 +175,9 @@ def next_runs(
     told = Mistakes()
     given_supply: dict[str, float] | None = None
     given_weights: dict[str, float] | None = None
+    given_fixed: dict[str, float] | None = None
+    given_floors: dict[str, float] | None = None
+    gained: Transfer | None = None
     given_mixtures: dict[str, dict[str, float]] | None = None
     template: SweepSettings | None = None
     mixed = mixture_laws(chosen)
@@ -171,6 +185,12 @@ def next_runs(
         given_supply = None if supply is None else numbers("supply", supply)
     with told.noted():
         given_weights = None if weights is None else numbers("weights", weights)
+    with told.noted():
+        given_fixed = None if fixed is None else numbers("fixed", fixed)
+    with told.noted():
+        given_floors = None if floors is None else numbers("floors", floors)
+    with told.noted():
+        gained = None if transfer is None else read_transfer(transfer, languages, of_mixtures=chosen if mixed else None)
     with told.noted():
         if mixtures is not None and not mixed:
             bad_input(
@@ -185,6 +205,7 @@ def next_runs(
         *wrong_settings(tokens, params, max_epochs, 0.0, False),
         *wrong_mapping("supply", given_supply, languages, extra_allowed=True),
         *wrong_mapping("weights", given_weights, languages),
+        *wrong_shares(languages, given_fixed or {}, given_floors or {}),
         *_wrong_own(budget, sizes, run_tokens, noise, vocabulary),
         *(
             Mistake("fits", f"of {one['group']} have no draws; fit with --bootstrap 200")
@@ -196,21 +217,35 @@ def next_runs(
         mistakes.append(Mistake("--out", "needs --like SWEEP.toml: a sweep has more settings than sizes and tokens"))
     told.add(mistakes)
     told.tell()
+    bound = limits(
+        languages,
+        tokens,
+        fixed=given_fixed or {},
+        floors=given_floors or {},
+        parallel_share=parallel_share,
+        supply=given_supply,
+        max_epochs=max_epochs,
+    )
+    symbols = joint_draws(chosen, seed)
+    tau = None if gained is None else gained.tau[None]
+    if gained is not None and len(gained.draws):
+        tau = gained.draws[np.arange(len(next(iter(symbols.values())))) % len(gained.draws)]
     problem = Problem(
         law=laws.law(chosen[0]["law"]),
-        symbols=joint_draws(chosen, seed),
+        symbols=symbols,
         params=float(params),
-        budget=float(tokens),
+        budget=bound.budget,
         weights=normalised(given_weights, languages),
         unique=np.array([given_supply[name] if given_supply else math.inf for name in languages]),
         max_epochs=float(max_epochs),
         prior=normalised(None, languages),
+        floors=bound.floors,
+        most=bound.most,
+        given=bound.given,
+        tau=tau,
         mixed=mixed,
     )
-    if float(problem.caps.sum()) < problem.budget:
-        bad_input(
-            "supply", f"{max_epochs:g} epochs of it are fewer than the {tokens:.6g} tokens to divide; lower --tokens"
-        )
+    check_supply(problem, languages)
     scatter = np.array([_scatter(one, noise) for one in chosen])
     decision = Decision.of(problem, languages)
     if not mixed:
@@ -334,7 +369,7 @@ class Decision:
             only_trained: The run is validated on what it was trained on only.
         """
         shares = np.array([run.shares.get(name, 0.0) for name in self.languages])
-        there = replace(self.problem, params=run.params, budget=run.tokens, given=np.zeros(1))
+        there = replace(self.problem, params=run.params, budget=run.tokens, given=np.zeros(1), tau=None)
         with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
             foretold = np.log(losses(there, run.tokens * shares[None])).T
         return {

@@ -27,7 +27,9 @@ REPETITION_DECAY = 15.39
 LEAST_SHARE = 1e-9
 """No language gets less than this fraction; a power law has no value at 0."""
 LEAST_WORTH = 0.05
-"""Harm from other languages never takes more than this leaves of a language's own tokens."""
+"""Harm from other languages never takes more than this leaves of a language's own and given tokens."""
+LEAST_TOKENS = 1.0
+"""No law is asked about less: where a language has no tokens and others harm it, there is no end to its loss."""
 RANDOM_STARTS = 6
 """Beside the optimum without transfer and uniform shares, where the problem is not convex."""
 _STEPS = 150
@@ -323,7 +325,7 @@ def _data(problem: Problem, worth: Floats) -> tuple[Floats, NDArray[np.bool_]]:
     if problem.tau is None:
         return data, np.ones(data.shape, dtype=bool)
     data = data + (problem.tau @ worth[:, :, None])[:, :, 0]
-    least = LEAST_WORTH * worth
+    least = np.maximum(LEAST_WORTH * (worth + problem.given), LEAST_TOKENS)
     return np.maximum(data, least), data > least
 
 

@@ -238,6 +238,13 @@ def fit_tau(
     tested = [row for row in rows if row["p"] is not None]
     for row, q in zip(tested, false_discoveries([row["p"] for row in tested]), strict=True):
         row["q"] = float(q)
+    limited = [row for row in tested if row["p"] <= 2.5 / (len(row["draws"]) + 1) and row["q"] >= FALSE_DISCOVERY_RATE]
+    if limited:
+        fewest = min(len(row["draws"]) for row in limited)
+        words.append(
+            f"{len(limited)} tau have the same sign in all of {fewest} draws, and q of them is as small as so few draws"
+            f" allow: fit with more --bootstrap to test them"
+        )
     unidentified = sorted({row["target"] for row in rows if not row["identified"]})
     if unidentified:
         words.append(

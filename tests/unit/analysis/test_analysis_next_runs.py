@@ -181,3 +181,19 @@ def test_wrong_mixtures_are_all_named() -> None:
     ]
     with pytest.raises(BadInput, match="learns from runs on one language only"):
         next_runs(fits({}), **QUESTION, mixtures={"a": {"go": 1.0}})
+
+
+def test_limits_and_transfer_are_part_of_the_decision() -> None:
+    some = fits({"rust": 0.2, "go": 0.1})
+    free = next_runs(some, **QUESTION, **FEW)
+    # Where every share is settled but for nothing, there is nothing to decide.
+    settled = next_runs(some, **QUESTION, **FEW, fixed={"rust": 0.5, "go": 0.3})
+    assert settled["runs"] == []
+    assert settled["regret_before"] == pytest.approx(0, abs=1e-7)
+    helped = next_runs(some, **QUESTION, **FEW, transfer={"rust": {"go": 0.4}}, floors={"python": 0.2})
+    assert helped["regret_before"] != pytest.approx(free["regret_before"])
+    with pytest.raises(BadInput) as caught:
+        next_runs(some, **QUESTION, **FEW, fixed={"java": 0.5}, floors={"go": 2.0}, transfer={"java": {"go": 1.0}})
+    assert [m.where for m in caught.value.mistakes] == ["transfer.java", "floors.go", "fixed.java"]
+    with pytest.raises(BadInput, match="transfer has its own terms of transfer"):
+        next_runs(mixture_fits(4), **QUESTION, **FEW, transfer={"go": {"rust": 0.1}})

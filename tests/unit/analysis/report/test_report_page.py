@@ -497,6 +497,47 @@ def test_pairing_is_compared_on_the_same_runs_and_translations_are_shown(
     assert "Translation and pairing" not in Page(report(tmp_path, tmp_path / "r.html").read_text()).texts["training"]
 
 
+def test_the_decision_of_next_runs_is_the_one_of_the_answer() -> None:
+    from analysis.report.next_runs import question_of
+
+    shares = {"python": 0.5, "go": 0.4, "pair:python-go": 0.1, "text:notes": 0.0}
+    answer = {"budget": 1e9, "params": 1e8, "supply": None, "weights": {"python": 0.5, "go": 0.5}, "max_epochs": None}
+    more = {"floors": {"go": 0.2}, "fixed": {}, "transfer": {"python": {"go": 0.1}}}
+    asked = question_of({**answer, **more, "shares": shares})
+    assert asked["fixed"] == {"pair:python-go": 0.1}
+    assert asked["floors"] == {"go": 0.2}
+    assert asked["transfer"] == {"python": {"go": 0.1}}
+    assert (asked["tokens"], asked["max_epochs"]) == (1e9, 4.0)
+
+
+def test_the_ring_of_a_law_lies_where_the_law_sees_the_recommendation(turn: Path, tmp_path: Path) -> None:
+    """Repeats, pairs and other languages' tokens change what a law sees: its prediction is that of the answer."""
+    from analysis.allocate import allocate
+    from analysis.fit import predict
+
+    fits = [json.loads(line) for line in (turn / "laws" / "fits.jsonl").read_text().splitlines()]
+    languages = [one["group"] for one in fits]
+    answer = allocate(
+        fits,
+        tokens=4_000_000,
+        params=400_000,
+        supply={**dict.fromkeys(languages, 400_000), "pair:python-go": 100_000},
+        parallel_share=0.02,
+        transfer={"python": {"go": 0.3}},
+    )
+    for one, row in zip(fits, answer["by_language"], strict=True):
+        assert row["data"] != row["tokens"]
+        assert float(predict(one, 400_000, row["data"])[0]) == pytest.approx(row["predicted"])
+    shutil.copytree(turn / "laws", tmp_path / "laws")
+    shutil.copytree(turn / "runs", tmp_path / "runs")
+    shutil.copytree(turn / "allocation", tmp_path / "allocation")
+    (tmp_path / "allocation" / "allocation.json").write_text(json.dumps(answer))
+    shown = report(tmp_path, tmp_path / "r.html").read_text()
+    taken = [row for row in answer["by_language"] if row["tokens"]]
+    assert len(taken) > 4
+    assert all(f"predicted {row['predicted']:.3f}" in shown for row in taken)
+
+
 def test_marginal_values_are_those_of_the_allocation(page: Page, turn: Path) -> None:
     answer = json.loads((turn / "allocation" / "allocation.json").read_text())
     (shown,) = (rows for _, rows in page.tables if rows and "next_percent" in rows[0])
