@@ -22,7 +22,11 @@ import numpy as np
 
 from analysis import laws
 from analysis.allocation_inputs import (
+    LAWS_MAY_NEED,
     Transfer,
+    drawn_symbols,
+    estimated_symbols,
+    mixture_laws,
     normalised,
     numbers,
     read_fits,
@@ -46,9 +50,8 @@ from analysis.allocation_words import (
     words_on_range,
     words_on_transfer,
 )
-from analysis.fit import LEVEL, draws_of
+from analysis.fit import LEVEL
 from analysis.laws import Floats
-from analysis.laws.base import Curve
 from analysis.problem import LEAST_SHARE, Problem, coupled, data_of, evenly, losses, solve, uniform_tokens
 from quality.mistakes import BadInput, Mistake, Mistakes, bad_input
 from training.allocation import SHARES_SUM_TOLERANCE, source_mistake
@@ -57,10 +60,6 @@ MAX_EPOCHS = 4.0
 """Up to here repeated tokens are nearly as good as new ones. Source: Muennighoff et al., arXiv 2305.16264."""
 NEXT_TOKENS = 1e9
 """The step of marginal values: what the next billion tokens of a language are worth."""
-
-
-LAWS_MAY_NEED = ("unique", "shares", "target")
-"""What a law may need of runs beside N and D, for an allocation by it (`Law.needs`)."""
 
 
 def allocate(
@@ -125,13 +124,10 @@ def allocate(
     given_supply, given_weights = read("supply", supply), read("weights", weights)
     given_prior = None if prior == "uniform" else read("prior", prior)
     given_fixed, given_floors = read("fixed", fixed), read("floors", floors)
-    mixed = _mixed(chosen)
+    mixed = mixture_laws(chosen)
     gained: Transfer | None = None
     with told.noted():
-        if mixed and transfer is not None:
-            name = laws.law(chosen[0]["law"]).name
-            bad_input("--transfer", f"is for laws of a language's own tokens; {name} has its own terms of transfer")
-        gained = None if transfer is None else read_transfer(transfer, languages)
+        gained = None if transfer is None else read_transfer(transfer, languages, of_mixtures=chosen if mixed else None)
     others: list[Sequence[Mapping[str, Any]]] = []
     for number, one in enumerate(against, 1):
         with told.noted():
@@ -164,7 +160,7 @@ def allocate(
     law = laws.law(chosen[0]["law"])
     problem = Problem(
         law=law,
-        symbols=_symbols(chosen),
+        symbols=estimated_symbols(chosen),
         params=float(params),
         budget=bound.budget,
         weights=normalised(given_weights, languages),
@@ -178,7 +174,7 @@ def allocate(
         tau=None if gained is None else gained.tau[None],
         mixed=mixed,
     )
-    _check_supply(problem, languages)
+    check_supply(problem, languages)
     own = {name: share for name, share in (given_fixed or {}).items() if name in languages}
     asked = _Asked(
         languages,
@@ -263,12 +259,15 @@ def _answer(problem: Problem, asked: _Asked) -> dict[str, Any]:
         "comparisons": [],
         "other_laws": [_verdict_of(problem, fits, recommended, even, asked.seed) for fits in asked.others],
     }
+    seen = data_of(problem, np.maximum(recommended, problem.lowest))[0]
     by_language = [
         {
             "language": name,
             "share": float(whole[k] / total),
             "uniform_share": float(even[0, k] / total),
             "tokens": int(whole[k]),
+            # What its law sees: repeats count for less, pairs and gains from other languages count as well.
+            "data": float(seen[k]),
             "epochs": float(whole[k] / problem.unique[k]) if asked.supply is not None else None,
             "predicted": float(loss[k]),
             "uniform_predicted": float(even_loss[k]),
@@ -441,11 +440,11 @@ def _verdict_of(
     problem: Problem, fits: Sequence[Mapping[str, Any]], recommended: Floats, even: Floats, seed: int
 ) -> dict[str, Any]:
     """Return what another law makes of an allocation: its gain over uniform, and its regret against that law's best."""
-    mixed = _mixed(fits)
+    mixed = mixture_laws(fits)
     other = replace(
         problem,
         law=laws.law(fits[0]["law"]),
-        symbols=_symbols(fits),
+        symbols=estimated_symbols(fits),
         mixed=mixed,
         tau=None if mixed else problem.tau,
     )
@@ -517,28 +516,6 @@ def _interval(values: Floats) -> list[float]:
     return [float(end) for end in np.quantile(values, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])]
 
 
-def _mixed(fits: Sequence[Mapping[str, Any]]) -> tuple[Curve, ...]:
-    """Return each language's law, bound to the languages in order, where laws read the whole mixture; else none."""
-    languages = [str(one["group"]) for one in fits]
-    bound = [
-        laws.law(one["law"]).bind(languages, one["group"]) for one in fits if "shares" in laws.law(one["law"]).needs
-    ]
-    return tuple(law for law in bound if isinstance(law, Curve))
-
-
-def _symbols(fits: Sequence[Mapping[str, Any]]) -> dict[str, Floats]:
-    """Return the estimates of fits, one column a language, each of shape (1, K); as `Problem.symbols` says."""
-    if _mixed(fits):
-        return {
-            f"{place}:{name}": np.array([[float(one["estimates"][name])]])
-            for place, one in enumerate(fits)
-            for name in laws.law_of(one).symbols
-        }
-    return {
-        name: np.array([[float(one["estimates"][name]) for one in fits]]) for name in laws.law(fits[0]["law"]).symbols
-    }
-
-
 def _draws(problem: Problem, asked: _Asked) -> Problem | None:
     """Return the problem under every joint draw of the laws, or None where a law has no draws.
 
@@ -563,17 +540,7 @@ def _drawn_symbols(fits: Sequence[Mapping[str, Any]], seed: int) -> dict[str, Fl
     rng = np.random.default_rng(seed)
     most = max(counts)
     rows = [np.arange(most) if count == most else rng.integers(0, count, size=most) for count in counts]
-    columns = [draws_of(one) for one in fits]
-    if _mixed(fits):
-        return {
-            f"{place}:{name}": values[row][:, None]
-            for place, (column, row) in enumerate(zip(columns, rows, strict=True))
-            for name, values in column.items()
-        }
-    return {
-        name: np.stack([column[name][row] for column, row in zip(columns, rows, strict=True)], axis=1)
-        for name in laws.law(fits[0]["law"]).symbols
-    }
+    return drawn_symbols(fits, rows)
 
 
 def _whole(tokens: Floats, problem: Problem) -> np.ndarray[Any, np.dtype[np.int64]]:
@@ -616,7 +583,12 @@ def _same_groups(
     return [groups[name] for name in languages]
 
 
-def _check_supply(problem: Problem, languages: Sequence[str]) -> None:
+def check_supply(problem: Problem, languages: Sequence[str]) -> None:
+    """Refuse a problem that no allocation solves.
+
+    Raises:
+        BadInput: Floors are more than the supply, or the budget is.
+    """
     available = float(np.minimum(problem.unique * problem.max_epochs, problem.most).sum())
     short = [
         name

@@ -16,10 +16,14 @@ from pathlib import Path
 from typing import Any, cast
 
 import numpy as np
+from numpy.typing import NDArray
 
 from analysis import laws, published
+from analysis.fit import draws_of
 from analysis.laws import Floats
-from quality.mistakes import BadInput, Mistake, bad_input
+from analysis.laws.base import Curve
+from quality.mistakes import BadInput, Mistake, Mistakes, bad_input
+from training.allocation import SHARES_SUM_TOLERANCE
 
 PAPER = "paper"
 """Instead of fits: the published per-language laws."""
@@ -30,6 +34,8 @@ _WHY_DEGENERATE = (
     " all tokens go to whatever text is easiest, whatever that does to each language (`polymix paper` shows it); fit a"
     " law to each language's own loss instead, with --by language"
 )
+LAWS_MAY_NEED = ("unique", "shares", "target")
+"""What a law may need of runs beside N and D, for a decision by it (`Law.needs`)."""
 _FIT_KEYS = ("law", "unit", "group", "estimates", "draws", "ranges")
 
 
@@ -55,18 +61,26 @@ class Transfer:
         }
 
 
-def read_transfer(given: Mapping[str, Any] | Path | str, languages: Sequence[str]) -> Transfer:
+def read_transfer(
+    given: Mapping[str, Any] | Path | str,
+    languages: Sequence[str],
+    of_mixtures: Sequence[Mapping[str, Any]] | None = None,
+) -> Transfer:
     """Read what `polymix transfer` printed, or a plain table of tau.
 
     Args:
         given: The value, JSON text, or a file; with `matrix` and `tau` as `analysis.transfer.transfer` returns them, or
             target to auxiliary to tau.
         languages: In the order of the rows and columns.
+        of_mixtures: The fits that it is for, where their laws read whole mixtures, which need no tau.
 
     Raises:
-        BadInput: It has another form, or names languages without a fit as targets.
+        BadInput: It has another form, names languages without a fit as targets, or is for laws of mixtures.
     """
-    value = dict(given) if isinstance(given, Mapping) else _structure("transfer", given)
+    if of_mixtures is not None:
+        name = of_mixtures[0]["law"]
+        bad_input("--transfer", f"is for laws of a language's own tokens; {name} has its own terms of transfer")
+    value = object_of("transfer", given)
     matrix: Any = value.get("matrix", value)
     rows: Any = value.get("tau", []) if "matrix" in value else []
     known = ", ".join(languages)
@@ -97,6 +111,48 @@ def _tau_draws(rows: Sequence[Mapping[str, Any]], tau: Floats, languages: Sequen
     for row in drawn:
         draws[:, languages.index(row["target"]), languages.index(row["auxiliary"])] = row["draws"][:count]
     return draws
+
+
+def mixture_laws(fits: Sequence[Mapping[str, Any]]) -> tuple[Curve, ...]:
+    """Return each language's law, bound to the languages in order, where laws read the whole mixture; else none."""
+    languages = [str(one["group"]) for one in fits]
+    bound = [
+        laws.law(one["law"]).bind(languages, one["group"]) for one in fits if "shares" in laws.law(one["law"]).needs
+    ]
+    return tuple(law for law in bound if isinstance(law, Curve))
+
+
+def estimated_symbols(fits: Sequence[Mapping[str, Any]]) -> dict[str, Floats]:
+    """Return the estimates of fits, one column a language, each of shape (1, K); as `Problem.symbols` says."""
+    return _side_by_side(
+        fits, [{name: np.array([float(value)]) for name, value in one["estimates"].items()} for one in fits]
+    )
+
+
+def drawn_symbols(fits: Sequence[Mapping[str, Any]], rows: Sequence[NDArray[np.intp]]) -> dict[str, Floats]:
+    """Return draws of all languages side by side, each of shape (B, K); as `Problem.symbols` says.
+
+    Args:
+        fits: One a language, with draws.
+        rows: Which of its draws each language has, in order, each of shape (B,).
+    """
+    return _side_by_side(
+        fits,
+        [
+            {name: values[chosen] for name, values in draws_of(one).items()}
+            for one, chosen in zip(fits, rows, strict=True)
+        ],
+    )
+
+
+def _side_by_side(fits: Sequence[Mapping[str, Any]], columns: Sequence[Mapping[str, Floats]]) -> dict[str, Floats]:
+    if mixture_laws(fits):
+        return {
+            f"{place}:{name}": column[name][:, None]
+            for place, (one, column) in enumerate(zip(fits, columns, strict=True))
+            for name in laws.law_of(one).symbols
+        }
+    return {name: np.stack([column[name] for column in columns], axis=1) for name in laws.law(fits[0]["law"]).symbols}
 
 
 def wrong_stages(stages: Sequence[float]) -> list[Mistake]:
@@ -263,8 +319,7 @@ def _wrong_fit(where: str, one: Any, allowed: Sequence[str]) -> list[Mistake]:
         return [Mistake(where, f"has no {', '.join(missing)}: not a line that `polymix fit` printed")]
     if fit["law"] not in laws.LAWS:
         return [Mistake(f"{where}: law", f"{fit['law']!r} is not known; known: {', '.join(laws.LAWS)}")]
-    why = _WHY_DEGENERATE if fit["law"] == DEGENERATE else laws.unusable(fit["law"], *allowed)
-    if why:
+    if why := no_decision(fit["law"], *allowed):
         return [Mistake(f"{where}: law", why)]
     if "shares" in laws.law(fit["law"]).needs and fit.get("target") not in (fit.get("sources") or ()):
         return [
@@ -312,7 +367,7 @@ def _positive(value: Any) -> bool:
 
 def numbers(name: str, given: Mapping[str, float] | Path | str) -> dict[str, float]:
     """Read a mapping of names to numbers from a mapping, JSON text, or a JSON or TOML file."""
-    value = dict(given) if isinstance(given, Mapping) else _structure(name, given)
+    value = object_of(name, given)
     wrong = [
         Mistake(f"{name}.{key}", f"{number!r} is not a number")
         for key, number in value.items()
@@ -323,10 +378,40 @@ def numbers(name: str, given: Mapping[str, float] | Path | str) -> dict[str, flo
     return {key: float(number) for key, number in value.items()}
 
 
+def read_mixtures(
+    given: Mapping[str, Any] | Path | str, languages: Sequence[str], name: str = "mixtures"
+) -> dict[str, dict[str, float]]:
+    """Read mixtures of languages, as `polymix next --mixtures` and a sweep's table `mixtures` name them.
+
+    Args:
+        given: Name to shares by language (a mapping, JSON text, or a JSON or TOML file); they may stand in a table
+            `mixtures`, as in the settings of a sweep.
+        languages: Those that have fits.
+        name: What mistakes call them.
+
+    Raises:
+        BadInput: A share is no fraction, is of no language, or shares do not sum to 1; all are named.
+    """
+    value: Mapping[str, Any] = object_of(name, given)
+    value = value["mixtures"] if isinstance(value.get("mixtures"), Mapping) else value
+    mistakes = Mistakes()
+    found: dict[str, dict[str, float]] = {}
+    if not value:
+        mistakes.add([Mistake(f"--{name}", 'empty; name at least one, as {"even": {"go": 0.5, "rust": 0.5}}')])
+    for mixture, shares in value.items():
+        if not isinstance(shares, Mapping):
+            mistakes.add([Mistake(f"{name}.{mixture}", f"{shares!r} is not a table of shares by language")])
+            continue
+        with mistakes.noted():
+            found[mixture] = shares_of(f"{name}.{mixture}", cast(Mapping[str, float], shares), languages)
+    mistakes.tell()
+    return found
+
+
 def _constants(given: Mapping[str, Mapping[str, float]] | Path | str | None) -> dict[str, dict[str, float]]:
     if given is None:
         return {}
-    value: Mapping[str, Any] = given if isinstance(given, Mapping) else _structure("constants", given)
+    value = object_of("constants", given)
     wrong = [
         Mistake(f"constants.{key}", f"{inner!r} is not a table of Nc and Dc")
         for key, inner in value.items()
@@ -335,6 +420,58 @@ def _constants(given: Mapping[str, Mapping[str, float]] | Path | str | None) -> 
     if wrong:
         raise BadInput(wrong)
     return {key: numbers(f"constants.{key}", inner) for key, inner in value.items()}
+
+
+def shares_of(where: str, given: Mapping[str, float], languages: Sequence[str]) -> dict[str, float]:
+    """Return the shares of one mixture, those of 0 left out.
+
+    Args:
+        where: What mistakes call it.
+        given: Language to fraction.
+        languages: Those that may have one.
+
+    Raises:
+        BadInput: A share is no fraction, is of no language, or they do not sum to 1; all are named.
+    """
+    own = numbers(where, given)
+    wrong = [
+        Mistake(f"{where}.{key}", f"{share!r} is not a fraction from 0 to 1")
+        for key, share in own.items()
+        if not 0 <= share <= 1
+    ]
+    wrong += [
+        Mistake(f"{where}.{key}", f"is not one of {', '.join(languages)}, which were fitted")
+        for key in own
+        if key not in languages
+    ]
+    if not wrong and abs(sum(own.values()) - 1) > SHARES_SUM_TOLERANCE:
+        wrong.append(Mistake(where, f"sums to {sum(own.values()):.6g}, not 1; divide each share by that"))
+    if wrong:
+        raise BadInput(wrong)
+    return {key: share for key, share in own.items() if share}
+
+
+def no_decision(law: str, *allowed: str) -> str:
+    """Return why no decision is made by a law, or "" where it can be.
+
+    Args:
+        law: Its name.
+        allowed: What it may need of runs beside N and D (`Law.needs`).
+    """
+    return _WHY_DEGENERATE if law == DEGENERATE else laws.unusable(law, *allowed)
+
+
+def object_of(name: str, given: Mapping[str, Any] | Path | str) -> dict[str, Any]:
+    """Return a mapping, or the one that JSON text, or a JSON or TOML file, holds.
+
+    Args:
+        name: Of the option, for mistakes.
+        given: The mapping, the text, or the file.
+
+    Raises:
+        BadInput: There is none.
+    """
+    return dict(given) if isinstance(given, Mapping) else _structure(name, given)
 
 
 def _structure(name: str, given: Path | str) -> dict[str, Any]:

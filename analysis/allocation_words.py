@@ -160,7 +160,8 @@ def words_on_transfer(pairs: int, open_pairs: int, harm: int, drawn: bool) -> li
     if open_pairs:
         words[0] += "; the others count as none"
     if harm:
-        words.append(f"{harm} tau are below 0, so the best shares were searched from many starts")
+        are = "tau is" if harm == 1 else "tau are"
+        words.append(f"{harm} {are} below 0, so the best shares were searched from many starts")
     if not drawn:
         words.append("tau comes without draws and is taken as exact: the intervals are too narrow")
     return words

@@ -2,8 +2,9 @@
 
 Start at `compute_optimal`. The envelope takes the runs that no cheaper run beats; isoFLOP profiles fit a parabola to
 the loss over log N among runs of about the same cost; the parametric approach minimises a fitted law along
-N D = C / 6. What always holds: C = 6 N D; each approach resamples the same runs for its interval; an approach that the
-runs cannot carry says why instead of giving numbers.
+N D = C / 6. A law of mixtures is minimised at one mixture, where it is a surface of N and D like any other; the other
+two approaches then take the runs on that mixture. What always holds: C = 6 N D; each approach resamples the same runs
+for its interval; an approach that the runs cannot carry says why instead of giving numbers.
 
 Source: Hoffmann et al., arXiv 2203.15556, section 3, approaches 1 to 3.
 """
@@ -11,17 +12,18 @@ Source: Hoffmann et al., arXiv 2203.15556, section 3, approaches 1 to 3.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from analysis import fitting, laws
-from analysis.fit import LEVEL, draws_of
+from analysis.allocation_inputs import no_decision, object_of, shares_of
+from analysis.fit import LEVEL, bound, draws_of
 from analysis.laws import Floats, Law, Points
 from analysis.runs import read_runs
-from quality.mistakes import BadInput, Mistake
+from quality.mistakes import BadInput, Mistake, bad_input
 from quality.progress import progress
 
 FLOPS_PER_PARAMETER_AND_TOKEN = 6.0
@@ -31,6 +33,8 @@ PROFILE_WIDTH = 0.25
 PROFILE_RUNS = 5
 """A parabola has three coefficients; with fewer runs than this it is not trusted."""
 ENVELOPE_RUNS = 6
+SAME_MIXTURE = 0.02
+"""Shares of a run on the mixture asked for may differ from it by this."""
 DRAWS = 200
 GRID = 400
 """Sizes at which a law is tried, over the range below."""
@@ -46,6 +50,9 @@ def compute_optimal(
     params: str | None = None,
     tokens: str | None = None,
     loss: str | None = None,
+    shares: str | None = None,
+    target: str | None = None,
+    mixture: Mapping[str, float] | Path | str | None = None,
     where: str | None = None,
     drop_highest: int = 0,
     bootstrap: int = DRAWS,
@@ -60,6 +67,10 @@ def compute_optimal(
         params: Column of N.
         tokens: Column of D.
         loss: Column of the loss.
+        shares: What the names of the columns of shares begin with, for laws of mixtures.
+        target: Which source the loss is measured on, see `analysis.fit.fit`.
+        mixture: Source to share, of the mixture that the budget is spent on, for laws of mixtures (a mapping, JSON text
+            or a file).
         where: A condition in SQL that rows must meet.
         drop_highest: Leave out so many runs of the highest loss.
         bootstrap: Resamples for intervals; 0 for none.
@@ -74,30 +85,78 @@ def compute_optimal(
         BadInput: The table cannot be used, or the budget is not above 0.
     """
     mistakes = [] if law in laws.LAWS else [laws.unknown_law(law)]
-    mistakes += [Mistake("--law", why) for why in [laws.unusable(law) if not mistakes else ""] if why]
+    if not mistakes and (why := _no_surface(laws.law(law))):
+        mistakes.append(Mistake("--law", why))
+    elif not mistakes and ("shares" in laws.law(law).needs) != (mixture is not None):
+        mistakes.append(
+            Mistake(
+                "--mixture",
+                f"is for laws that read shares, and {law} reads none"
+                if mixture is not None
+                else f'missing: {law} is a surface of N and D at given shares, such as {{"go": 0.4, "rust": 0.6}}',
+            )
+        )
     if not (math.isfinite(flops) and flops > 0):
         mistakes.append(Mistake("--flops", f"{flops!r} is not a finite number above 0"))
     if min(bootstrap, drop_highest, seed) < 0:
         mistakes.append(Mistake("--bootstrap, --drop-highest, --seed", "give 0 or more"))
     if mistakes:
         raise BadInput(mistakes)
-    table = read_runs(runs, params=params, tokens=tokens, loss=loss, where=where)
+    table = read_runs(runs, params=params, tokens=tokens, loss=loss, where=where, shares=shares)
+    chosen = bound(laws.law(law), table, str(runs), target)
     points = table.points(None)
     order = np.argsort(points.loss, kind="stable")
     points = points.take(np.sort(order[: len(points) - drop_highest]))
-    return of_points(points, flops, laws.law(law), bootstrap=bootstrap, seed=seed)
+    at = None if mixture is None else _at(mixture, table.sources, chosen, target)
+    return of_points(points, flops, chosen, at=at, bootstrap=bootstrap, seed=seed)
 
 
-def of_points(points: Points, flops: float, law: Law, *, bootstrap: int = DRAWS, seed: int = 0) -> list[dict[str, Any]]:
-    """Return the three approaches for checked runs; see `compute_optimal`."""
+def _no_surface(law: Law) -> str:
+    """Return why a law has no best N and D for a budget, or "" where it has."""
+    if not law.reads_size:
+        return (
+            f"{law.name} has no N and no D, so that all sizes are alike to it; use a law that has them, such as"
+            " `interaction` or `additive`"
+        )
+    return no_decision(law.name, "shares", "target")
+
+
+def _at(mixture: Mapping[str, float] | Path | str, sources: Sequence[str], law: Law, target: str | None) -> Floats:
+    """Return the shares of the mixture that is asked for, in the order of the sources."""
+    found = shares_of("mixture", object_of("mixture", mixture), sources)
+    own = getattr(law, "target", target)
+    if "target" in law.needs and not found.get(str(own)):
+        bad_input(f"mixture.{own}", f"missing or 0: {law.name} has no value without tokens of its own language")
+    return np.array([found.get(name, 0.0) for name in sources])
+
+
+def of_points(
+    points: Points, flops: float, law: Law, *, at: Floats | None = None, bootstrap: int = DRAWS, seed: int = 0
+) -> list[dict[str, Any]]:
+    """Return the three approaches for checked runs; see `compute_optimal`.
+
+    Args:
+        points: The runs.
+        flops: The budget.
+        law: Of the parametric approach, bound to the sources.
+        at: Shares of the sources, for laws of mixtures; the other approaches then take the runs on that mixture.
+        bootstrap: Resamples.
+        seed: Decides them.
+    """
     rng = np.random.default_rng(seed)
-    weights = rng.multinomial(len(points), np.full(len(points), 1 / len(points)), size=bootstrap)
+    near = points
+    if at is not None and points.shares is not None:
+        near = points.take(np.flatnonzero(np.abs(points.shares - at).max(axis=1) <= SAME_MIXTURE))
+    weights = rng.multinomial(len(near), np.full(len(near), 1 / len(near)), size=bootstrap) if len(near) else None
     found: list[dict[str, Any]] = []
     with progress(total=3, description="compute-optimal", unit="approach") as bar:
         for name, approach in LINES.items():
-            found.append(_by_lines(name, approach, points, flops, weights))
+            if weights is not None:
+                found.append(_by_lines(name, approach, near, flops, weights))
+            else:
+                found.append(_nothing(name, points, flops, "no run was made on this mixture"))
             bar.update(1)
-        found.append(_parametric(law, points, flops, bootstrap, rng))
+        found.append(_parametric(law, points, flops, bootstrap, rng, at))
         bar.update(1)
     return found
 
@@ -153,7 +212,9 @@ LINES: dict[str, Callable[[Points], tuple[Floats, Floats] | str]] = {
 """The approaches that find the best sizes at several costs and draw a line through them."""
 
 
-def law_optimum(law: Law, symbols: Mapping[str, Floats], flops: float, smallest: float, largest: float) -> Floats:
+def law_optimum(
+    law: Law, symbols: Mapping[str, Floats], flops: float, smallest: float, largest: float, at: Floats | None = None
+) -> Floats:
     """Return the best N for a budget under a law, shape (M,): a grid over log N, refined by a parabola.
 
     Args:
@@ -162,11 +223,12 @@ def law_optimum(law: Law, symbols: Mapping[str, Floats], flops: float, smallest:
         flops: C.
         smallest: Least N to try.
         largest: Most N to try.
+        at: Shares of the sources, for laws of mixtures.
     """
     logs = np.linspace(math.log(smallest), math.log(largest), GRID)
     n = np.exp(logs)
     with np.errstate(over="ignore"):
-        values = law.predict(symbols, n, flops / (FLOPS_PER_PARAMETER_AND_TOKEN * n))
+        values = law.predict(symbols, n, flops / (FLOPS_PER_PARAMETER_AND_TOKEN * n), at)
     place = np.clip(values.argmin(axis=1), 1, GRID - 2)
     rows = np.arange(len(values))
     left, middle, right = (np.log(values[rows, place + shift]) for shift in (-1, 0, 1))
@@ -209,7 +271,9 @@ def _line(cost: Floats, size: Floats) -> tuple[float, float]:
     return float(level), float(slope)
 
 
-def _parametric(law: Law, points: Points, flops: float, bootstrap: int, rng: np.random.Generator) -> dict[str, Any]:
+def _parametric(
+    law: Law, points: Points, flops: float, bootstrap: int, rng: np.random.Generator, at: Floats | None
+) -> dict[str, Any]:
     name = f"parametric ({law.name})"
     if len(points) <= len(law.symbols):
         return _nothing(name, points, flops, f"{len(points)} runs are too few for {len(law.symbols)} symbols")
@@ -218,7 +282,7 @@ def _parametric(law: Law, points: Points, flops: float, bootstrap: int, rng: np.
     drawn = fitting.bootstrap(law, points, origin, best.theta, bootstrap, rng)[0] if bootstrap else best.theta[None][:0]
     words = [] if best.converged else ["the fit did not converge"]
     estimates, draws = (law.to_symbols(theta, origin) for theta in (best.theta[None], drawn))
-    return _of_symbols(name, law, estimates, draws, points, flops, words)
+    return _of_symbols(name, law, estimates, draws, points, flops, words, at)
 
 
 def of_fit(fit: Mapping[str, Any], points: Points, flops: float) -> list[dict[str, Any]]:
@@ -249,6 +313,7 @@ def _of_symbols(
     points: Points,
     flops: float,
     words: list[str],
+    at: Floats | None = None,
 ) -> dict[str, Any]:
     smallest, largest = float(points.params.min()) / REACH, float(points.params.max()) * REACH
     lines: list[Floats] = []
@@ -258,7 +323,7 @@ def _of_symbols(
             lines.append(np.zeros((0, 2)))
             continue
         # The best size is a power of the cost for power laws; elsewhere this is its local exponent.
-        here, further = (np.log(law_optimum(law, symbols, c, smallest, largest)) for c in (flops, flops * math.e))
+        here, further = (np.log(law_optimum(law, symbols, c, smallest, largest, at)) for c in (flops, flops * math.e))
         slope = further - here
         lines.append(np.stack([here - slope * math.log(flops), slope], axis=1))
     return _result(name, points, flops, (float(lines[0][0, 0]), float(lines[0][0, 1])), lines[1], len(points), words)

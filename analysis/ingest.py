@@ -1,7 +1,8 @@
 """Runs of any origin into one DuckDB file of runs and evaluations, from which laws are fitted.
 
-Start at `ingest`. It reads our own `runs` artifacts, tables (CSV, TSV, Parquet, JSON Lines; a row a run or checkpoint),
-exports of Weights & Biases (its table of runs, as CSV), and folders of TensorBoard's event files. What always holds:
+Start at `ingest`. It reads our own `runs` artifacts; tables (CSV, TSV, Parquet, JSON, JSON Lines), wide ones with a row
+a run or checkpoint and a column a loss, or long ones with a row a loss and its `language`; what Weights & Biases gives
+away, as tables of runs or histories (`wandb_exports`); and folders of TensorBoard's event files. What always holds:
 the same input twice changes nothing; a run that is there with other numbers is refused, not overwritten; an input with
 anything wrong is refused whole, with every row named.
 """
@@ -20,18 +21,24 @@ import duckdb
 
 from analysis.events import PATTERN, scalars
 from analysis.runs import statement
+from analysis.wandb_exports import STEP, flat, is_history, json_rows
 from quality.artifacts import check_file, read_manifest
 from quality.mistakes import BadInput, Mistake, bad_input
 
 Counted = Literal["total", "non_embedding"]
 UNITS = ("nats", "bits_per_byte")
 FINISHED = ("finished",)
+NAMES = ("name", "Name", "run_id")
+STATES = ("State", "state", "status")
+"""How a run ended. The first two are what W&B calls it."""
 READERS = {
     ".csv": "read_csv(?, header = true, sample_size = -1)",
     ".tsv": "read_csv(?, header = true, sample_size = -1, delim = '\t')",
     ".parquet": "read_parquet(?)",
-    ".jsonl": "read_json(?, format = 'newline_delimited')",
 }
+JSON = (".json", ".jsonl")
+NO_LANGUAGE = "all"
+"""What a loss is measured on where nothing says it."""
 _NAMED = 20
 
 
@@ -40,13 +47,16 @@ class Reading:
     """How the columns, or the scalars, of an input are to be read.
 
     Args:
-        params: Column of parameter counts; of event files, the count itself.
+        params: Column of parameter counts; or, where the input has none, the count itself.
         counted: Whether these count embeddings (`total`) or not; None where the column's name says it.
         tokens: Column of training tokens; of event files, the scalar that holds them.
-        tokens_per_step: Of event files without such a scalar: tokens a step.
+        tokens_per_step: Of event files and histories without it: tokens a step.
         loss: Columns, or scalars, of losses; by default all that end in `loss` (of event files: that hold `val` too).
         unit: Of the losses: `nats` a token, or `bits_per_byte`; None where the columns' names say it.
-        name: Column of the runs' names; None: `name`, or else every row is a run of its own.
+        name: Column of the runs' names; None: the first of `NAMES` that there is, or else every row is a run of its
+            own, and a history that of one run with the file's name.
+        language: Column that says what a loss was measured on, of long tables; None: `language`, where it exists and
+            the losses' names do not say it.
         shares: What the names of the columns of shares begin with, or None.
     """
 
@@ -57,6 +67,7 @@ class Reading:
     loss: tuple[str, ...] = ()
     unit: str | None = None
     name: str | None = None
+    language: str | None = None
     shares: str | None = None
 
 
@@ -102,7 +113,7 @@ def ingest(
     """Add runs to a database of runs and evaluations.
 
     Args:
-        sources: `runs` artifacts, tables, W&B exports (.csv), or folders of event files.
+        sources: `runs` artifacts, tables, exports of W&B, or folders of event files.
         into: The database; made where it does not exist.
         study: What the runs belong to; runs of the same name in different studies are different runs.
         reading: How columns are to be read; every default is in `Reading`.
@@ -152,8 +163,11 @@ def _read(source: Path, reading: Reading, found: _Found) -> None:
         _events(source, reading, found)
     elif not source.is_file():
         bad_input(source, "no such file or folder; give a `runs` artifact, a table, or a folder of event files")
+    elif source.suffix.lower() in JSON:
+        _table(source, json_rows(source), reading, found)
     elif source.suffix.lower() not in READERS:
-        bad_input(source, f"{source.suffix or 'a file without ending'} is not read; use one of {', '.join(READERS)}")
+        ending, known = source.suffix or "a file without ending", ", ".join([*READERS, *JSON])
+        bad_input(source, f"{ending} is not read; use one of {known}")
     else:
         with duckdb.connect() as connection:
             try:
@@ -184,27 +198,74 @@ def _artifact(rows: Sequence[Mapping[str, Any]], found: _Found) -> None:
         run.evaluations[row["language"], float(row["tokens"])] = (float(row["loss"]), "bits_per_byte")
 
 
-def _table(source: Path, rows: Sequence[Mapping[str, Any]], reading: Reading, found: _Found) -> None:
-    if not rows:
-        bad_input(source, "holds no rows; one row a run or checkpoint is needed")
-    columns = list(rows[0])
-    wandb = "State" in columns and "Name" in columns
-    name = reading.name or next((column for column in ("name", "Name") if column in columns), None)
+@dataclass(frozen=True)
+class _Columns:
+    """Which columns of a table are what.
+
+    Args:
+        name: Of runs, or None.
+        state: How a run ended, or None.
+        params: Of parameter counts, or None where `size` is the count of all.
+        size: That count, or None.
+        counted: Whether counts have embeddings.
+        tokens: Of training tokens, or None where steps are counted.
+        losses: Of losses, each with its unit, None where every row says it.
+        language: Of what a loss was measured on, or None where the losses' names say it.
+        shares: Of shares, each with its source.
+        steps: Whether rows are steps of runs, in which metrics may be missing.
+    """
+
+    name: str | None
+    state: str | None
+    params: str | None
+    size: float | None
+    counted: Counted
+    tokens: str | None
+    losses: Mapping[str, str | None]
+    language: str | None
+    shares: Mapping[str, str]
+    steps: bool
+
+
+def _columns_of(source: Path, columns: Sequence[str], reading: Reading, steps: bool) -> _Columns:
+    """Return which columns are what.
+
+    Raises:
+        BadInput: Something that is needed is not there, or is not told; all is named.
+    """
     losses = reading.loss or tuple(
         column for column in columns if column.endswith(("loss", "loss_nats", "bits_per_byte"))
     )
-    portions = [column for column in columns if reading.shares and column.startswith(reading.shares)]
-    params = _chosen(source, columns, reading.params, ("params_non_embedding", "params_total", "params"), "--params")
-    tokens = _chosen(source, columns, reading.tokens, ("tokens",), "--tokens")
     mistakes = [Mistake(f"{source}: --loss", f"no column {loss!r}") for loss in losses if loss not in columns]
-    mistakes += [found_ for found_ in (params, tokens) if isinstance(found_, Mistake)]
     if not losses:
         mistakes.append(Mistake(f"{source}: --loss", f"name the columns of losses; there are {', '.join(columns)}"))
+    nameless = [loss for loss in losses if _language(loss) == NO_LANGUAGE]
+    language = reading.language or ("language" if "language" in columns and nameless else None)
+    if language is not None and language not in columns:
+        mistakes.append(Mistake(f"{source}: --language", f"no column {language!r}; name one of {', '.join(columns)}"))
+    elif language is not None and len(losses) > 1:
+        mistakes.append(
+            Mistake(
+                f"{source}: --loss",
+                f"a row has one loss, measured on its {language}, but there are {', '.join(losses)}; name one",
+            )
+        )
+    size = _number(reading.params) if reading.params not in columns else math.nan
+    params: str | Mistake | None = None
+    if not size > 0:
+        usual = ("params_non_embedding", "params_total", "params")
+        params = _chosen(source, columns, reading.params, usual, "--params")
+    tokens: str | Mistake | None = None
+    if not (steps and reading.tokens_per_step):
+        tokens = _chosen(source, columns, reading.tokens, ("tokens",), "--tokens")
+    for column in (params, tokens):
+        if isinstance(column, Mistake):
+            mistakes.append(column)
     counted = reading.counted or _counted(str(params))
     if not isinstance(params, Mistake) and counted is None:
         mistakes.append(
             Mistake(
-                f"{source}: {params}",
+                f"{source}: {params or '--params'}",
                 "with or without embeddings? say --counted total or --counted non_embedding: a fit needs one of them",
             )
         )
@@ -212,40 +273,96 @@ def _table(source: Path, rows: Sequence[Mapping[str, Any]], reading: Reading, fo
     mistakes += [
         Mistake(f"{source}: {loss}", f"in which unit? say --unit {' or --unit '.join(UNITS)}")
         for loss, unit in units.items()
-        if unit is None
+        if unit is None and "unit" not in columns
     ]
+    if reading.name is not None and reading.name not in columns:
+        mistakes.append(Mistake(f"{source}: --name", f"no column {reading.name!r}; name one of {', '.join(columns)}"))
     if mistakes:
         raise BadInput(mistakes)
+    return _Columns(
+        reading.name or next((column for column in NAMES if column in columns), None),
+        next((column for column in STATES if column in columns), None),
+        str(params) if params else None,
+        size if size > 0 else None,
+        counted or "total",
+        str(tokens) if tokens else None,
+        units,
+        language,
+        {column: column.removeprefix(reading.shares) for column in columns if column.startswith(reading.shares)}
+        if reading.shares
+        else {},
+        steps,
+    )
+
+
+def _table(source: Path, given: Sequence[Mapping[str, Any]], reading: Reading, found: _Found) -> None:
+    if not given:
+        bad_input(source, "holds no rows; one row a run or checkpoint is needed")
+    steps = is_history(given)
+    rows = flat(source, given)
+    chosen = _columns_of(source, list(rows[0]), reading, steps)
+    wandb = chosen.steps or chosen.state in STATES[:2]
     for line, row in enumerate(rows, 1):
-        shares = {column.removeprefix(reading.shares or ""): _number(row[column]) for column in portions}
-        n, d = _number(row[str(params)]), _number(row[str(tokens)])
-        for column, value in ((params, n), (tokens, d)):
-            if not value > 0:
-                found.wrong(f"{source}: {column}", "no positive number in rows {rows}", line)
-        if portions and not abs(sum(shares.values()) - 1) < 0.02:
-            found.wrong(f"{source}: --shares", "missing, or not summing to 1, in rows {rows}", line)
-        if not (n > 0 and d > 0):
+        # A history has many steps at which none of the losses was measured.
+        losses = {loss: _number(row[loss]) for loss in chosen.losses}
+        if chosen.steps and all(math.isnan(value) for value in losses.values()):
             continue
-        label = str(row[name]) if name is not None else f"{n:.17g} {d:.17g} {json.dumps(shares, sort_keys=True)}"
-        status = str(row["State"]).lower() if wandb else str(row.get("status") or "finished")
-        run = found.runs.setdefault(
-            label, _Run(label, "wandb" if wandb else "table", {f"params_{counted}": n}, shares or None, status)
+        label = str(row[chosen.name]) if chosen.name and row[chosen.name] is not None else None
+        n = chosen.size or _number(row[str(chosen.params)])
+        d = (
+            _number(row[chosen.tokens])
+            if chosen.tokens is not None
+            else _number(row[STEP]) * (reading.tokens_per_step or math.nan)
         )
-        if run.params != {f"params_{counted}": n}:
-            found.wrong(f"{source}: {params}", "one run with several sizes: {rows}", label)
-        for loss in losses:
-            value, language = _number(row[loss]), _language(loss)
+        for column, value in ((chosen.params or "--params", n), (chosen.tokens or STEP, d)):
+            if not 0 < value < math.inf:
+                found.wrong(f"{source}: {column}", "no positive number in rows {rows}", line)
+        shares = {name: _number(row[column]) for column, name in chosen.shares.items()}
+        if shares and not abs(sum(shares.values()) - 1) < 0.02:
+            found.wrong(f"{source}: --shares", "missing, or not summing to 1, in rows {rows}", line)
+        own = "" if chosen.language is None else str(row[chosen.language] or "").strip()
+        if chosen.language is not None and not own:
+            found.wrong(f"{source}: {chosen.language}", "missing in rows {rows}", line)
+        if not (0 < n < math.inf and 0 < d < math.inf) or (chosen.language is not None and not own):
+            continue
+        if label is None and chosen.steps:
+            label = source.stem
+        elif label is None:
+            # Without shares, nothing says that losses on two languages are of one run.
+            alone = own if not shares else ""
+            label = f"{f'{alone} ' if alone else ''}{n:.17g} {d:.17g} {json.dumps(shares, sort_keys=True)}"
+        status = str(row[chosen.state] or "").lower() if chosen.state else "finished"
+        run = found.runs.setdefault(
+            label,
+            _Run(
+                label,
+                "wandb" if wandb else "table",
+                {f"params_{chosen.counted}": n},
+                shares or None,
+                status or "finished",
+            ),
+        )
+        if run.params != {f"params_{chosen.counted}": n}:
+            found.wrong(f"{source}: {chosen.params}", "one run with several sizes: {rows}", label)
+        for loss, value in losses.items():
+            if chosen.steps and math.isnan(value):
+                continue
+            unit = chosen.losses[loss] or str(row["unit"])
+            language = own or _language(loss)
             if not (math.isfinite(value) and value > 0):
                 found.wrong(f"{source}: {loss}", "no positive number in rows {rows}", line)
+            elif unit not in UNITS:
+                found.wrong(f"{source}: unit", f"{unit!r} is not one of {', '.join(UNITS)}, in rows {{rows}}", line)
             elif (language, d) in run.evaluations:
                 found.wrong(
                     f"{source}: {loss}",
-                    "rows {rows} stand there twice (same run and tokens); tell runs apart with --name COLUMN, or give"
-                    " what a run is measured on columns of its own, such as python_loss, go_loss",
+                    "rows {rows} stand there twice (same run, language and tokens); tell runs apart with --name COLUMN,"
+                    " or give what a run is measured on columns of its own, such as python_loss, go_loss, or --language"
+                    " COLUMN",
                     line,
                 )
             else:
-                run.evaluations[language, d] = (value, str(units[loss]))
+                run.evaluations[language, d] = (value, unit)
 
 
 def _chosen(
@@ -274,7 +391,8 @@ def _events(folder: Path, reading: Reading, found: _Found) -> None:
         mistakes.append(Mistake("--tokens", "name the scalar that holds tokens, or give --tokens-per-step"))
     if mistakes:
         raise BadInput(mistakes)
-    for place in sorted({path.parent for path in files}):
+    places = {path.parent for path in files}
+    for place in sorted(places):
         name = str(place.relative_to(folder)) if place != folder else folder.name
         series: dict[str, dict[int, float]] = {}
         whole = True
@@ -284,6 +402,9 @@ def _events(folder: Path, reading: Reading, found: _Found) -> None:
             for tag, step, value in rows:
                 series.setdefault(tag, {})[step] = value
         losses = reading.loss or tuple(sorted(tag for tag in series if "val" in tag.lower() and tag.endswith("loss")))
+        if place != folder and place.parent in places and not any(tag in series for tag in losses):
+            # `add_scalars` keeps each line of a chart in a folder of its own below the run's.
+            continue
         if not losses:
             found.wrong(f"{folder}: --loss", "no scalar of a validation loss in {rows}; name one", name)
             continue
@@ -317,7 +438,7 @@ def _unit(column: str) -> str | None:
 def _language(column: str) -> str:
     """Return what a loss is measured on, from the name of its column or scalar."""
     name = column.replace("bits_per_byte", "").replace("loss_nats", "").replace("nats", "").removesuffix("loss")
-    return name.strip("_/. ") or "all"
+    return name.strip("_/. ") or NO_LANGUAGE
 
 
 def _number(value: Any) -> float:

@@ -27,7 +27,9 @@ REPETITION_DECAY = 15.39
 LEAST_SHARE = 1e-9
 """No language gets less than this fraction; a power law has no value at 0."""
 LEAST_WORTH = 0.05
-"""Harm from other languages never takes more than this leaves of a language's own tokens."""
+"""Harm from other languages never takes more than this leaves of a language's own and given tokens."""
+LEAST_TOKENS = 1.0
+"""No law is asked about less: where a language has no tokens and others harm it, there is no end to its loss."""
 RANDOM_STARTS = 6
 """Beside the optimum without transfer and uniform shares, where the problem is not convex."""
 _STEPS = 150
@@ -254,20 +256,28 @@ def _prior_gain(problem: Problem, tokens: Floats) -> Floats | float:
 
 
 def _mixed_gain(problem: Problem, data: Floats) -> Floats:
-    """Return how much the weighted loss falls with one more token of each language, by laws of mixtures, shape (M, K).
+    """Return how much the weighted loss falls with one more token of each, by laws of mixtures, shape (M, K)."""
+    return -(problem.weights[:, None] * token_slopes(problem, data)).sum(axis=1)
+
+
+def token_slopes(problem: Problem, data: Floats) -> Floats:
+    """Return the slope of each language's loss by the tokens of each, by laws of mixtures, shape (M, K, K).
 
     With D = sum_j t_j and h_j = t_j / D: dL/dt_j = (dL/dh_j + D dL/dD - sum_i h_i dL/dh_i) / D.
+
+    Args:
+        problem: The problem, with laws of mixtures.
+        data: Tokens of each language as the laws see them, shape (M, K).
     """
     total = data.sum(axis=1)
     shares = data / total[:, None]
-    gain = np.zeros(())
+    slopes: list[Floats] = []
     for place, law in enumerate(problem.mixed):
         symbols = _symbols_at(problem, place)
         by_share = law.share_slopes(symbols, problem.params, total, shares)
         by_total = total * law.token_slope(symbols, problem.params, total, shares)
-        fall = by_share + (by_total - (shares * by_share).sum(axis=1))[:, None]
-        gain = gain - problem.weights[place] * fall / total[:, None]
-    return gain
+        slopes.append((by_share + (by_total - (shares * by_share).sum(axis=1))[:, None]) / total[:, None])
+    return np.stack(slopes, axis=1)
 
 
 def _symbols_at(problem: Problem, place: int) -> dict[str, Floats]:
@@ -315,7 +325,7 @@ def _data(problem: Problem, worth: Floats) -> tuple[Floats, NDArray[np.bool_]]:
     if problem.tau is None:
         return data, np.ones(data.shape, dtype=bool)
     data = data + (problem.tau @ worth[:, :, None])[:, :, 0]
-    least = LEAST_WORTH * worth
+    least = np.maximum(LEAST_WORTH * (worth + problem.given), LEAST_TOKENS)
     return np.maximum(data, least), data > least
 
 

@@ -392,7 +392,7 @@ def _unit(
         if found and found[0]:
             return str(found[0])
     loss = columns["loss"] or ""
-    return UNITS.get(loss, "nats" if loss.endswith("_nats") else loss)
+    return UNITS.get(loss, next((unit for unit in ("nats", "bits_per_byte") if loss.endswith(f"_{unit}")), loss))
 
 
 def _check(runs: Path, rows: list[dict[str, Any]], columns: dict[str, str | None]) -> list[str]:

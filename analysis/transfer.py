@@ -19,10 +19,11 @@ import duckdb
 import numpy as np
 
 from analysis import laws
-from analysis.allocation_inputs import read_fits
+from analysis.allocation_inputs import mixture_laws, read_fits
 from analysis.allocation_words import names_of
 from analysis.fit import draws_of
 from analysis.laws import Floats, Law
+from analysis.mixture_transfer import Point, local_tau, read_point, without_tau
 from analysis.problem import LEAST_WORTH, effective_tokens
 from analysis.runs import statement
 from analysis.significance import FALSE_DISCOVERY_RATE, LEVEL, false_discoveries, two_sided, width
@@ -77,12 +78,13 @@ class Mixed:
 
 
 def transfer(
-    runs: Path | str,
+    runs: Path | str | None = None,
     *,
     fits: Path | str | Sequence[Mapping[str, Any]] | None = None,
     noise: float | None = None,
     unit: str = "bits_per_byte",
     params: str = "params_non_embedding",
+    at: Mapping[str, Any] | Path | str | None = None,
     seed: int = 0,
 ) -> dict[str, Any]:
     """Say what languages gain from each other.
@@ -90,16 +92,21 @@ def transfer(
     Args:
         runs: A `runs` artifact (folder) with mixtures validated on all languages, or a .csv with a row a loss: `target,
             auxiliary, tokens, loss` and, where they are known, `share` (of the target, .5 by default), `params`,
-            `epochs`, `seed`. An auxiliary that is empty or the target itself means the target alone.
-        fits: What `polymix fit --by language` printed of runs on one language; with them tau is fitted.
+            `epochs`, `seed`. An auxiliary that is empty or the target itself means the target alone. None where fits
+            of mixture laws say all that is asked.
+        fits: What `polymix fit --by language` printed of runs on one language, with which tau is fitted; or a fit of a
+            mixture law for each language, of which it is read (`analysis.mixture_transfer`).
         noise: Standard deviation of a log loss between seeds, where the runs do not tell.
         unit: Of a folder's losses: `bits_per_byte` or `nats`.
         params: Of a folder, which count is N: `params_non_embedding` or `params_total`.
+        at: For mixture laws, where slopes are taken: `params`, `tokens` and `shares`, as a mapping, JSON text or a
+            file; by default the largest N and D fitted, and even shares.
         seed: Decides the draws.
 
     Returns:
         `noise`, `freedom`, `unit`, `synergy` (a row a pair, mixture and baseline), `tau` (a row a pair), `matrix` (tau
-        by target and auxiliary, which `polymix allocate --transfer` reads) and `words`.
+        by target and auxiliary, which `polymix allocate --transfer` reads), `point` (of mixture laws, else None) and
+        `words`.
 
     Raises:
         BadInput: The runs or fits cannot be read; all mistakes are named.
@@ -107,20 +114,37 @@ def transfer(
     told = Mistakes()
     mixed: list[Mixed] = []
     fitted: list[Mapping[str, Any]] = []
+    point: Point | None = None
     with told.noted():
-        mixed = read_mixed(runs, unit=unit, params=params)
+        mixed = [] if runs is None else read_mixed(runs, unit=unit, params=params)
     with told.noted():
-        fitted = [] if fits is None else read_fits(fits)
+        fitted = [] if fits is None else read_fits(fits, allowed=("shares", "target"))
+    of_mixtures = bool(fitted and mixture_laws(fitted))
+    with told.noted():
+        if of_mixtures:
+            if why := without_tau(laws.law_of(fitted[0])):
+                bad_input("--fits", why)
+            point = read_point(at, fitted)
+        elif at is not None and (fitted or fits is None):
+            bad_input("--at", "is for fits of mixture laws; tau of other laws is fitted to RUNS and holds everywhere")
+    if runs is None and not of_mixtures and (fitted or fits is None):
+        told.add([Mistake("RUNS", "missing: only --fits of mixture laws say what languages gain without further runs")])
     if noise is not None and not (math.isfinite(noise) and noise > 0):
         told.add([Mistake("--noise", f"{noise!r} is not a finite number above 0; leave it out where it is not known")])
     told.tell()
-    found = synergies(mixed, noise)
+    found: dict[str, Any] = {"noise": noise, "freedom": None, "synergy": [], "words": []}
+    if runs is not None:
+        found = synergies(mixed, noise)
     rows: list[dict[str, Any]] = []
     words = list(found["words"])
-    if fits is not None:
+    if point is not None:
+        rows, more = local_tau(fitted, point)
+        words += more
+        unit = str(fitted[0]["unit"]) if runs is None else unit
+    elif fits is not None:
         rows, more = fit_tau(mixed, fitted, found["noise"], np.random.default_rng(seed))
         words += more
-    return {**found, **_tau_value(rows), "unit": unit, "words": words}
+    return {**found, **_tau_value(rows), "unit": unit, "point": point and point.as_json(), "words": words}
 
 
 def synergies(mixed: Sequence[Mixed], noise: float | None = None) -> dict[str, Any]:
@@ -214,6 +238,13 @@ def fit_tau(
     tested = [row for row in rows if row["p"] is not None]
     for row, q in zip(tested, false_discoveries([row["p"] for row in tested]), strict=True):
         row["q"] = float(q)
+    limited = [row for row in tested if row["p"] <= 2.5 / (len(row["draws"]) + 1) and row["q"] >= FALSE_DISCOVERY_RATE]
+    if limited:
+        fewest = min(len(row["draws"]) for row in limited)
+        words.append(
+            f"{len(limited)} tau have the same sign in all of {fewest} draws, and q of them is as small as so few draws"
+            f" allow: fit with more --bootstrap to test them"
+        )
     unidentified = sorted({row["target"] for row in rows if not row["identified"]})
     if unidentified:
         words.append(

@@ -17,6 +17,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 from analysis.allocation_inputs import wrong_stages
 from analysis.laws import LAWS, laws_that_need, unusable
+from parallel_mining.evaluation import EvaluationSettings
 from parallel_mining.mine import MiningSettings
 from pipelines.corpus_settings import CorpusSettings
 from pipelines.pack import PackSettings
@@ -230,6 +231,7 @@ class Study(BaseModel):
         sweep: The training runs.
         fit: The law, and its bootstrap.
         allocation: The budget that is to be allocated.
+        evaluation: Translation tasks of held-out pairs, on which every run is scored as well; None for none.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
@@ -247,6 +249,12 @@ class Study(BaseModel):
     sweep: SweepSettings
     fit: FitSettings
     allocation: AllocationSettings
+    evaluation: EvaluationSettings | None = None
+
+    @property
+    def parted(self) -> bool:
+        """Return whether pairs are trained on with their halves parted, too."""
+        return "shuffled" in self.sweep.pairing
 
     @model_validator(mode="after")
     def _consistent(self) -> Study:
@@ -289,6 +297,18 @@ class Study(BaseModel):
         if self.allocation.transfer and not (self.sweep.bilingual or self.sweep.uniform or self.sweep.mixtures):
             wrong.append(
                 "allocation.transfer needs runs on mixtures; give the sweep `bilingual`, `uniform` or mixtures"
+            )
+        if self.parted and not any(
+            source.startswith("pair:") for shares in self.sweep.mixtures.values() for source in shares
+        ):
+            wrong.append(
+                "sweep.pairing compares ways of rendering pairs, but no mixture of the sweep has any; add one, such as"
+                ' [sweep.mixtures.paired] with python = 0.5 and "pair:python-go" = 0.5'
+            )
+        if self.parted and self.tokens.pair_style == "shuffled":
+            wrong.append(
+                "tokens.pair_style is `shuffled`, so that there is nothing parallel to compare with; a sweep with"
+                ' pairing = ["parallel", "shuffled"] parts the halves itself'
             )
         names = [*(source.label for source in self.sources), *(text.name for text in self.texts)]
         wrong += [f"two sources are called {name!r}" for name in sorted({n for n in names if names.count(n) > 1})]

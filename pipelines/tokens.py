@@ -173,6 +173,7 @@ def tokenize_corpus(
     tokenizer: Path | str | None = None,
     *,
     texts: Mapping[str, Path | str] | None = None,
+    pairs_only: bool = False,
     streaming: Streaming | None = None,
     work: Path | None = None,
     replace: bool = True,
@@ -188,6 +189,7 @@ def tokenize_corpus(
         tokenizer: A `tokenizer.json`, or None to train one on the training split.
         texts: Natural language by name: Parquet or JSON Lines, with a column `text`, and `id`, `repo_name`, `path`,
             `license_type`, `license` where they are known; without `id`, the same text twice is one document.
+        pairs_only: Leave out all but the pairs; needs a tokenizer.
         streaming: Let datatrove tokenize the corpus, on this machine or on Slurm; the stores are the same.
         work: Where datatrove keeps what it has done, so that a try that was ended goes on; None for beside `out`.
         replace: Whether token stores of something else that are there may be replaced.
@@ -205,11 +207,15 @@ def tokenize_corpus(
     settings = settings or TokenSettings()
     if streaming is not None and (settings.fim_rate or settings.document_order != "id"):
         bad_input("streaming", "datatrove tokenizes documents as they are; leave fim_rate and document_order out")
-    identity = tokens_identity(corpus, pairs, settings, tokenizer, texts)
+    identity = tokens_identity(corpus, pairs, settings, tokenizer, texts) | ({"pairs_only": True} if pairs_only else {})
     parts = _parts(corpus)
     for name, path in sorted((texts or {}).items()):
         parts += _text_parts(name, Path(path), settings.text_validation_share)
     rows = {} if pairs is None else _pair_rows(Path(pairs), parts)
+    if pairs_only:
+        if tokenizer is None or not rows:
+            bad_input("pairs_only", "needs a tokenizer and at least one proved pair")
+        parts = []
     with creating(out, "tokens", identity, command=command, replace=replace) as draft:
         _settle_tokenizer(draft.path / TOKENIZER_FILE, parts, settings, tokenizer)
         if streaming is None:

@@ -23,7 +23,7 @@ from quality.mistakes import BadInput, Mistake, Mistakes, bad_input
 from quality.progress import say
 from training.allocation import Allocation, read_allocation, uniform
 from training.settings import SweepSettings
-from training.stores import open_stores
+from training.stores import TOKENIZER_FILE, open_stores
 
 
 @dataclass(frozen=True)
@@ -173,6 +173,24 @@ def stages_of(study: Study, place: Place) -> list[Stage]:
             command=place.command,
         )
 
+    def parted(out: Path) -> None:
+        from pipelines.tokens import tokenize_corpus
+
+        tokenize_corpus(
+            turn / "corpus",
+            turn / "pairs",
+            out,
+            study.tokens.model_copy(update={"pair_style": "shuffled"}),
+            turn / "tokens" / TOKENIZER_FILE,
+            pairs_only=True,
+            command=place.command,
+        )
+
+    def evaluation(out: Path) -> None:
+        from parallel_mining.evaluation import evaluation as make_evaluation
+
+        make_evaluation([turn / "pairs"], out, study.evaluation, corpus=turn / "corpus", command=place.command)
+
     def shards(out: Path) -> None:
         from pipelines.pack import pack
 
@@ -189,7 +207,15 @@ def stages_of(study: Study, place: Place) -> list[Stage]:
     def runs(out: Path) -> None:
         from training.sweep import sweep
 
-        sweep(planned, turn / "tokens", out, replace=True, command=place.command)
+        sweep(
+            planned,
+            turn / "tokens",
+            out,
+            shuffled_dir=turn / PARTED if study.parted else None,
+            evaluation=turn / EVALUATION if study.evaluation else None,
+            replace=True,
+            command=place.command,
+        )
 
     def laws(out: Path) -> None:
         from analysis.fit import fit
@@ -288,6 +314,32 @@ def stages_of(study: Study, place: Place) -> list[Stage]:
             },
             tokens,
         ),
+        *(
+            [
+                Stage(
+                    PARTED,
+                    "tokenize each half of the pairs as a document of its own, to compare pairing with",
+                    ("corpus", "pairs", "tokens"),
+                    {"tokens": study.tokens.model_dump(mode="json")},
+                    parted,
+                )
+            ]
+            if study.parted
+            else []
+        ),
+        *(
+            [
+                Stage(
+                    EVALUATION,
+                    "make translation tasks of held-out pairs",
+                    ("corpus", "pairs"),
+                    {"evaluation": study.evaluation.model_dump(mode="json")},
+                    evaluation,
+                )
+            ]
+            if study.evaluation
+            else []
+        ),
         Stage(
             "shards",
             "pack shards to this turn's allocation",
@@ -302,7 +354,7 @@ def stages_of(study: Study, place: Place) -> list[Stage]:
         Stage(
             "runs",
             "train the sweep",
-            ("tokens",),
+            ("tokens", *([PARTED] if study.parted else []), *([EVALUATION] if study.evaluation else [])),
             {"sweep": planned.model_dump(mode="json")},
             runs,
         ),
@@ -319,6 +371,9 @@ def stages_of(study: Study, place: Place) -> list[Stage]:
 
 
 KINDS = ("corpus", "pairs", "tokens", "shards", "runs", "laws", "allocation", "report")
+"""The stages of every turn."""
+PARTED, EVALUATION = "parted", "evaluation"
+"""Those of a study that asks for them: a `tokens` artifact of parted pairs, and an `evaluation` artifact."""
 
 
 def other_law_file(law: str) -> str:

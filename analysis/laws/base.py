@@ -133,6 +133,7 @@ class Law(ABC):
         needs: What it needs of runs beside N, D and the loss: `shares` (and the `target` among them), or `unique`.
         signed: Symbols that may be 0 or negative; all others are above 0.
         fixed: Symbols that are known and not fitted (`analysis.laws.pinned`), to their values.
+        reads_size: Whether N and D are in the formula; a law without them holds for runs of one N and D.
         exact_curvature: Whether `curvature` is cheap and exact, so that all starts can follow Newton's method.
     """
 
@@ -146,6 +147,7 @@ class Law(ABC):
     needs: tuple[str, ...] = ()
     signed: frozenset[str] = frozenset()
     fixed: Mapping[str, float] = MappingProxyType({})
+    reads_size: bool = True
     exact_curvature: bool = False
 
     def bind(self, sources: Sequence[str], target: str | None) -> Law:

@@ -425,6 +425,7 @@ class Ye(MixtureLaw):
     title = "Exponential of the shares"
     formula = "L(h) = c + exp(sum_j t_j h_j)"
     source = "Ye et al., arXiv 2403.16952"
+    reads_size = False
     _logs = ("c",)
     _losses: Mapping[str, float] = {"c": 1.0}
 

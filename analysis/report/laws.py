@@ -78,11 +78,12 @@ def _warnings(fits: Sequence[Mapping[str, Any]]) -> list[tuple[str, list[str]]]:
 
 
 def _target(reading: Reading) -> dict[str, Any] | None:
-    """Return N and the tokens of each source that were asked for, if there is an allocation."""
+    """Return N, the tokens of each language, and what its law sees of them, if there is an allocation."""
     if not reading.has("allocation"):
         return None
     answer = reading.allocation()
-    return {"params": answer["params"], "tokens": answer["tokens"]}
+    seen = {row["language"]: row.get("data", row["tokens"]) for row in answer["by_language"]}
+    return {"params": answer["params"], "tokens": answer["tokens"], "data": seen}
 
 
 def loss_column(fit: Mapping[str, Any]) -> str:
@@ -106,7 +107,7 @@ def _charts(
     ]
     aim = None
     if target and target["tokens"].get(language):
-        aim = (float(target["params"]), float(target["tokens"][language]))
+        aim = (float(target["params"]), float(target["data"][language]))
     axis = Axis(str(fit["unit"]).replace("_", " "))
     name = name_of(language)
     return {

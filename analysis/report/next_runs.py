@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from markupsafe import Markup
@@ -16,6 +17,21 @@ SHARE_OF_COST = 1.0
 """Runs are sought for this multiple of what the finished runs cost."""
 
 
+def question_of(answer: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what an allocation was asked for, as `analysis.next_runs.next_runs` takes it."""
+    beside = {source: share for source, share in answer["shares"].items() if source not in answer["weights"] and share}
+    return {
+        "tokens": answer["budget"],
+        "params": answer["params"],
+        "supply": answer["supply"],
+        "weights": answer["weights"],
+        "max_epochs": answer["max_epochs"] or 4.0,
+        "floors": answer.get("floors") or None,
+        "fixed": {**answer.get("fixed", {}), **beside} or None,
+        "transfer": answer.get("transfer"),
+    }
+
+
 def next_section(reading: Reading) -> Section:
     """Return the section on which runs to make next."""
     title = "Next runs"
@@ -26,17 +42,9 @@ def next_section(reading: Reading) -> Section:
     if not all(fit["draws"] for fit in fits):
         return Section("next", title, render("next.html", found=None, runs=runs, table="", where_fits=None))
     budget = SHARE_OF_COST * sum(row["flops"] for row in runs.records() if row["status"] == "finished")
-    found = next_runs(
-        fits,
-        tokens=answer["budget"],
-        params=answer["params"],
-        budget=budget,
-        supply=answer["supply"],
-        weights=answer["weights"],
-        max_epochs=answer["max_epochs"] or 4.0,
-    )
+    found = next_runs(fits, budget=budget, **question_of(answer))
     columns = [
-        source_column("language", "Language"),
+        source_column("mixture", "Trained on"),
         Column("size", "Size"),
         Column("params", "N", short, numeric=True),
         Column("tokens", "Tokens", short, numeric=True),

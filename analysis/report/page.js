@@ -100,9 +100,10 @@ if (whatif) {
     const free = [];
     const data = worth.map((own, i) => {
       let sum = own + model.languages[i].given * asked.scale;
+      const least = Math.max(0.05 * sum, 1);
       for (let j = 0; j < count; j++) sum += tau[i][j] * worth[j];
-      free.push(sum > 0.05 * own);
-      return Math.max(sum, 0.05 * own);
+      free.push(sum > least);
+      return Math.max(sum, least);
     });
     return { data, slope, free };
   };

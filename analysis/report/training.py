@@ -10,6 +10,7 @@ from markupsafe import Markup
 
 from analysis.report.charts import Axis, Drawing, Line, line_chart
 from analysis.report.numbers import NOTHING, count, loss, percent, scientific, seconds, short, signed, size
+from analysis.report.pairing import translation_part
 from analysis.report.reading import Answer, Reading
 from analysis.report.section import Section, lacking, render
 from analysis.report.tables import Column, colour_of, name_of, source_column, table
@@ -27,6 +28,7 @@ def training_section(reading: Reading) -> Section:
         _tokens_part(reading) if reading.has("tokens") else Markup(""),
         _shards_part(reading) if reading.has("shards") else Markup(""),
         _runs_part(reading) if reading.has("runs") else Markup(""),
+        translation_part(reading) if reading.has("runs") else Markup(""),
     ]
     return Section("training", title, Markup("\n").join(parts), missing)
 

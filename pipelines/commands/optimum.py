@@ -17,6 +17,9 @@ from pipelines.commands.allocate import Count
 @click.option("--params", metavar="COLUMN", help="Parameters, as for `polymix fit`.")
 @click.option("--tokens", metavar="COLUMN", help="Training tokens.")
 @click.option("--loss", metavar="COLUMN", help="Loss.")
+@click.option("--shares", metavar="PREFIX", help="What the columns of shares begin with, for laws of mixtures.")
+@click.option("--target", metavar="SOURCE", help="Which source the loss is measured on, as for `polymix fit`.")
+@click.option("--mixture", metavar="JSON|FILE", help="Shares of the mixture that is trained on, for laws of mixtures.")
 @click.option("--where", metavar="SQL", help="Only rows that meet a condition, such as \"language = 'go'\".")
 @click.option("--drop-highest", default=0, show_default=True, metavar="K", help="Leave out the K highest losses.")
 @click.option("--bootstrap", default=200, show_default=True, metavar="B", help="Resamples for intervals; 0 for none.")
@@ -26,7 +29,8 @@ def command(**options: Any) -> None:
 
     RUNS is what `polymix fit` reads. Three approaches (Hoffmann et al., arXiv 2203.15556) stand side by side: the
     envelope of runs that no cheaper run beats, isoFLOP profiles, and a fitted law. Where they differ by more than their
-    intervals, do not trust any one of them.
+    intervals, do not trust any one of them. A law of mixtures is asked at one --mixture, fitted to runs on all of them;
+    the other two approaches then take the runs on that mixture only.
 
     Prints one JSON object an approach: params, tokens, exponents, intervals (95%), runs, beyond (times the cost of the
     largest run), words.
@@ -35,6 +39,8 @@ def command(**options: Any) -> None:
     Examples
       polymix optimum runs.csv --loss loss_nats --flops 5.76e23 --drop-highest 5
       polymix optimum store/demo/0/runs --flops 1e15 --where "language = 'python'"
+      polymix optimum mixtures.csv --law interaction --shares share_ --target go --loss go_loss --flops 1e20 \\
+        --mixture '{"go": 0.4, "rust": 0.6}'
     """
     from analysis.compute_optimal import compute_optimal
     from pipelines.console import emit

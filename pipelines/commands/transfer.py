@@ -9,13 +9,14 @@ import click
 
 
 @click.command(short_help="what languages gain from each other, tested against the noise")
-@click.argument("runs", type=click.Path())
+@click.argument("runs", required=False, type=click.Path())
 @click.option("--fits", metavar="FITS", help="What `polymix fit --by language` printed of RUNS; with it tau is fitted.")
 @click.option(
     "--noise", type=float, metavar="SD", help="Standard deviation of a log loss between seeds, where RUNS do not tell."
 )
 @click.option("--unit", default="bits_per_byte", show_default=True, help="Of a folder's losses; or nats.")
 @click.option("--params", default="params_non_embedding", show_default=True, help="N; or params_total.")
+@click.option("--at", metavar="JSON|FILE", help="Of mixture laws: the params, tokens and shares at which tau is told.")
 @click.option("--seed", default=0, show_default=True, help="Decides the draws of tau.")
 def command(**options: Any) -> None:
     """Compare runs on two languages with runs on one, and say which gains are real.
@@ -29,6 +30,10 @@ def command(**options: Any) -> None:
     better. Intervals and p-values come from the noise between seeds, q-values from Benjamini and Hochberg over all
     rows.
 
+    With FITS of mixture laws (one for the loss of each language), tau is read off the laws and RUNS may be left out:
+    how many of its own tokens the next token of another language is worth, from the slopes at one point. Laws that
+    cannot tell are refused.
+
     Prints one JSON object: noise, synergy (rows), tau (rows with intervals), matrix, words. `polymix allocate
     --transfer` reads it.
 
@@ -36,6 +41,7 @@ def command(**options: Any) -> None:
     Examples
       polymix transfer store/demo/0/runs --fits fits.jsonl > transfer.json
       polymix transfer losses.csv --noise 0.002
+      polymix transfer --fits mixture-fits.jsonl --at '{"tokens": 1e10, "shares": {"go": 0.4, "rust": 0.6}}'
     """
     from analysis.transfer import transfer
     from pipelines.console import emit

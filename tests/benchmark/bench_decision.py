@@ -9,6 +9,9 @@ Tables:
 - `synergy`: how often the 95% interval of a gain holds the true one, with the noise estimated from two seeds a cell.
 - `next`: expected regret after the runs that `next_runs` chooses, and after random ones of the same price, judged on
   draws that the choice did not see, in millionths of the unit.
+- `next_mixtures`: regret under the true laws, planted with transfer, of the allocation by laws of mixtures fitted to a
+  first sweep, to that with the runs that `next_runs` chooses made as well, and to that with random runs of the same
+  price instead (a mean of some), in millionths of the unit.
 - `solver`: CPU seconds for 200 draws of 7 languages, the certificate, and SLSQP on one draw in the same process.
 """
 
@@ -17,7 +20,7 @@ from __future__ import annotations
 import argparse
 import math
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import permutations
 from pathlib import Path
@@ -27,13 +30,16 @@ import numpy as np
 from scipy.optimize import minimize
 
 from analysis import fitting, laws
+from analysis.allocate import allocate
+from analysis.allocation_inputs import estimated_symbols, mixture_laws
 from analysis.laws import LAWS, Points
-from analysis.next_runs import Candidate, Decision, drawn_symbols, list_candidates, next_runs
+from analysis.next_runs import Candidate, Decision, joint_draws, list_candidates, next_runs, usual_mixtures
 from analysis.problem import Problem, coupled, losses, marginal_gain, solve, value
 from analysis.published import table
 from analysis.transfer import Mixed, synergies
 from quality.progress import progress
 from tests.benchmark.measure import report
+from training.sizes import size
 
 NOISE = 0.002
 CURVES = LAWS["chinchilla"]
@@ -175,11 +181,12 @@ def uncertain_fits(spread: dict[str, float], draws: int, rng: int = 0) -> list[d
 
 def regret_after(decision: Any, runs: Sequence[Candidate]) -> float:
     """Return the expected regret on draws that no choice was made by."""
-    beliefs = decision.beliefs()
+    noise = np.full(len(decision.languages), NOISE * 1.15)
+    known = decision.nothing(noise)
     for number, run in enumerate(runs):
-        evidence = decision.evidence(run, NOISE * 1.15, np.random.default_rng(number))
-        beliefs[decision.languages.index(run.language)] += evidence
-    return decision.regret(sum(decision.expected(k, beliefs[k]) for k in range(len(decision.languages))))
+        for place, further in decision.outcomes(run, noise, np.random.default_rng(number)).items():
+            known[place] = known[place] + further
+    return decision.regret(sum(decision.expected(place, one) for place, one in enumerate(known)))
 
 
 def next_against_random(study: int, budget: float = 3e19) -> tuple[float, float, float]:
@@ -189,12 +196,13 @@ def next_against_random(study: int, budget: float = 3e19) -> tuple[float, float,
     spread = {name: float(rng.choice([0.02, 0.05, 0.2])) for name in THREE}
     fits = uncertain_fits(spread, 150, study)
     choice = next_runs(fits, tokens=1e10, params=1e9, budget=budget, sizes=labels, run_tokens=lengths, seed=study)
-    symbols = drawn_symbols(uncertain_fits(spread, 200, 1000 + study), study)
+    symbols = joint_draws(uncertain_fits(spread, 200, 1000 + study), study)
     decision = Decision.of(problem_of(CURVES, symbols, 1e10, 1e9), list(THREE))
     chosen = [
-        Candidate(run["language"], run["size"], run["params"], run["tokens"], run["flops"]) for run in choice["runs"]
+        Candidate(run["mixture"], run["shares"], run["size"], run["params"], run["tokens"], run["flops"])
+        for run in choice["runs"]
     ]
-    candidates = list_candidates(fits, labels, lengths, 32_000, None)
+    candidates = list_candidates(fits, {name: {name: 1.0} for name in THREE}, labels, lengths, 32_000, None)
     random: list[float] = []
     for _ in range(10):
         left, picked = choice["spent"], []
@@ -204,6 +212,109 @@ def next_against_random(study: int, budget: float = 3e19) -> tuple[float, float,
                 left -= candidates[place].flops
         random.append(regret_after(decision, picked))
     return regret_after(decision, []), regret_after(decision, chosen), float(np.mean(random))
+
+
+def planted_transfer(rng: np.random.Generator) -> list[dict[str, Any]]:
+    """Return laws of three languages that gain from each other by random amounts, in the form of fits."""
+    found: list[dict[str, Any]] = []
+    for target, symbols in THREE.items():
+        tau = {f"tau.{other}": float(np.exp(rng.normal(-1.5, 0.8))) for other in THREE if other != target}
+        own = {**symbols, "B": symbols["B"] * float(np.exp(0.3 * rng.normal()))}
+        found.append({"law": "transfer", "group": target, "sources": list(THREE), "target": target})
+        found[-1]["estimates"] = {**own, **tau}
+    return found
+
+
+def made_runs(
+    truth: Sequence[dict[str, Any]], runs: Sequence[tuple[float, float, Mapping[str, float]]], noise: float, seed: int
+) -> list[Points]:
+    """Return what runs of (N, D, shares) would show of each language; a run shows the same wherever it stands."""
+    n, d = (np.array([run[place] for run in runs]) for place in (0, 1))
+    shares = np.array([[run[2].get(name, 0.0) for name in THREE] for run in runs])
+    found: list[Points] = []
+    for place, one in enumerate(truth):
+        scatter = np.array(
+            [
+                np.random.default_rng([seed, place, int(a), int(b), *(1e6 * h).astype(int)]).normal()
+                for a, b, h in zip(n, d, shares, strict=True)
+            ]
+        )
+        loss = laws.law_of(one).predict(one["estimates"], n, d, shares)
+        found.append(Points(n, d, loss * np.exp(noise * scatter), shares))
+    return found
+
+
+def fits_to_mixtures(truth: Sequence[dict[str, Any]], seen: Sequence[Points], draws: int) -> list[dict[str, Any]]:
+    """Return fits of the law that was planted, in the form that `polymix fit` prints."""
+    found: list[dict[str, Any]] = []
+    for one, points in zip(truth, seen, strict=True):
+        law, origin = laws.law_of(one), laws.frame(points)
+        best = fitting.solve(law, points, origin, starts=16)
+        drawn = np.zeros((0, len(law.symbols)))
+        if draws:
+            drawn = fitting.bootstrap(law, points, origin, best.theta, draws, np.random.default_rng(0))[0]
+        rows = [
+            {name: float(value[row]) for name, value in law.to_symbols(theta, origin).items()}
+            for theta in (best.theta[None], drawn)
+            for row in range(len(theta))
+        ]
+        residual = np.log(points.loss) - law.log_loss(best.theta[None], points, origin)[0][0]
+        found.append(
+            {
+                **one,
+                "unit": "bits_per_byte",
+                "n_runs": len(points),
+                "residual": float(np.sqrt((residual**2).mean())),
+                "estimates": rows[0],
+                "draws": rows[1:],
+                "ranges": {"params": [points.params.min(), points.params.max()], "tokens": [2e8, 8e8]},
+                "columns": {"params": "params_non_embedding"},
+            }
+        )
+    return found
+
+
+def next_mixtures_against_random(study: int, random: int = 4) -> tuple[float, float, float]:
+    """Return the true regret by the first sweep, with the chosen runs made too, and with random ones instead (mean)."""
+    noise, tokens, params = NOISE, 2e10, 3e8
+    truth = planted_transfer(np.random.default_rng(study))
+    labels, lengths = ["8M", "20M", "50M"], [2e8, 8e8, 3.2e9]
+    # Mixtures that differ little say little of what languages gain from each other.
+    near = [{other: 0.4 if other == name else 0.3 for other in THREE} for name in THREE]
+    first = [
+        (float(size(label).non_embedding_parameters), length, shares)
+        for label in labels[:2]
+        for length in lengths[:2]
+        for shares in near
+    ]
+    problem = replace(
+        problem_of(laws.law("transfer"), {"": np.ones((1, len(THREE)))}, tokens, params),
+        symbols=estimated_symbols(truth),
+        mixed=mixture_laws(truth),
+    )
+
+    def regret(more: Sequence[Candidate | dict[str, Any]]) -> float:
+        rows = [one if isinstance(one, dict) else vars(one) for one in more]
+        runs = [*first, *((row["params"], row["tokens"], row["shares"]) for row in rows)]
+        answer = allocate(
+            fits_to_mixtures(truth, made_runs(truth, runs, noise, study), 0), tokens=tokens, params=params
+        )
+        chosen = np.array([[float(answer["tokens"][name]) for name in THREE]])
+        return float(((losses(problem, chosen) - losses(problem, solve(problem))) @ problem.weights)[0])
+
+    fits = fits_to_mixtures(truth, made_runs(truth, first, noise, study), 60)
+    budget: dict[str, Any] = {"tokens": tokens, "params": params, "budget": 2e17}
+    choice = next_runs(fits, **budget, sizes=labels, run_tokens=lengths, seed=study)
+    candidates = list_candidates(fits, usual_mixtures(dict.fromkeys(THREE, 1 / 3)), labels, lengths, 32_000, None)
+    others: list[float] = []
+    for number in range(random):
+        left, picked = choice["spent"], []
+        for place in np.random.default_rng([study, number]).permutation(len(candidates)):
+            if candidates[place].flops <= left:
+                picked.append(candidates[place])
+                left -= candidates[place].flops
+        others.append(regret(picked))
+    return regret([]), regret(choice["runs"]), float(np.mean(others))
 
 
 def solver_rows() -> list[dict[str, Any]]:
@@ -275,6 +386,13 @@ def main() -> None:
         "chosen_better": int((runs[:, 1] < runs[:, 2]).sum()),
     }
     report("next", [row], arguments.out)
+    runs = np.array([next_mixtures_against_random(study) for study in range(max(arguments.studies // 7, 1))])
+    row = {
+        "studies": len(runs),
+        **dict(zip(("without_e6", "chosen_e6", "random_e6"), (1e6 * runs.mean(axis=0)).tolist(), strict=True)),
+        "chosen_better": int((runs[:, 1] < runs[:, 2]).sum()),
+    }
+    report("next_mixtures", [row], arguments.out)
 
 
 if __name__ == "__main__":

@@ -87,6 +87,40 @@ def test_from_runs_to_a_decision_and_the_runs_that_sharpen_it(folder: Path, caps
     assert all(read_sweep_settings(path).sizes for path in written)
 
 
+def test_laws_of_mixtures_name_mixtures_to_train_next(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    lines = ["params,tokens,share_go,share_rust,go_bits_per_byte,rust_bits_per_byte"]
+    rng = np.random.default_rng(0)
+    laws = {name: LAWS["transfer"].bind(["go", "rust"], name) for name in ("go", "rust")}
+    for n in (1e8, 1e9):
+        for d in (2e9, 2e10):
+            for go in (0.25, 0.5, 0.75):
+                shares = np.array([go, 1 - go])
+                row = [n, d, *shares]
+                for name, law in laws.items():
+                    symbols = {**LANGUAGES[name], "tau.rust" if name == "go" else "tau.go": 0.2}
+                    row.append(float(law.predict(symbols, n, d, shares)) * float(np.exp(0.004 * rng.normal())))
+                lines.append(",".join(map(repr, map(float, row))))
+    (folder / "mixtures.csv").write_text("\n".join(lines) + "\n")
+    fits = folder / "mixture-fits.jsonl"
+    fits.write_text("")
+    for name in laws:
+        asked = ["--law", "transfer", "--shares", "share_", "--target", name, "--loss", f"{name}_bits_per_byte"]
+        assert polymix("fit", folder / "mixtures.csv", *asked, "--bootstrap", "30") == 0
+        fits.write_text(fits.read_text() + capsys.readouterr().out)
+    more = ["--budget", "1e20", "--size", "0.1B", "--run-tokens", "2B", "--run-tokens", "20B"]
+    assert polymix("next", fits, *BUDGET, *more) == 0
+    (found,) = printed(capsys)
+    assert found["runs"]
+    assert found["unit"] == "bits_per_byte"
+    assert found["regret_after"] < found["regret_before"]
+    assert polymix("next", fits, *BUDGET, *more, "--mixtures", '{"only": {"go": 0.4, "rust": 0.6}}') == 0
+    (told,) = printed(capsys)
+    assert told["candidates"] == 2
+    assert {run["mixture"] for run in told["runs"]} <= {"only"}
+    assert polymix("next", fits, *BUDGET, *more, "--mixtures", '{"only": {"go": 0.4}}') == 2
+    assert "mixtures.only: sums to 0.4, not 1" in capsys.readouterr().err
+
+
 def test_the_best_size_for_a_budget(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     asked = ["--flops", "1e20", "--where", "language = 'python'", "--bootstrap", "20"]
     assert polymix("optimum", folder / "runs.csv", *asked) == 0

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from tests.benchmark.bench_decision import next_against_random, regret_of_planted
+from tests.benchmark.bench_decision import next_against_random, next_mixtures_against_random, regret_of_planted
 
 
 def test_the_recommended_allocation_loses_less_than_a_thousandth() -> None:
@@ -16,3 +16,8 @@ def test_the_recommended_allocation_loses_less_than_a_thousandth() -> None:
 def test_chosen_runs_lower_the_regret_more_than_random_ones_of_their_price() -> None:
     without, chosen, random = np.mean([next_against_random(study) for study in range(4)], axis=0)
     assert chosen < 0.5 * random < without
+
+
+def test_chosen_mixtures_lower_the_true_regret_more_than_random_ones_of_their_price() -> None:
+    without, chosen, random = np.mean([next_mixtures_against_random(study, 2) for study in (0, 3, 4)], axis=0)
+    assert chosen < 0.7 * min(random, without)

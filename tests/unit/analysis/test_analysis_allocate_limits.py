@@ -291,3 +291,17 @@ def test_what_is_answered_with_stages_is_an_allocation_file_of_any_small_budget(
             found["tokens"], abs=0.01
         )
         assert any("natural language has the share that was settled" in word for word in found["words"])
+
+
+def test_a_language_that_lives_on_others_has_an_end_to_its_loss_where_they_harm_it() -> None:
+    """Without own tokens nothing is left of harm to a language: the next billion would cost an endless loss."""
+    rows = [
+        {"target": "rust", "auxiliary": other, "draws": [2.0, tau, 2.0, tau]}
+        for other, tau in (("go", 1.5), ("java", -3.0), ("python", 1.5))
+    ]
+    gains = {"matrix": {"rust": {"go": 2.0, "java": 0.5, "python": 2.0}}, "tau": rows}
+    found = allocate(fits(draws=8), tokens=1e8, params=1e9, transfer=gains)
+    assert found["tokens"]["rust"] == 0
+    json.dumps(found, allow_nan=False)
+    (java,) = (row for row in found["marginal"] if row["language"] == "java")
+    assert all(math.isfinite(end) for end in java["next_billion"]["interval"])

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -73,3 +74,54 @@ def test_wrong_settings_are_all_named(tmp_path: Path) -> None:
     with pytest.raises(BadInput) as caught:
         compute_optimal(tmp_path / "x.csv", -1, law="kaplan", bootstrap=-1)
     assert [m.where for m in caught.value.mistakes] == ["--law", "--flops", "--bootstrap, --drop-highest, --seed"]
+
+
+def test_a_law_of_mixtures_has_an_optimum_at_each_mixture(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    law = LAWS["transfer"].bind(["go", "rust"], "go")
+    symbols = {**TRUE, "tau.rust": 0.25}
+    lines = ["params,tokens,share_go,share_rust,go_loss"]
+    for cost in np.geomspace(1e19, 1e21, 4):
+        for size in optimum(cost) * np.geomspace(0.25, 4, 6):
+            for go in (0.25, 0.5, 1.0):
+                shares = np.array([go, 1 - go])
+                loss = float(law.predict(symbols, size, cost / 6 / size, shares)) * float(np.exp(1e-3 * rng.normal()))
+                lines.append(f"{size},{cost / 6 / size},{go},{1 - go},{loss}")
+    path = tmp_path / "mixtures.csv"
+    path.write_text("\n".join(lines) + "\n")
+    asked: dict[str, Any] = {"loss": "go_loss", "shares": "share_", "target": "go", "bootstrap": 20}
+    for go in (0.25, 0.6):
+        found = compute_optimal(path, 1e22, law="transfer", mixture={"go": go, "rust": 1 - go}, **asked)
+        # Tokens that are worth less count as a larger B.
+        a, b = TRUE["alpha"], TRUE["beta"]
+        larger = TRUE["B"] * (go + 0.25 * (1 - go)) ** -b
+        true = (a * TRUE["A"] / (b * larger)) ** (1 / (a + b)) * (1e22 / 6) ** (b / (a + b))
+        parametric = found[2]
+        assert parametric["params"] == pytest.approx(true, rel=0.2)
+        low, high = parametric["intervals"]["params"]
+        assert low < true < high
+        # Runs on the mixture itself there are at one of the two.
+        assert [one["runs"] for one in found[:2]] == [0, 0] or go == 0.25
+        assert go == 0.25 or "no run was made on this mixture" in found[0]["words"]
+    assert compute_optimal(path, 1e22, law="transfer", mixture={"go": 0.25, "rust": 0.75}, **asked)[0]["runs"] > 0
+
+
+@pytest.mark.parametrize(
+    ("law", "mixture", "words"),
+    [
+        ("ye", {"go": 1.0}, "ye has no N and no D"),
+        ("proportional", {"go": 1.0}, "is degenerate"),
+        ("transfer", None, "--mixture: missing"),
+        ("chinchilla", {"go": 1.0}, "chinchilla reads none"),
+        ("he", {"rust": 1.0}, "mixture.go: missing or 0"),
+        ("transfer", {"go": 0.5, "java": 0.2}, "mixture.java: is not one of go, rust"),
+    ],
+)
+def test_mixtures_that_have_no_optimum_are_refused(
+    tmp_path: Path, law: str, mixture: dict[str, float] | None, words: str
+) -> None:
+    path = tmp_path / "mixtures.csv"
+    rows = [f"{n}e8,{n}e9,0.5,0.5,{1 + 1 / n}" for n in range(1, 20)]
+    path.write_text("\n".join(["params,tokens,share_go,share_rust,go_loss", *rows]) + "\n")
+    with pytest.raises(BadInput, match=words):
+        compute_optimal(path, 1e20, law=law, loss="go_loss", shares="share_", target="go", mixture=mixture)

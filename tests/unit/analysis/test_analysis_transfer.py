@@ -141,3 +141,11 @@ def test_runs_without_mixtures_say_so() -> None:
     found = synergies(alone)
     assert found["synergy"] == []
     assert found["words"] == ["no run mixes two languages and is validated on one of them: add mixtures to the sweep"]
+
+
+def test_few_draws_that_keep_q_from_being_small_are_told() -> None:
+    mixed = planted_mixtures()
+    few, many = (fit_tau(mixed, fits(draws), NOISE, np.random.default_rng(0)) for draws in (20, 400))
+    assert any("as small as so few draws allow" in word for word in few[1])
+    assert not any("as small as so few draws allow" in word for word in many[1])
+    assert min(row["q"] for row in many[0]) < 0.05 < min(row["q"] for row in few[0])

@@ -20,7 +20,7 @@ from quality.artifacts import creating
 from quality.contracts import RESULT_SCHEMA
 from quality.documents import DOCUMENT_SCHEMA, REJECT_SCHEMA
 from quality.languages import LANGUAGES
-from training.runs import CURVE_SCHEMA, EVALUATION_SCHEMA, RUN_SCHEMA
+from training.runs import CURVE_SCHEMA, EVALUATION_SCHEMA, RUN_SCHEMA, TRANSLATION_SCHEMA
 
 HOSTILE = '</pre><script>document.title="owned"</script><img src=x onerror=alert(1)> & "quoted" \'too\''
 TOKENS, PARAMS = 4_000_000, 250_000
@@ -307,10 +307,12 @@ def make_runs(turn: Path) -> None:
                     )
     runs[4]["status"] = "diverged"
     add_mixtures(runs, evaluations, rng)
+    translations = add_pairings(runs, evaluations)
     with creating(turn / "runs", "runs", {"sizes": ["30k"]}, command="polymix sweep demo.toml --out runs") as draft:
         pq.write_table(pa.Table.from_pylist(runs, RUN_SCHEMA), draft.path / "runs.parquet")
         pq.write_table(pa.Table.from_pylist(evaluations, EVALUATION_SCHEMA), draft.path / "evaluations.parquet")
         pq.write_table(pa.Table.from_pylist(curves, CURVE_SCHEMA), draft.path / "curves.parquet")
+        pq.write_table(pa.Table.from_pylist(translations, TRANSLATION_SCHEMA), draft.path / "translations.parquet")
         write_contract(draft.path, "run")
         draft.counts = {"runs": len(runs)}
 
@@ -349,6 +351,25 @@ def add_mixtures(runs: list[dict[str, Any]], evaluations: list[dict[str, Any]], 
                     "evaluated_bytes": 60_000,
                 }
             )
+
+
+def add_pairings(runs: list[dict[str, Any]], evaluations: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """A mixture with pairs, in one document each and parted, at two seeds; the second helps translation by a tenth."""
+    translations: list[dict[str, Any]] = []
+    for pairing, seed in ((pairing, seed) for pairing in ("parallel", "shuffled") for seed in (17, 18)):
+        run = digest("paired", pairing, seed)
+        shares = [("python", 0.5), ("pair:python-go", 0.5)]
+        more = {"run_id": run, "shares": shares, "trained_on": "mixture", "mixture": "paired", "pairing": pairing}
+        runs.append({**runs[0], **more, "seed": seed, "repeats": [(name, 1.0) for name, _ in shares]})
+        noise = 1 + seed / 1e4
+        worse = 1.1 if pairing == "shuffled" else 1.0
+        measured = {"run_id": run, "step": 61, "tokens": 249_856, "evaluated_tokens": 900, "evaluated_bytes": 3000}
+        evaluations.append({**measured, "language": "python", "loss_nats": 2.0 * noise, "bits_per_byte": noise})
+        for source, target, seen in (("python", "go", True), ("go", "java", False)):
+            value = 0.8 * noise * (worse if seen else 1.0)
+            named = {"source_language": source, "target_language": target, "seen": seen, "instances": 9, "left_out": 1}
+            translations.append({**measured, **named, "loss_nats": 2 * value, "bits_per_byte": value})
+    return translations
 
 
 def make_laws(turn: Path) -> None:

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import duckdb
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
 from report_turn import HOSTILE, MAKERS
@@ -255,7 +256,7 @@ def test_the_inputs_of_a_pair_are_named(page: Page) -> None:
 
 def test_a_run_that_diverged_is_named(page: Page) -> None:
     assert "ended as diverged" in page.texts["training"]
-    assert "103 of 104 runs finished" in page.texts["training"]
+    assert "107 of 108 runs finished" in page.texts["training"]
 
 
 @pytest.mark.parametrize("kinds", [["corpus"], ["runs", "laws"], ["pairs"], ["tokens", "shards"]], ids="+".join)
@@ -473,6 +474,71 @@ def test_next_runs_are_those_that_the_verb_names(page: Page, turn: Path) -> None
     )
     (shown,) = (rows for query, rows in page.tables if rows and "regret_before" in rows[0])
     assert [float(cells["regret_after"][1]) for cells in shown] == [run["regret_after"] for run in found["runs"]]
+
+
+def test_pairing_is_compared_on_the_same_runs_and_translations_are_shown(
+    page: Page, turn: Path, tmp_path: Path
+) -> None:
+    (shown,) = (rows for _, rows in page.tables if rows and "shuffled" in rows[0] and "better" in rows[0])
+    gains = {cells["measured_on"][0]: cells for cells in shown}
+    # Planted: halves that are parted cost a tenth on the seen direction and nothing elsewhere.
+    assert float(gains["python to go"]["relative"][1]) == pytest.approx(1 - 1 / 1.1)
+    assert "+9.09%" in gains["python to go"]["relative"][0]
+    assert float(gains["go to java"]["relative"][1]) == pytest.approx(0, abs=1e-12)
+    assert float(gains["python"]["runs"][1]) == 2
+    scored = next(rows for query, rows in page.tables if query == "report_translations")
+    expected = run_sql(turn, "report_translations")
+    assert [float(cells["seen"][1]) for cells in scored] == [row["seen"] for row in expected]
+    assert {row["pairing"] for row in expected} == {"parallel", "shuffled"}
+    assert "every run was made with one seed" not in page.texts["training"]
+    # Runs without pairs and translations say nothing of them.
+    shutil.copytree(turn / "runs", tmp_path / "runs")
+    path = tmp_path / "runs" / "translations.parquet"
+    pq.write_table(pq.read_table(path).slice(0, 0), path)
+    rows = pq.read_table(tmp_path / "runs" / "runs.parquet")
+    pq.write_table(rows.filter(pc.field("mixture") != "paired"), tmp_path / "runs" / "runs.parquet")
+    assert "Translation and pairing" not in Page(report(tmp_path, tmp_path / "r.html").read_text()).texts["training"]
+
+
+def test_the_decision_of_next_runs_is_the_one_of_the_answer() -> None:
+    from analysis.report.next_runs import question_of
+
+    shares = {"python": 0.5, "go": 0.4, "pair:python-go": 0.1, "text:notes": 0.0}
+    answer = {"budget": 1e9, "params": 1e8, "supply": None, "weights": {"python": 0.5, "go": 0.5}, "max_epochs": None}
+    more = {"floors": {"go": 0.2}, "fixed": {}, "transfer": {"python": {"go": 0.1}}}
+    asked = question_of({**answer, **more, "shares": shares})
+    assert asked["fixed"] == {"pair:python-go": 0.1}
+    assert asked["floors"] == {"go": 0.2}
+    assert asked["transfer"] == {"python": {"go": 0.1}}
+    assert (asked["tokens"], asked["max_epochs"]) == (1e9, 4.0)
+
+
+def test_the_ring_of_a_law_lies_where_the_law_sees_the_recommendation(turn: Path, tmp_path: Path) -> None:
+    """Repeats, pairs and other languages' tokens change what a law sees: its prediction is that of the answer."""
+    from analysis.allocate import allocate
+    from analysis.fit import predict
+
+    fits = [json.loads(line) for line in (turn / "laws" / "fits.jsonl").read_text().splitlines()]
+    languages = [one["group"] for one in fits]
+    answer = allocate(
+        fits,
+        tokens=4_000_000,
+        params=400_000,
+        supply={**dict.fromkeys(languages, 400_000), "pair:python-go": 100_000},
+        parallel_share=0.02,
+        transfer={"python": {"go": 0.3}},
+    )
+    for one, row in zip(fits, answer["by_language"], strict=True):
+        assert row["data"] != row["tokens"]
+        assert float(predict(one, 400_000, row["data"])[0]) == pytest.approx(row["predicted"])
+    shutil.copytree(turn / "laws", tmp_path / "laws")
+    shutil.copytree(turn / "runs", tmp_path / "runs")
+    shutil.copytree(turn / "allocation", tmp_path / "allocation")
+    (tmp_path / "allocation" / "allocation.json").write_text(json.dumps(answer))
+    shown = report(tmp_path, tmp_path / "r.html").read_text()
+    taken = [row for row in answer["by_language"] if row["tokens"]]
+    assert len(taken) > 4
+    assert all(f"predicted {row['predicted']:.3f}" in shown for row in taken)
 
 
 def test_marginal_values_are_those_of_the_allocation(page: Page, turn: Path) -> None:
