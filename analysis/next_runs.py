@@ -29,7 +29,7 @@ from pydantic import ValidationError
 from analysis import laws
 from analysis.allocate import MAX_EPOCHS
 from analysis.allocation_inputs import normalised, numbers, read_fits, wrong_mapping, wrong_settings
-from analysis.fit import draws_of
+from analysis.fit import draws_of, fitted_symbols
 from analysis.laws import Floats, Law
 from analysis.problem import Problem, data_of, losses, solve, uniform_tokens
 from quality.artifacts import make_folder, write_atomically
@@ -367,10 +367,10 @@ def drawn_symbols(fits: Sequence[Mapping[str, Any]], seed: int) -> dict[str, Flo
 
 
 def _scatter(fit: Mapping[str, Any], noise: float | None) -> float:
-    """Return how far a run lies from its law: as told, or the fit's residual made unbiased for its symbols."""
+    """Return how far a run lies from its law: as told, or the fit's residual made unbiased for what was fitted."""
     if noise is not None:
         return noise
-    number, symbols = fit.get("n_runs"), len(fit["estimates"])
+    number, symbols = fit.get("n_runs"), fitted_symbols(fit)
     residual = fit.get("residual")
     if not residual or not number or number <= symbols:
         bad_input("--noise", f"the fit of {fit['group']} leaves no residual to judge by; give --noise, such as 0.002")
