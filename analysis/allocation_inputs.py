@@ -25,7 +25,7 @@ PAPER = "paper"
 """Instead of fits: the published per-language laws."""
 DEGENERATE = "proportional"
 """The paper's law of a whole mixture's loss, which nothing here recommends by."""
-_WHY_DEGENERATE = (
+WHY_DEGENERATE = (
     "the paper's proportion-dependent law, as printed, is degenerate: it is the loss of the mixture itself, least where"
     " all tokens go to whatever text is easiest, whatever that does to each language (`polymix paper` shows it); fit a"
     " law to each language's own loss instead, with --by language"
@@ -263,7 +263,7 @@ def _wrong_fit(where: str, one: Any, allowed: Sequence[str]) -> list[Mistake]:
         return [Mistake(where, f"has no {', '.join(missing)}: not a line that `polymix fit` printed")]
     if fit["law"] not in laws.LAWS:
         return [Mistake(f"{where}: law", f"{fit['law']!r} is not known; known: {', '.join(laws.LAWS)}")]
-    why = _WHY_DEGENERATE if fit["law"] == DEGENERATE else laws.unusable(fit["law"], *allowed)
+    why = WHY_DEGENERATE if fit["law"] == DEGENERATE else laws.unusable(fit["law"], *allowed)
     if why:
         return [Mistake(f"{where}: law", why)]
     if "shares" in laws.law(fit["law"]).needs and fit.get("target") not in (fit.get("sources") or ()):
