@@ -79,6 +79,7 @@ class Pinned(Law):
         self._free = np.array([inner.coordinates.index(name) for name in self.coordinates])
         limits = np.clip(inner.bounds(_SOMEWHERE), -4, 4)
         place = (limits[:, 0] + 0.37 * (limits[:, 1] - limits[:, 0]))[None]
+        self._anywhere = place[0, self._held]
         every = np.arange(len(inner.coordinates))
         # Which free coordinates move those that are taken away; of an exponent or a constant none does.
         self._movers = self._free[(self._symbol_slopes(place, _SOMEWHERE, every)[0][:, self._free] != 0).any(axis=0)]
@@ -118,7 +119,7 @@ class Pinned(Law):
         """Return all of the law's coordinates, shape (M, P), given those that are left."""
         whole = np.empty((len(theta), len(self.inner.coordinates)))
         whole[:, self._free] = theta
-        whole[:, self._held] = self.inner.bounds(origin)[self._held].mean(axis=1)
+        whole[:, self._held] = self._anywhere
         given = {name: np.full(len(theta), value) for name, value in self.fixed.items()}
         # A place may depend on another symbol's that is fixed too, never the other way round: each pass settles one.
         with np.errstate(all="ignore"):
@@ -132,14 +133,14 @@ class Pinned(Law):
 
     def _symbol_slopes(self, whole: Floats, origin: Frame, by: Any) -> Floats:
         """Return the slopes of the fixed symbols by some of the law's coordinates, shape (M, H, P); 0 by the others."""
+        by = np.asarray(by)
+        moved: Any = np.repeat(whole[None].astype(np.complex128), len(by), axis=0)
+        moved[np.arange(len(by)), :, by] += 1j * COMPLEX_STEP
+        with np.errstate(all="ignore"):
+            symbols = self.inner.to_symbols(moved.reshape(-1, whole.shape[1]), origin)
         slopes = np.zeros((len(whole), len(self.fixed), whole.shape[1]))
-        for index in by:
-            moved: Any = whole.astype(np.complex128)
-            moved[:, index] += 1j * COMPLEX_STEP
-            with np.errstate(all="ignore"):
-                symbols = self.inner.to_symbols(moved, origin)
-            for row, name in enumerate(self.fixed):
-                slopes[:, row, index] = np.imag(symbols[name]) / COMPLEX_STEP
+        for row, name in enumerate(self.fixed):
+            slopes[:, row, by] = np.imag(symbols[name]).reshape(len(by), len(whole)).T / COMPLEX_STEP
         return slopes
 
     def _place_slopes(self, whole: Floats, origin: Frame) -> Floats:
