@@ -41,6 +41,7 @@ def laws_section(reading: Reading) -> Section:
     lines = reading.fits()
     target = _target(reading)
     rows = points.records() if points is not None else []
+    of_mixtures = any(_alone(fit) is not None for fit in lines)
     body = render(
         "laws.html",
         fits=fits,
@@ -50,7 +51,8 @@ def laws_section(reading: Reading) -> Section:
         counted=_COUNTED.get(lines[0].get("columns", {}).get("params"), "as given") if lines else "",
         used=[laws.law(name) for name in dict.fromkeys(fit["law"] for fit in lines)],
         charts=[_charts(fit, place, rows, target) for place, fit in enumerate(lines)],
-        target=target,
+        target=None if of_mixtures else target,
+        of_mixtures=of_mixtures,
         warnings=_warnings(lines),
         parameter_table=_parameter_table(fits, lines),
         parameters=len(fits.rows),

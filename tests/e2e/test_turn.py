@@ -194,6 +194,9 @@ def test_a_study_may_name_laws_of_mixtures_and_a_prior(
     assert [row["law"] for row in answer["other_laws"]] == ["chinchilla", "he"]
     page = (turn / "report" / "report.html").read_text()
     assert "gamma.javascript" in page
+    assert "shown is what it says of runs on each language alone" in page
+    assert "Tau belongs to laws of a language" in page
+    assert "Further runs are judged by laws of N and D" in page
 
 
 def test_a_changed_field_is_refused_by_name(
