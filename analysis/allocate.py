@@ -50,7 +50,7 @@ from analysis.allocation_words import (
     words_on_range,
     words_on_transfer,
 )
-from analysis.fit import LEVEL
+from analysis.fit import LEVEL, tails_of
 from analysis.laws import Floats
 from analysis.problem import LEAST_SHARE, Problem, coupled, data_of, evenly, losses, solve, uniform_tokens
 from quality.mistakes import BadInput, Mistake, Mistakes, bad_input
@@ -275,7 +275,7 @@ def _answer(problem: Problem, asked: _Asked) -> dict[str, Any]:
         for k, name in enumerate(languages)
     ]
     drawn = _draws(problem, asked)
-    result["marginal"] = _marginal(problem, drawn, languages, recommended, total)
+    result["marginal"] = _marginal(problem, drawn, asked, recommended)
     words = [
         *words_on_fits(asked.fits),
         *words_on_range(problem, asked.fits, languages, recommended[0]),
@@ -371,10 +371,10 @@ def _uncertainty(
     gain = at_even - at_recommended
     languages = asked.languages
     result["intervals"] = {
-        "shares": {name: _interval(shares[:, k]) for k, name in enumerate(languages)},
-        "predicted": _interval(at_recommended),
-        "uniform_predicted": _interval(at_even),
-        "gain": _interval(gain),
+        "shares": {name: _interval(shares[:, k], asked.fits) for k, name in enumerate(languages)},
+        "predicted": _interval(at_recommended, asked.fits),
+        "uniform_predicted": _interval(at_even, asked.fits),
+        "gain": _interval(gain, asked.fits),
     }
     result["regret"] = {
         name: {"mean": max(float(lost.mean()), 0.0), "high": float(np.quantile(lost, LEVEL))}
@@ -382,44 +382,46 @@ def _uncertainty(
     }
     for k, row in enumerate(by_language):
         low, high = row["interval"] = result["intervals"]["shares"][row["language"]]
-        row["predicted_interval"] = _interval(by_draw[:, k])
+        row["predicted_interval"] = _interval(by_draw[:, k], asked.fits)
         even_share = row["uniform_share"]
         row["verdict"] = (
             FIXED if asked.bound.fixed[k] else MORE if low > even_share else LESS if high < even_share else SAME
         )
     free = [k for k in range(len(languages)) if not asked.bound.fixed[k]]
     result["comparisons"] = [
-        _compared(languages[a], languages[b], recommended[0, [a, b]] / asked.total, shares[:, a] - shares[:, b])
+        _compared(
+            (languages[a], languages[b]),
+            recommended[0, [a, b]] / asked.total,
+            _interval(shares[:, a] - shares[:, b], asked.fits),
+        )
         for a, b in combinations(free, 2)
     ]
     return words_on_draws(result, by_language, float((gain > 0).mean()))
 
 
-def _compared(first: str, second: str, shares: Floats, drawn: Floats) -> dict[str, Any]:
+def _compared(pair: tuple[str, str], shares: Floats, interval: list[float]) -> dict[str, Any]:
     """Return whether two shares can be told apart: their difference, with its interval over the draws."""
-    low, high = _interval(drawn)
+    (first, second), (low, high) = pair, interval
     apart = low > 0 or high < 0
     verdict = f"{first if low > 0 else second} gets more" if apart else "cannot be told apart"
     return {
         "pair": [first, second],
         "difference": float(shares[0] - shares[1]),
-        "interval": [low, high],
+        "interval": interval,
         "verdict": verdict,
     }
 
 
-def _marginal(
-    problem: Problem, drawn: Problem | None, languages: Sequence[str], tokens: Floats, total: int
-) -> list[dict[str, Any]]:
+def _marginal(problem: Problem, drawn: Problem | None, asked: _Asked, tokens: Floats) -> list[dict[str, Any]]:
     """Return how much the objective falls with more tokens of each language on top of the recommended ones.
 
     Two steps are given: `NEXT_TOKENS`, and a hundredth of the budget, which is the one to read where the budget itself
     is small. Beyond the supply, further tokens repeat and count for less.
     """
     rows: list[dict[str, Any]] = []
-    for k, name in enumerate(languages):
+    for k, name in enumerate(asked.languages):
         row: dict[str, Any] = {"language": name}
-        for key, step in (("next_billion", NEXT_TOKENS), ("next_percent", total / 100)):
+        for key, step in (("next_billion", NEXT_TOKENS), ("next_percent", asked.total / 100)):
             more = tokens.copy()
             more[0, k] += step
             falls = [
@@ -430,7 +432,7 @@ def _marginal(
             row[key] = {
                 "tokens": step,
                 "gain": float(falls[0][0]),
-                "interval": _interval(falls[1]) if drawn is not None else None,
+                "interval": _interval(falls[1], asked.fits) if drawn is not None else None,
             }
         rows.append(row)
     return rows
@@ -453,7 +455,7 @@ def _verdict_of(
     interval = None
     if symbols is not None:
         drawn = replace(other, symbols=symbols)
-        interval = _interval((losses(drawn, even) - losses(drawn, recommended)) @ drawn.weights)
+        interval = _interval((losses(drawn, even) - losses(drawn, recommended)) @ drawn.weights, fits)
     at = {
         name: float(losses(other, tokens)[0] @ other.weights)
         for name, tokens in (("recommended", recommended), ("uniform", even), ("best", best))
@@ -512,8 +514,9 @@ def _curriculum(problem: Problem, final: Floats, asked: _Asked) -> list[dict[str
     return stages
 
 
-def _interval(values: Floats) -> list[float]:
-    return [float(end) for end in np.quantile(values, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])]
+def _interval(values: Floats, fits: Sequence[Mapping[str, Any]]) -> list[float]:
+    """Return the 95% interval of something that was worked out for every joint draw of some fits."""
+    return [float(end) for end in np.quantile(values, tails_of(fits))]
 
 
 def _draws(problem: Problem, asked: _Asked) -> Problem | None:

@@ -21,10 +21,11 @@ from analysis import fitting, laws
 from analysis.laws import Floats, Frame, Law, Points
 from analysis.laws.pinned import Pinned, pinned
 from analysis.runs import RunTable, read_runs
-from quality.mistakes import BadInput, Mistake
+from quality.mistakes import BadInput, Mistake, Mistakes
 from quality.progress import progress
 
 LEVEL = 0.95
+PLAIN = (1 - LEVEL) / 2
 SCATTERED = 2000
 """Draws of one more run, at least."""
 HELDOUT_FRACTION = 0.2
@@ -84,7 +85,8 @@ def fit(
         table: The table of a database file, where it holds several.
         unit: The loss's unit, where the column's name does not tell.
         shares: What the names of the columns of shares begin with, for laws of mixtures.
-        target: Which source the loss is measured on; by default the one that the loss column's name begins with.
+        target: Which source the loss is measured on; by default the source that a group is called by, or else the one
+            that the loss column's name begins with.
         unique: Column of unique tokens, for laws of repetition.
         weight: Column of how much each run counts.
         trunk: Column that is the same for runs that share their first steps; they are resampled together.
@@ -162,40 +164,45 @@ def fit_table(
     Raises:
         BadInput: A group has fewer runs than the law has symbols.
     """
-    law = pinned(bound(law, runs, name, target), fixed or {})
-    groups = {group: _without_highest(runs.points(group), drop_highest) for group in runs.groups()}
-    if isinstance(law, Pinned):
-        wrong = [mistake for points in groups.values() if len(points) for mistake in law.mistakes(laws.frame(points))]
-        if wrong:
-            raise BadInput(dict.fromkeys(wrong))
-    needed = len(law.symbols) - len(law.fixed)
-    few = {group: len(points) for group, points in groups.items() if len(points) < needed}
-    if few:
-        dropped = f" after --drop-highest {drop_highest}" if drop_highest else ""
-        raise BadInput(
-            Mistake(
-                name if group is None else f"{name}: group {group!r}",
-                f"{count} runs{dropped}, but {law.name} has {needed} symbols ({', '.join(law.symbols)}) and needs at"
-                " least as many runs; add runs, or leave the group out with --where",
-            )
-            for group, count in few.items()
+    told = Mistakes()
+    parts: dict[str | None, tuple[Law, Points]] = {}
+    for group in runs.groups():
+        with told.noted():
+            own = pinned(bound(law, runs, name, target, group), fixed or {})
+            points = _without_highest(_answered(own, runs.points(group), runs.sources), drop_highest)
+            if isinstance(own, Pinned) and len(points):
+                told.add(own.mistakes(laws.frame(points)))
+            parts[group] = (own, points)
+    told.tell()
+    dropped = f" after --drop-highest {drop_highest}" if drop_highest else ""
+    told.add(
+        Mistake(
+            name if group is None else f"{name}: group {group!r}",
+            f"{len(points)} runs{dropped}, but {own.name} has {len(own.coordinates)} symbols to fit"
+            f" ({', '.join(own.coordinates)}) and needs at least as many runs; add runs, or leave the group out with"
+            " --where",
         )
+        for group, (own, points) in parts.items()
+        if len(points) < len(own.coordinates)
+    )
+    told.tell()
     fits: list[dict[str, Any]] = []
-    with progress(total=len(groups) * (1 + bootstrap), description=f"fit {law.name}", unit="fit") as bar:
-        for group, points in groups.items():
-            one = _fit_points(law, points, runs, group, bootstrap, seed, bar.update)
+    with progress(total=len(parts) * (1 + bootstrap), description=f"fit {law.name}", unit="fit") as bar:
+        for group, (own, points) in parts.items():
+            one = _fit_points(own, points, runs, group, bootstrap, seed, bar.update)
             fits.append({**one, "dropped_highest": drop_highest})
     return fits
 
 
-def bound(law: Law, runs: RunTable, name: str = "runs", target: str | None = None) -> Law:
+def bound(law: Law, runs: RunTable, name: str = "runs", target: str | None = None, group: str | None = None) -> Law:
     """Return a law bound to the sources of some runs.
 
     Args:
         law: The law.
         runs: Checked runs.
         name: What mistakes call the runs.
-        target: Which source the loss is measured on; by default the one that the loss column's name begins with.
+        target: Which source the loss is measured on, see `fit`.
+        group: Which of the groups.
 
     Raises:
         BadInput: The law needs what these runs were read without.
@@ -207,7 +214,9 @@ def bound(law: Law, runs: RunTable, name: str = "runs", target: str | None = Non
         )
     if "unique" in law.needs and "unique" not in runs.columns:
         mistakes.append(Mistake(name, f"{law.name} reads how many tokens were unique; name that column with --unique"))
-    if target is None:
+    if target is None and group in runs.sources:
+        target = group
+    elif target is None:
         loss = runs.columns["loss"] or ""
         target = next((source for source in runs.sources if loss in (source, f"{source}_loss")), None)
     elif target not in runs.sources:
@@ -259,14 +268,23 @@ def predict(
     if not fit["draws"]:
         return value, np.full(value.shape, np.nan), np.full(value.shape, np.nan)
     drawn = law.predict(draws_of(fit, value.ndim), n, d, shares, unique)
-    freedom = max(1, fit["n_runs"] - len(law.symbols))
+    freedom = max(1, fit["n_runs"] - fitted_symbols(fit))
     if new_run:
         scatter = fit["residual"] * np.sqrt(fit["n_runs"] / freedom)
         noise = np.random.default_rng(0).normal(size=(SCATTERED, *[1] * value.ndim))
         drawn = drawn[np.arange(max(SCATTERED, len(drawn))) % len(drawn)]
         drawn = drawn * np.exp(scatter * np.resize(noise, (len(drawn), *noise.shape[1:])))
-    low, high = np.quantile(drawn, tails(level, fit["n_runs"], len(law.symbols)), axis=0)
+    low, high = np.quantile(drawn, tails(level, fit["n_runs"], fitted_symbols(fit)), axis=0)
     return value, low, high
+
+
+def fitted_symbols(fit: Mapping[str, Any]) -> int:
+    """Return how many symbols of a fit the runs had to determine: all but those that were fixed.
+
+    Args:
+        fit: What `fit` returned.
+    """
+    return len(fit["estimates"]) - len(fit.get("fixed") or {})
 
 
 def tails(level: float, runs: int, symbols: int) -> tuple[float, float]:
@@ -283,12 +301,24 @@ def tails(level: float, runs: int, symbols: int) -> tuple[float, float]:
     Args:
         level: How often the interval should hold the truth.
         runs: n.
-        symbols: p.
+        symbols: p, those that are fitted.
     """
     freedom = max(1, runs - symbols)
     factor = (freedom - 1) / runs if runs >= MANY_RUNS * symbols else runs / freedom
     low = float(ndtr(-float(stdtrit(freedom, (1 + level) / 2)) * np.sqrt(factor)))
     return low, 1 - low
+
+
+def tails_of(fits: Sequence[Mapping[str, Any]]) -> tuple[float, float]:
+    """Return the quantiles that bound a 95% interval of what follows from the draws of several fits together.
+
+    They are those of `tails`; where fits differ in their runs or symbols, of the fit whose interval goes furthest.
+
+    Args:
+        fits: What `fit` returned; of one that does not say how many runs it had, plain percentiles.
+    """
+    lows = [tails(LEVEL, one["n_runs"], fitted_symbols(one))[0] if one.get("n_runs") else PLAIN for one in fits]
+    return min(lows), 1 - min(lows)
 
 
 def isoloss(fit: Mapping[str, Any], loss: float, params: ArrayLike, shares: ArrayLike | None = None) -> Floats:
@@ -330,15 +360,15 @@ def _fit_points(
     origin = laws.frame(points)
     best = fitting.solve(law, points, origin)
     done(1)
-    enough = len(points) > len(law.symbols) - len(law.fixed)
+    enough = len(points) > len(law.coordinates)
     drawn, again = (
         fitting.bootstrap(law, points, origin, best.theta, bootstraps, _generator(seed, group), done)
         if enough and bootstraps
-        else (np.zeros((0, len(law.symbols))), 0)
+        else (np.zeros((0, len(law.coordinates))), 0)
     )
     symbols = law.to_symbols(drawn, origin)
     intervals = {
-        name: [float(end) for end in np.quantile(symbols[name], tails(LEVEL, len(points), len(law.symbols)))]
+        name: [float(end) for end in np.quantile(symbols[name], tails(LEVEL, len(points), len(law.coordinates)))]
         for name in law.symbols
         if len(drawn)
     }
@@ -347,6 +377,7 @@ def _fit_points(
     heldout, why_not = _heldout(law, points)
     warnings = [
         *runs.warnings,
+        *_words_on_unanswered(law, runs.points(group), runs.sources),
         *_words_on_data(law, points),
         *_words_on_intervals(law, points, len(drawn), bootstraps, again),
         *_words_on_trunks(law, points, len(drawn)),
@@ -358,7 +389,7 @@ def _fit_points(
         "unit": runs.unit,
         "group": group,
         "sources": list(runs.sources),
-        "target": getattr(law, "target", None),
+        "target": law.target,
         "n_runs": len(points),
         "objective": best.objective,
         "estimates": {name: float(value[0]) for name, value in law.to_symbols(best.theta[None], origin).items()},
@@ -371,7 +402,6 @@ def _fit_points(
         "profile": {
             name: [float(end) if np.isfinite(end) else None for end in ends]
             for name, ends in zip(law.coordinates, risen, strict=True)
-            if name not in law.fixed
         },
         "influential": _influential(law, points, origin, best.theta),
         "heldout": heldout,
@@ -399,6 +429,18 @@ def _without_highest(points: Points, count: int) -> Points:
     return points.take(np.sort(order[: max(0, len(points) - count)]))
 
 
+def _answered(law: Law, points: Points, sources: Sequence[str]) -> Points:
+    """Return the runs on which a law has a loss: with some of the target's own text, where it needs that."""
+    if not law.needs_own_text or points.shares is None or law.target is None:
+        return points
+    return points.take(np.flatnonzero(points.shares[:, sources.index(law.target)] > 0))
+
+
+def _words_on_unanswered(law: Law, points: Points, sources: Sequence[str]) -> list[str]:
+    count = len(points) - len(_answered(law, points, sources))
+    return [f"{count} runs left out: without text of {law.target} {law.name} has no finite loss"] if count else []
+
+
 def _residual(law: Law, theta: Floats, points: Points, origin: Frame) -> float:
     """Return the root mean square of the differences of log loss: a typical relative error."""
     residual = law.log_loss(theta[None], points, origin)[0][0] - np.log(points.loss)
@@ -422,14 +464,14 @@ def _unidentified(
     found = {law.coordinates[index] for index in (*best.at_bounds, *best.flat)}
     found |= {name for name, ends in zip(law.coordinates, risen, strict=True) if ends.min() < OPEN}
     if len(drawn):
-        ends = np.quantile(drawn, [(1 - LEVEL) / 2, (1 + LEVEL) / 2], axis=0)
+        ends = np.quantile(drawn, [PLAIN, 1 - PLAIN], axis=0)
         touching = (ends[0] - limits[:, 0] <= edge) | (limits[:, 1] - ends[1] <= edge)
         found |= {name for name, touches in zip(law.coordinates, touching, strict=True) if touches}
     for name, (low, high) in intervals.items():
         widest = WIDE_SCALE if name in law.scales else WIDE_EXPONENT
         if name not in law.signed and (low <= 0 or high / low > widest):
             found.add(name)
-    return [name for name in law.symbols if name in found and name not in law.fixed]
+    return [name for name in law.symbols if name in found]
 
 
 def _words_on_data(law: Law, points: Points) -> list[str]:
@@ -440,9 +482,9 @@ def _words_on_data(law: Law, points: Points) -> list[str]:
             words.append(f"all runs have the same {what}: how the loss depends on {what} is not in these runs")
         elif distinct == 2:
             words.append(f"only 2 values of {what}: its exponent and the constant cannot be told apart")
-    if 1 < len(points) < FEW_RUNS * len(law.symbols):
+    if 1 < len(points) < FEW_RUNS * len(law.coordinates):
         words.append(
-            f"{len(points)} runs for {len(law.symbols)} symbols are few: the true uncertainty is larger than the"
+            f"{len(points)} runs for {len(law.coordinates)} symbols are few: the true uncertainty is larger than the"
             " intervals"
         )
     return words
@@ -453,8 +495,8 @@ def _words_on_intervals(law: Law, points: Points, drawn: int, bootstraps: int, a
         return ["no intervals: --bootstrap 0"]
     if not drawn:
         return [
-            f"no intervals: {len(points)} runs determine {len(law.symbols)} symbols exactly and leave nothing to judge"
-            " the fit by"
+            f"no intervals: {len(points)} runs determine {len(law.coordinates)} symbols exactly and leave nothing to"
+            " judge the fit by"
         ]
     if drawn < bootstraps:
         return [f"only {drawn} of {bootstraps} resamples could be fitted: too few runs differ"]
@@ -464,14 +506,14 @@ def _words_on_intervals(law: Law, points: Points, drawn: int, bootstraps: int, a
 
 
 def _words_on_trunks(law: Law, points: Points, drawn: int) -> list[str]:
-    if points.trunk is None or not drawn or fitting.clustered(points, len(law.symbols)):
+    if points.trunk is None or not drawn or fitting.clustered(points, len(law.coordinates)):
         return []
     trunks = len(np.unique(points.trunk))
     if trunks == len(points):
         return []
     return [
-        f"the runs share {trunks} trunks, too few to resample by for {len(law.symbols)} symbols: what a trunk's runs"
-        " have in common is not in the intervals, which are too narrow"
+        f"the runs share {trunks} trunks, too few to resample by for {len(law.coordinates)} symbols: what a trunk's"
+        " runs have in common is not in the intervals, which are too narrow"
     ]
 
 
@@ -512,7 +554,7 @@ def _heldout(law: Law, points: Points) -> tuple[dict[str, Any] | None, str]:
     compute = np.log(points.params) + np.log(points.tokens)
     order = np.argsort(compute, kind="stable")
     kept, left_out = points.take(np.sort(order[:-count])), points.take(np.sort(order[-count:]))
-    if len(kept) <= len(law.symbols):
+    if len(kept) <= len(law.coordinates):
         return None, f"no held-out error: without the {count} largest runs too few are left to fit"
     for what, all_values, values in (("N", points.params, kept.params), ("D", points.tokens, kept.tokens)):
         if np.ptp(all_values) > 0 and np.ptp(values) == 0:
@@ -534,7 +576,7 @@ def _heldout_mixtures(law: Law, points: Points) -> dict[str, Any] | None:
     mixture = np.unique(points.shares.round(6), axis=0, return_inverse=True)[1].ravel()
     fold = np.random.default_rng(0).permutation(int(mixture.max()) + 1)[mixture] % MIXTURE_FOLDS
     parts = [(np.flatnonzero(fold != k), np.flatnonzero(fold == k)) for k in range(MIXTURE_FOLDS)]
-    if any(len(kept) <= len(law.symbols) or not len(left) for kept, left in parts):
+    if any(len(kept) <= len(law.coordinates) or not len(left) for kept, left in parts):
         return None
     error = np.concatenate([heldout_error(law, points.take(kept), points.take(left)) for kept, left in parts])
     return {

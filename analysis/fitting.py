@@ -307,21 +307,20 @@ def _held(theta: Floats, slope: Floats, limits: Floats) -> NDArray[np.bool_]:
     return ((theta <= limits[..., 0]) & (slope > 0)) | ((theta >= limits[..., 1]) & (slope < 0))
 
 
-def solve(law: Law, points: Points, origin: Frame, starts: int = STARTS, limits: Floats | None = None) -> Solution:
+def solve(law: Law, points: Points, origin: Frame, starts: int = STARTS) -> Solution:
     """Fit a law to runs.
 
     Args:
         law: The law.
-        points: The runs, at least as many as the law has symbols.
+        points: The runs, at least as many as the law has coordinates.
         origin: Their frame.
         starts: How many starts, 2 or more.
-        limits: Bounds of the coordinates, shape (P, 2); the law's by default.
     """
     weights = points.counts()[None]
     begin = law.starts(points, origin, weights, starts)[0]
-    theta, value, _ = minimise(law, begin, points, origin, weights, limits=limits)
+    theta, value, _ = minimise(law, begin, points, origin, weights)
     order = np.argsort(value, kind="stable")
-    limits = law.bounds(origin) if limits is None else limits
+    limits = law.bounds(origin)
     polished = np.array([_polish(law, theta[row], points, origin, limits) for row in order[:POLISHED]])
     task = _Task(law, points, origin, weights)
     rows, bounds = np.zeros(len(polished), dtype=np.intp), np.broadcast_to(limits, (len(polished), *limits.shape))
@@ -331,13 +330,11 @@ def solve(law: Law, points: Points, origin: Frame, starts: int = STARTS, limits:
     agreeing = int((value <= least * (1 + (AGREEING if law.exact_curvature else NEAR)) + 1e-15).sum())
     edge = 1e-6 * (limits[:, 1] - limits[:, 0])
     found = polished[best]
-    on_bound = ((found - limits[:, 0] <= edge) | (limits[:, 1] - found <= edge)) & (edge > 0)
+    on_bound = (found - limits[:, 0] <= edge) | (limits[:, 1] - found <= edge)
     slopes = law.log_loss(found[None], points, origin)[1][0].T
-    _, singular, directions = np.linalg.svd(slopes[:, edge > 0])
+    _, singular, directions = np.linalg.svd(slopes)
     singular = np.concatenate([singular, np.zeros(len(directions) - len(singular))])
-    moving = np.abs(directions[singular <= FLAT * singular[0]]).max(axis=0, initial=0.0) > 0.05
-    flat = np.zeros(len(found), dtype=bool)
-    flat[edge > 0] = moving
+    flat = np.abs(directions[singular <= FLAT * singular[0]]).max(axis=0, initial=0.0) > 0.05
     condition = float((singular[0] / singular[-1]) ** 2) if singular[-1] > 0 else np.inf
     return Solution(
         theta=found,
@@ -381,7 +378,7 @@ def clustered(points: Points, needed: int) -> bool:
 
     Args:
         points: The runs.
-        needed: Symbols of the law.
+        needed: Coordinates of the law.
     """
     if points.trunk is None:
         return False
@@ -393,14 +390,14 @@ def resamples(points: Points, count: int, needed: int, rng: np.random.Generator)
     """Draw bootstrap resamples of runs, as counts of how often each run was drawn.
 
     Runs that share a trunk are drawn together, since they share its noise. A resample that could not determine the law
-    at all (fewer different runs than symbols, or a single N or D where the runs have several) is drawn again.
+    at all (fewer different runs than coordinates, or a single N or D where the runs have several) is drawn again.
 
     Source: Efron, Ann. Statist. 7 (1979) 1-26; for clusters, Davison and Hinkley (1997), section 3.8.
 
     Args:
         points: The runs, more than `needed`.
         count: How many resamples.
-        needed: Symbols of the law.
+        needed: Coordinates of the law.
         rng: Where the randomness comes from.
 
     Returns:
@@ -443,7 +440,7 @@ def bootstrap(
 
     Args:
         law: The law.
-        points: The runs, more than the law has symbols.
+        points: The runs, more than the law has coordinates.
         origin: Their frame.
         best: The fit to all runs, one of the starts, shape (P,).
         count: How many resamples.
@@ -453,7 +450,7 @@ def bootstrap(
     Returns:
         Coordinates, shape (count, P), and how many resamples were drawn again because they could not be fitted.
     """
-    weights, again = resamples(points, count, len(law.symbols), rng)
+    weights, again = resamples(points, count, len(law.coordinates), rng)
     found: list[Floats] = []
     per_batch = max(1, BATCH // (BOOTSTRAP_STARTS + 1))
     for first in range(0, len(weights), per_batch):

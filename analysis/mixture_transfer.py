@@ -22,7 +22,7 @@ import numpy as np
 from analysis import laws
 from analysis.allocation_inputs import drawn_symbols, estimated_symbols, mixture_laws, object_of, shares_of
 from analysis.allocation_words import names_of
-from analysis.fit import LEVEL
+from analysis.fit import tails_of
 from analysis.laws import Floats, Law
 from analysis.problem import Problem, token_slopes
 from analysis.significance import false_discoveries
@@ -181,13 +181,13 @@ def _row(
         "gain_interval": None,
     }
     if len(drawn):
-        row["gain_interval"] = _interval(-drawn[:, 1] * step)
+        row["gain_interval"] = _interval(-drawn[:, 1] * step, fit)
     if helped and len(drawn):
         # Draws in which own tokens do not help are at most a few: they count as the most extreme on either side.
         with np.errstate(divide="ignore", invalid="ignore"):
             ratios = np.where(drawn[:, 0] < 0, drawn[:, 1] / drawn[:, 0], np.nan)
         some = ratios[np.isfinite(ratios)]
-        row["interval"], row["draws"] = _interval(some), some.tolist()
+        row["interval"], row["draws"] = _interval(some, fit), some.tolist()
         own = f"tau.{auxiliary}"
         if own not in law.symbols or own in law.signed:
             missing = len(ratios) - len(some)
@@ -196,8 +196,8 @@ def _row(
     return row
 
 
-def _interval(values: Floats) -> list[float]:
-    return [float(end) for end in np.quantile(values, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])]
+def _interval(values: Floats, fit: Mapping[str, Any]) -> list[float]:
+    return [float(end) for end in np.quantile(values, tails_of([fit]))]
 
 
 def _words(rows: Sequence[Mapping[str, Any]], fit: Mapping[str, Any], point: Point, draws: int) -> list[str]:

@@ -51,6 +51,7 @@ from analysis.allocation_inputs import (
     wrong_settings,
 )
 from analysis.allocation_limits import limits, wrong_shares
+from analysis.fit import fitted_symbols
 from analysis.laws import Floats
 from analysis.problem import Problem, losses, solve, uniform_tokens
 from quality.artifacts import check_file, make_folder, write_atomically
@@ -575,10 +576,10 @@ def joint_draws(fits: Sequence[Mapping[str, Any]], seed: int) -> dict[str, Float
 
 
 def _scatter(fit: Mapping[str, Any], noise: float | None) -> float:
-    """Return how far a run lies from its law: as told, or the fit's residual made unbiased for its symbols."""
+    """Return how far a run lies from its law: as told, or the fit's residual made unbiased for what was fitted."""
     if noise is not None:
         return noise
-    number, symbols = fit.get("n_runs"), len(fit["estimates"])
+    number, symbols = fit.get("n_runs"), fitted_symbols(fit)
     residual = fit.get("residual")
     if not residual or not number or number <= symbols:
         bad_input("--noise", f"the fit of {fit['group']} leaves no residual to judge by; give --noise, such as 0.002")

@@ -27,6 +27,8 @@ TOKENS_NAMES = ("tokens",)
 LOSS_NAMES = ("bits_per_byte", "loss_nats", "loss")
 UNITS = {"bits_per_byte": "bits_per_byte", "loss_nats": "nats"}
 """The unit a loss column's name promises: bits a byte of text, or nats a token."""
+PORTION = "share_"
+"""What the columns of shares begin with that a `runs` artifact is read with."""
 _ROWS_NAMED = 20
 ROUNDED = 0.02
 """Shares may miss 1 by this, from rounding each to the third digit, and are scaled to sum to 1."""
@@ -112,7 +114,8 @@ def read_runs(
     """Read and check a table of runs.
 
     Args:
-        runs: A `runs` artifact (folder), or a .csv, .tsv, .parquet, .jsonl or .duckdb file.
+        runs: A `runs` artifact (folder), or a .csv, .tsv, .parquet, .jsonl or .duckdb file. Of an artifact, runs on
+            one language alone are read; with `shares` all runs on languages, a row for each language evaluated on.
         params: Column of parameter counts; by default the first of `PARAMS_NAMES` that exists.
         tokens: Column of training tokens; by default `tokens`.
         loss: Column of losses; by default the first of `LOSS_NAMES` that exists.
@@ -121,7 +124,7 @@ def read_runs(
         table: The table of a database file, where it holds several.
         unit: The loss's unit, where the column's name does not tell.
         shares: What the names of the columns of shares begin with, such as `weight_`, or None; the rest of each name is
-            the source's.
+            the source's. Of an artifact they begin with `share_`.
         unique: Column of unique tokens, or None.
         weight: Column of how much each run counts, or None.
         trunk: Column that is the same for runs that branch from one trunk, or are checkpoints of one run. By default
@@ -134,7 +137,7 @@ def read_runs(
     runs = Path(runs)
     warnings: list[str] = []
     with _connection() as connection:
-        warnings += _load(connection, runs, table)
+        warnings += _load(connection, runs, table, mixtures=shares is not None)
         existing = [row[0] for row in connection.execute("DESCRIBE source").fetchall()]
         if trunk is None and "trunk" in existing:
             trunk = "trunk"
@@ -196,7 +199,7 @@ def _connection(database: str = ":memory:") -> Iterator[duckdb.DuckDBPyConnectio
         connection.close()
 
 
-def _load(connection: duckdb.DuckDBPyConnection, runs: Path, table: str | None) -> list[str]:
+def _load(connection: duckdb.DuckDBPyConnection, runs: Path, table: str | None, *, mixtures: bool) -> list[str]:
     """Make the relation `source` of whatever `runs` is; return warnings."""
     readers = {
         ".csv": "read_csv(?, header = true, sample_size = -1)",
@@ -207,7 +210,7 @@ def _load(connection: duckdb.DuckDBPyConnection, runs: Path, table: str | None) 
     ending = runs.suffix.lower()
     if runs.is_dir():
         read_manifest(runs, "runs")
-        return _load_artifact(connection, runs)
+        return _load_artifact(connection, runs, mixtures=mixtures)
     if not runs.is_file():
         bad_input(runs, "no such file or folder; give a `runs` artifact or a table of runs (.csv, .parquet, .duckdb)")
     if runs.stat().st_size == 0:
@@ -228,7 +231,7 @@ def _read(connection: duckdb.DuckDBPyConnection, name: str, reader: str, path: P
         bad_input(path, f"cannot be read as {kind} ({_first_line(error)}); copy or export the file again")
 
 
-def _load_artifact(connection: duckdb.DuckDBPyConnection, runs: Path) -> list[str]:
+def _load_artifact(connection: duckdb.DuckDBPyConnection, runs: Path, *, mixtures: bool = False) -> list[str]:
     for name in ("runs", "evaluations"):
         path = runs / f"{name}.parquet"
         if not path.is_file():
@@ -236,19 +239,36 @@ def _load_artifact(connection: duckdb.DuckDBPyConnection, runs: Path) -> list[st
         _read(connection, name, "read_parquet(?)", path)
     try:
         connection.execute(statement("final_losses"))
-        left_out = connection.execute(statement("left_out")).fetchall()
-        connection.execute("CREATE OR REPLACE VIEW source AS SELECT * FROM final_losses")
+        if mixtures:
+            left_out = _view_mixtures(connection)
+        else:
+            left_out = connection.execute(statement("left_out")).fetchall()
+            connection.execute("CREATE OR REPLACE VIEW source AS SELECT * FROM final_losses")
         used = connection.execute("SELECT count(*), count(DISTINCT tokenizer) FROM source").fetchall()[0]
     except duckdb.Error as error:
         bad_input(runs, f"does not have the columns of a `runs` artifact ({_first_line(error)}); make it again")
     if used[0] == 0:
         reasons = "; ".join(f"{number} {reason}" for reason, number in left_out) or "it holds no runs"
-        bad_input(runs, f"no finished run trained on one language alone ({reasons}); a law needs such runs")
+        kind = "on languages" if mixtures else "on one language"
+        bad_input(runs, f"no finished run trained {kind} alone ({reasons}); a law needs such runs")
     if used[1] > 1:
         bad_input(
             runs, f"the runs used {used[1]} different tokenizers; fit each apart with --where \"tokenizer = '...'\""
         )
     return [f"{number} runs left out: {reason}" for reason, number in left_out]
+
+
+def _view_mixtures(connection: duckdb.DuckDBPyConnection) -> list[tuple[str, int]]:
+    """Make the view `source` of runs with their shares; return why runs are left out, with how many of each."""
+    connection.execute(statement("mixture_losses"))
+    names = connection.execute("SELECT source FROM mixture_sources").fetchall()
+    portions = ", ".join(
+        f"coalesce(shares['{name}'], 0.0) AS {_quoted(PORTION + name)}" for name in (str(row[0]) for row in names)
+    )
+    connection.execute(
+        f"CREATE OR REPLACE VIEW source AS SELECT * EXCLUDE (shares){portions and ', '}{portions} FROM mixture_losses"
+    )
+    return connection.execute(statement("mixtures_left_out")).fetchall()
 
 
 def _load_database(connection: duckdb.DuckDBPyConnection, path: Path, table: str | None) -> list[str]:

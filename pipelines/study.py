@@ -15,8 +15,8 @@ from typing import Any, Literal, cast
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
-from analysis.allocation_inputs import wrong_stages
-from analysis.laws import LAWS, laws_that_need, unusable
+from analysis.allocation_inputs import DEGENERATE, no_decision, wrong_settings, wrong_stages
+from analysis.laws import LAWS, laws_that_need
 from parallel_mining.evaluation import EvaluationSettings
 from parallel_mining.mine import MiningSettings
 from pipelines.corpus_settings import CorpusSettings
@@ -25,7 +25,7 @@ from pipelines.sources import Source
 from pipelines.tokens import TokenSettings
 from quality.languages import LANGUAGES
 from quality.mistakes import BadInput, Mistake, bad_input
-from training.allocation import Allocation, Stage, source_mistake, staged
+from training.allocation import SHARES_SUM_TOLERANCE, Allocation, Stage, source_mistake, staged
 from training.settings import Count, SweepSettings
 
 
@@ -101,16 +101,17 @@ class ShardSettings(PackSettings):
         return frozenset({*self.shares, *(source for one in self.stages for source in one.shares)})
 
 
-OWN_LAWS = laws_that_need()
-"""Laws of a language's own N and D, which is what runs on one language alone are fitted by."""
+TURN_READS = ("shares", "target")
+"""What a turn knows of runs beside N, D and the loss (`Law.needs`)."""
 
 
 class FitSettings(BaseModel):
     """Which law is fitted to the runs of each language.
 
     Args:
-        law: A name in the registry of laws; one of those that need no shares and no counts of unique tokens.
-        against: Other such laws, fitted to the same runs where there are runs enough; they say what they make of the
+        law: A name in the registry of laws. A law of a language's own N and D is fitted to the runs on that language
+            alone; one that reads the shares of a mixture to all runs on languages, for each language's loss.
+        against: Other laws, fitted to the same runs where there are runs enough; they say what they make of the
             allocation that the law leads to.
         loss: `bits_per_byte` or `loss_nats`.
         params: `params_non_embedding` or `params_total`.
@@ -130,12 +131,17 @@ class FitSettings(BaseModel):
     @field_validator("law")
     @classmethod
     def _known_law(cls, value: str) -> str:
-        return _own_laws((value,))[0]
+        return _known((value,))[0]
 
     @field_validator("against")
     @classmethod
     def _known_laws(cls, values: tuple[str, ...]) -> tuple[str, ...]:
-        return _own_laws(values)
+        return _known(values)
+
+    @property
+    def mixture_laws(self) -> tuple[str, ...]:
+        """Return those of the laws that read the shares of mixtures."""
+        return tuple(name for name in (self.law, *self.against) if "shares" in LAWS[name].needs)
 
     @model_validator(mode="after")
     def _not_itself(self) -> FitSettings:
@@ -144,9 +150,10 @@ class FitSettings(BaseModel):
         return self
 
 
-def _own_laws(names: Sequence[str]) -> tuple[str, ...]:
-    wrong = [f"{name!r} is not a law; known: {', '.join(OWN_LAWS)}" for name in names if name not in LAWS]
-    wrong += [why for name in names if name in LAWS and (why := unusable(name))]
+def _known(names: Sequence[str]) -> tuple[str, ...]:
+    usable = ", ".join(name for name in laws_that_need(*TURN_READS) if name != DEGENERATE)
+    wrong = [f"{name!r} is not a law; known: {usable}" for name in names if name not in LAWS]
+    wrong += [why for name in names if name in LAWS and (why := no_decision(name, *TURN_READS))]
     if wrong:
         raise ValueError("; ".join(wrong))
     return tuple(names)
@@ -165,6 +172,8 @@ class AllocationSettings(BaseModel):
         parallel_share: Share of parallel documents, spread over the pairs by their tokens.
         stages: A curriculum: where its stages end, as fractions of the budget.
         transfer: Whether what languages gain from each other (tau, fitted to the sweep's mixtures) enters the laws.
+        prior: Shares to stay near to: `uniform`, or one for each language; none by default.
+        prior_weight: Loss that one nat of Kullback-Leibler divergence from the prior is worth.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
@@ -178,6 +187,8 @@ class AllocationSettings(BaseModel):
     parallel_share: float = Field(default=0.0, ge=0, lt=1)
     stages: tuple[float, ...] = ()
     transfer: bool = False
+    prior: Literal["uniform"] | Mapping[str, float] | None = None
+    prior_weight: float = Field(default=0.0, ge=0, allow_inf_nan=False)
 
     @model_validator(mode="after")
     def _sound(self) -> AllocationSettings:
@@ -190,6 +201,14 @@ class AllocationSettings(BaseModel):
         ]
         wrong += [f"fixed.{source}: {why}" for source in self.fixed if (why := source_mistake(source))]
         wrong += [f"floors.{name}: is fixed as well; give one of the two" for name in self.floors if name in self.fixed]
+        given = self.prior is not None
+        wrong += [str(mistake) for mistake in wrong_settings(1, 1, 1, self.prior_weight, given)]
+        if isinstance(self.prior, Mapping):
+            wrong += [
+                f"prior.{name}: {x!r} is not a fraction above 0" for name, x in self.prior.items() if not 0 < x < 1
+            ]
+            if not abs((total := sum(self.prior.values())) - 1) <= SHARES_SUM_TOLERANCE:
+                wrong.append(f"prior: sums to {total:.6g}, not 1; divide each share by the sum")
         if self.parallel_share and any(source.startswith("pair:") for source in self.fixed):
             wrong.append("parallel_share: the pairs are fixed one by one already; give one of the two")
         if wrong:
@@ -265,11 +284,12 @@ class Study(BaseModel):
         ]
         if self.pivot not in self.languages:
             wrong.append(f"the pivot {self.pivot!r} is not one of the study's languages")
-        weights = set(self.allocation.weights)
-        if weights and weights != set(self.languages):
-            wrong.append(
-                f"allocation.weights names {', '.join(sorted(weights))}; name each of the study's languages, or none"
-            )
+        prior = self.allocation.prior if isinstance(self.allocation.prior, Mapping) else {}
+        wrong += [
+            f"allocation.{name} names {', '.join(sorted(given))}; name each of the study's languages, or none"
+            for name, given in (("weights", self.allocation.weights), ("prior", prior))
+            if given and set(given) != set(self.languages)
+        ]
         wrong += [
             f"allocation.floors.{name} is not one of the study's languages"
             for name in self.allocation.floors
@@ -294,9 +314,18 @@ class Study(BaseModel):
             and not source_mistake(source)
             and not set(source.removeprefix("pair:").split("-")) <= set(self.languages)
         ]
-        if self.allocation.transfer and not (self.sweep.bilingual or self.sweep.uniform or self.sweep.mixtures):
+        mixing = self.sweep.bilingual or self.sweep.uniform or self.sweep.mixtures
+        wrong += [
+            f"{what} needs runs on mixtures; give the sweep `bilingual`, `uniform` or mixtures"
+            for what, wanted in (
+                ("allocation.transfer", self.allocation.transfer),
+                *((f"fit: {name}", True) for name in self.fit.mixture_laws),
+            )
+            if wanted and not mixing
+        ]
+        if self.allocation.transfer and self.fit.law in self.fit.mixture_laws:
             wrong.append(
-                "allocation.transfer needs runs on mixtures; give the sweep `bilingual`, `uniform` or mixtures"
+                f"allocation.transfer is for laws of a language's own tokens; {self.fit.law} reads the whole mixture"
             )
         if self.parted and not any(
             source.startswith("pair:") for shares in self.sweep.mixtures.values() for source in shares

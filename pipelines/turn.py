@@ -219,7 +219,7 @@ def stages_of(study: Study, place: Place) -> list[Stage]:
 
     def laws(out: Path) -> None:
         from analysis.fit import fit
-        from analysis.runs import write_store
+        from analysis.runs import PORTION, write_store
 
         identity = {"runs": read_manifest(turn / "runs")["fingerprint"], "fit": study.fit.model_dump()}
 
@@ -230,6 +230,7 @@ def stages_of(study: Study, place: Place) -> list[Stage]:
                 params=study.fit.params,
                 loss=study.fit.loss,
                 by="language",
+                shares=PORTION if law in study.fit.mixture_laws else None,
                 bootstrap=study.fit.bootstrap,
                 seed=study.fit.seed,
             )
@@ -272,6 +273,8 @@ def stages_of(study: Study, place: Place) -> list[Stage]:
                 supply=supply,
                 weights=asked.weights or None,
                 max_epochs=asked.max_epochs,
+                prior=asked.prior,
+                prior_weight=asked.prior_weight,
                 floors=asked.floors or None,
                 fixed=asked.fixed or None,
                 parallel_share=asked.parallel_share,
@@ -358,7 +361,7 @@ def stages_of(study: Study, place: Place) -> list[Stage]:
             {"sweep": planned.model_dump(mode="json")},
             runs,
         ),
-        Stage("laws", "fit a scaling law to each language's runs", ("runs",), {"fit": study.fit.model_dump()}, laws),
+        Stage("laws", "fit a scaling law to each language's loss", ("runs",), {"fit": study.fit.model_dump()}, laws),
         Stage(
             "allocation",
             "allocate the budget to the languages",

@@ -128,9 +128,12 @@ class Law(ABC):
         formula: In the notation of its symbols.
         source: Where the formula comes from.
         symbols: Names of the estimates, in the order of printing.
-        coordinates: Names of the coordinates that bounds are reported by: the symbol each one decides.
+        coordinates: Names of the coordinates that bounds are reported by: the symbol each one decides. What is fixed
+            has none, so they are as many as a fit has to determine.
         scales: Symbols that are positive and span orders of magnitude (their intervals are judged as ratios).
         needs: What it needs of runs beside N, D and the loss: `shares` (and the `target` among them), or `unique`.
+        target: Which source the loss is measured on, of a law bound to one.
+        needs_own_text: Whether it has no finite loss where the target has no share.
         signed: Symbols that may be 0 or negative; all others are above 0.
         fixed: Symbols that are known and not fitted (`analysis.laws.pinned`), to their values.
         reads_size: Whether N and D are in the formula; a law without them holds for runs of one N and D.
@@ -145,6 +148,8 @@ class Law(ABC):
     coordinates: tuple[str, ...]
     scales: tuple[str, ...]
     needs: tuple[str, ...] = ()
+    target: str | None = None
+    needs_own_text: bool = False
     signed: frozenset[str] = frozenset()
     fixed: Mapping[str, float] = MappingProxyType({})
     reads_size: bool = True

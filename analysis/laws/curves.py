@@ -32,12 +32,16 @@ def _stacked(columns: Sequence[Any]) -> Floats:
 
 @final
 class Skaling(Curve):
-    """L = E + (A / N^a + B / D^b)^k: one power of the sum of both terms."""
+    """L = E + (A / N^a + B / D^b)^k: one power of the sum of both terms.
+
+    The constant and the exponents are Chinchilla's; the power of the whole sum couples N and D as in Kaplan et al.
+    (arXiv 2001.08361, equation 1.5). The formula is stated here as it was told; the paper's text was not at hand.
+    """
 
     name = "skaling"
     title = "Skaling"
     formula = "L(N, D) = E + (A / N^a + B / D^b)^k"
-    source = "Skaling; with k = 1 it is Chinchilla"
+    source = "Skaling: Chinchilla's Exponents Meet Kaplan's Coupling, arXiv 2608.07222; with k = 1 it is Chinchilla"
     symbols = ("A", "B", "E", "a", "b", "k")
     coordinates = symbols
     scales = ("A", "B")
@@ -103,7 +107,7 @@ class Farseer(Curve):
         Coordinate("s", -8.0, 8.0, -0.3, 0.3),
         Coordinate("q", 0.02, 1.0, 0.15, 0.1),
         Coordinate("S", -12.0, 3.0, -0.4, 0.4),
-        Coordinate("B", -12.0, 12.0, 1.0, 1.0),
+        Coordinate("B", -40.0, 40.0, 1.0, 1.0),
         Coordinate("b", -1.0, -0.02, -0.1, 0.05),
         Coordinate("Q", -12.0, 4.0, -1.0, 0.5),
         Coordinate("A", -8.0, 8.0, -0.2, 0.3),

@@ -393,6 +393,7 @@ class He(MixtureLaw):
     formula = "L(N, D, h) = (E + A / N^alpha + B / D^beta) h_own^-gamma"
     source = "He et al., arXiv 2410.12883"
     needs = ("shares", "target")
+    needs_own_text = True
     _logs = ("E", "A", "B")
 
     def _rows(self) -> tuple[Coordinate, ...]:

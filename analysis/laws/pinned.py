@@ -1,40 +1,31 @@
 """A law some of whose symbols are known and not fitted: start at `pinned`.
 
-A symbol can be fixed where it decides a coordinate alone, whatever the runs: exponents and constants can, and scales
-such as `A` of A / N^alpha cannot, for their coordinate lies at the smallest N of the runs and moves with the exponent.
+Every symbol of every law can be fixed. A fixed symbol takes a coordinate away, the one that decides it: where that is
+follows from the value and from the coordinates that are left. An exponent or a constant is at one place; a scale such
+as `A` of A / N^alpha has its coordinate at the smallest N of the runs, which moves with alpha. What always holds: the
+fixed symbols have their values at all coordinates, and the slopes are those along them.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
 
-from analysis.laws.base import Floats, Frame, Law, Points
+from analysis.laws.base import COMPLEX_STEP, Floats, Frame, Law, Points
 from quality.mistakes import BadInput, Mistake
 
-# Where nothing of a law's coordinates is at 0.
 _SOMEWHERE = Frame(3.0, 5.0, 0.3, 0.2, 0.4)
-
-
-def free_symbols(law: Law) -> tuple[str, ...]:
-    """Return the symbols of a law that can be fixed: of their coordinates no other symbol says anything."""
-    one, other = _inside(law, 0.37), _inside(law, 0.61)
-    found: list[str] = []
-    for index, name in enumerate(law.coordinates):
-        if name in law.symbols:
-            here, there = (
-                law.to_coordinates({**symbols, name: one[name]}, _SOMEWHERE)[0, index] for symbols in (one, other)
-            )
-            if np.isclose(here, there):
-                found.append(name)
-    return tuple(found)
-
-
-def _inside(law: Law, part: float) -> dict[str, Floats]:
-    limits = np.clip(law.bounds(_SOMEWHERE), -4, 4)
-    return law.to_symbols((limits[:, 0] + part * (limits[:, 1] - limits[:, 0]))[None], _SOMEWHERE)
+"""A frame in which nothing of a law's coordinates is at 0."""
+_TRIED = 2000
+"""Places in the bounds that are asked which values a symbol can have."""
+_APPROACHES = 8
+"""Steps by which a start is brought to where a fixed symbol's coordinate is as it was to start at."""
+_FAR = 1e3
+"""Log loss where the law has no number, so that no fit ends there."""
 
 
 def pinned(law: Law, fixed: Mapping[str, float]) -> Law:
@@ -45,90 +36,185 @@ def pinned(law: Law, fixed: Mapping[str, float]) -> Law:
         fixed: Symbol to value.
 
     Raises:
-        BadInput: A symbol that there is not, or that cannot be fixed; all are named.
+        BadInput: A symbol that there is not, a value that it cannot have, or nothing left to fit; all are named.
     """
     if not fixed:
         return law
-    can = free_symbols(law)
-    mistakes = [
-        Mistake(f"--fix {name}", f"is no symbol of {law.name} that can be fixed; those are {', '.join(can)}")
-        for name in fixed
-        if name not in can
-    ]
+    mistakes: list[Mistake] = []
+    for name, value in fixed.items():
+        if name not in law.symbols:
+            mistakes.append(
+                Mistake(f"--fix {name}", f"is no symbol of {law.name}; its symbols are {', '.join(law.symbols)}")
+            )
+        elif not math.isfinite(value) or (value <= 0 and name not in law.signed):
+            above = "" if name in law.signed else " above 0"
+            mistakes.append(Mistake(f"--fix {name}", f"{value!r} is not a finite number{above}"))
+    if set(law.symbols) <= set(fixed):
+        mistakes.append(
+            Mistake("--fix", f"fixes every symbol of {law.name} ({', '.join(law.symbols)}); leave one to fit")
+        )
     if mistakes:
         raise BadInput(mistakes)
     return Pinned(law, fixed)
 
 
 class Pinned(Law):
-    """A law with some coordinates held: all else is the law's own.
+    """A law on the coordinates that some fixed symbols leave: all else is the law's own.
+
+    The bounds of a coordinate that was taken away are not kept: the value of its symbol is.
 
     Args:
-        inner: The law.
-        fixed: Symbol to value; each decides a coordinate alone.
+        inner: The law, whose coordinates bear the names of the symbols that they decide.
+        fixed: Symbol to value, fewer than the law has.
     """
 
     def __init__(self, inner: Law, fixed: Mapping[str, float]) -> None:
         self.inner, self.fixed = inner, dict(fixed)
         self.name, self.title, self.formula, self.source = inner.name, inner.title, inner.formula, inner.source
-        self.symbols, self.coordinates, self.scales = inner.symbols, inner.coordinates, inner.scales
+        self.symbols, self.scales = inner.symbols, inner.scales
+        self.coordinates = tuple(name for name in inner.coordinates if name not in fixed)
         self.needs, self.signed, self.exact_curvature = inner.needs, inner.signed, inner.exact_curvature
-        self.target: str | None = getattr(inner, "target", None)
+        self.target, self.needs_own_text = inner.target, inner.needs_own_text
+        self._held = np.array([inner.coordinates.index(name) for name in fixed])
+        self._free = np.array([inner.coordinates.index(name) for name in self.coordinates])
+        limits = np.clip(inner.bounds(_SOMEWHERE), -4, 4)
+        place = (limits[:, 0] + 0.37 * (limits[:, 1] - limits[:, 0]))[None]
+        self._anywhere = place[0, self._held]
+        every = np.arange(len(inner.coordinates))
+        # Which free coordinates move those that are taken away; of an exponent or a constant none does.
+        self._movers = self._free[(self._symbol_slopes(place, _SOMEWHERE, every)[0][:, self._free] != 0).any(axis=0)]
 
     def bind(self, sources: Sequence[str], target: str | None) -> Law:
         """Return the law for runs on these sources."""
         return Pinned(self.inner.bind(sources, target), self.fixed)
 
     def bounds(self, origin: Frame) -> Floats:
-        """Return the law's bounds, with both at its place for a coordinate that is held."""
-        limits = np.array(self.inner.bounds(origin))
-        for index, place in self._places(origin).items():
-            limits[index] = place
-        return limits
+        """Return the law's bounds of the coordinates that are left."""
+        return self.inner.bounds(origin)[self._free]
 
     def mistakes(self, origin: Frame) -> list[Mistake]:
-        """Return the values that lie where the law does not fit these runs, such as a constant above every loss."""
-        limits = self.inner.bounds(origin)
-        ends = [self.inner.to_symbols(limits[:, end][None], origin) for end in (0, 1)]
-        return [
-            Mistake(
-                f"--fix {name}", f"{self.fixed[name]:g} is not from {ends[0][name][0]:.4g} to {ends[1][name][0]:.4g}"
-            )
-            for index, place in self._places(origin).items()
-            if not limits[index, 0] <= place <= limits[index, 1]
-            for name in [self.coordinates[index]]
-        ]
+        """Return the values that the law cannot have on these runs, such as a constant above every loss."""
+        limits, inside = self.inner.bounds(origin), self.bounds(origin)
+        parts = np.random.default_rng(0).random((_TRIED, len(inside)))
+        parts[::2] = parts[::2].round()  # corners
+        whole = self._whole(inside[:, 0] + parts * (inside[:, 1] - inside[:, 0]), origin)
+        found: list[Mistake] = []
+        for name, index in zip(self.fixed, self._held, strict=True):
+            ends: list[float] = []
+            for end in limits[index]:
+                moved = whole.copy()
+                moved[:, index] = end
+                with np.errstate(all="ignore"):
+                    values = self.inner.to_symbols(moved, origin)[name]
+                ends += [float(np.nanmin(values)), float(np.nanmax(values))]
+            low, high, others = min(ends), max(ends), [other for other in self.fixed if other != name]
+            if not low <= self.fixed[name] <= high:
+                beside = f" with {', '.join(f'{other} {self.fixed[other]:g}' for other in others)}" if others else ""
+                found.append(
+                    Mistake(f"--fix {name}", f"{self.fixed[name]:g} is not from {low:.4g} to {high:.4g}{beside}")
+                )
+        return found
 
-    def _places(self, origin: Frame) -> dict[int, float]:
-        symbols = {**_inside(self.inner, 0.37), **{name: np.array([value]) for name, value in self.fixed.items()}}
+    def _whole(self, theta: Floats, origin: Frame) -> Floats:
+        """Return all of the law's coordinates, shape (M, P), given those that are left."""
+        whole = np.empty((len(theta), len(self.inner.coordinates)))
+        whole[:, self._free] = theta
+        whole[:, self._held] = self._anywhere
+        given = {name: np.full(len(theta), value) for name, value in self.fixed.items()}
+        # A place may depend on another symbol's that is fixed too, never the other way round: each pass settles one.
         with np.errstate(all="ignore"):
-            at = self.inner.to_coordinates(symbols, origin)[0]
-        return {index: float(at[index]) for index in map(self.coordinates.index, self.fixed)}
+            for _ in self.fixed:
+                before = whole[:, self._held]
+                symbols = {**self.inner.to_symbols(whole, origin), **given}
+                whole[:, self._held] = self.inner.to_coordinates(symbols, origin)[:, self._held]
+                if np.array_equal(before, whole[:, self._held], equal_nan=True):
+                    break
+        return whole
+
+    def _symbol_slopes(self, whole: Floats, origin: Frame, by: Any) -> Floats:
+        """Return the slopes of the fixed symbols by some of the law's coordinates, shape (M, H, P); 0 by the others."""
+        by = np.asarray(by)
+        moved: Any = np.repeat(whole[None].astype(np.complex128), len(by), axis=0)
+        moved[np.arange(len(by)), :, by] += 1j * COMPLEX_STEP
+        with np.errstate(all="ignore"):
+            symbols = self.inner.to_symbols(moved.reshape(-1, whole.shape[1]), origin)
+        slopes = np.zeros((len(whole), len(self.fixed), whole.shape[1]))
+        for row, name in enumerate(self.fixed):
+            slopes[:, row, by] = np.imag(symbols[name]).reshape(len(by), len(whole)).T / COMPLEX_STEP
+        return slopes
+
+    def _place_slopes(self, whole: Floats, origin: Frame) -> Floats:
+        """Return the slopes of the places taken away by the coordinates that are left, shape (M, H, P - H).
+
+        By the theorem of the implicit function: as the coordinates move, the fixed symbols stand still.
+        """
+        if not len(self._movers):
+            return np.zeros((len(whole), len(self._held), len(self._free)))
+        slopes = self._symbol_slopes(whole, origin, [*self._held, *self._movers])
+        own = slopes[:, np.arange(len(self._held)), self._held]
+        with np.errstate(all="ignore"):
+            slopes = slopes / own[:, :, None]
+            found = -np.linalg.solve(slopes[:, :, self._held], slopes[:, :, self._free])
+        return np.where(np.isfinite(found), found, 0.0)
 
     def prior(self) -> tuple[Floats, Floats]:
-        """Return the law's prior."""
-        return self.inner.prior()
+        """Return the law's prior on the coordinates that are left."""
+        centre, precision = self.inner.prior()
+        return centre[self._free], precision[self._free]
 
     def starts(self, points: Points, origin: Frame, weights: Floats, count: int) -> Floats:
-        """Return the law's starts, moved to where coordinates are held."""
-        limits = self.bounds(origin)
-        return np.clip(self.inner.starts(points, origin, weights, count), limits[:, 0], limits[:, 1])
+        """Return the law's starts; every other one is moved to where the places taken away are as in the law's."""
+        begin = self.inner.starts(points, origin, weights, count)
+        found = begin[..., self._free]
+        if len(self._movers):
+            moved = begin[:, ::2].reshape(-1, begin.shape[2])
+            found[:, ::2] = self._towards(moved, origin).reshape(found[:, ::2].shape)
+        return found
+
+    def _towards(self, begin: Floats, origin: Frame) -> Floats:
+        """Return coordinates near those of starts, shape (M, P), at which the fixed symbols have their values."""
+        theta, limits = begin[:, self._free], self.bounds(origin)
+        for _ in range(_APPROACHES):
+            whole = self._whole(theta, origin)
+            gap = begin[:, self._held] - whole[:, self._held]
+            step = np.linalg.pinv(self._place_slopes(whole, origin)) @ np.where(np.isfinite(gap), gap, 0.0)[..., None]
+            theta = np.clip(theta + step[..., 0], limits[:, 0], limits[:, 1])
+        return theta
 
     def log_loss(self, theta: Floats, points: Points, origin: Frame) -> tuple[Floats, Floats]:
-        """Return the law's log loss and its slopes."""
-        return self.inner.log_loss(theta, points, origin)
+        """Return the law's log loss and its slopes along what is fixed."""
+        whole = self._whole(theta, origin)
+        with np.errstate(all="ignore"):
+            value, slopes = self.inner.log_loss(whole, points, origin)
+            own = slopes[:, self._free]
+            if len(self._movers):
+                own = own + self._place_slopes(whole, origin).transpose(0, 2, 1) @ slopes[:, self._held]
+        known: Any = np.isfinite(np.concatenate([value[:, None], own], axis=1)).all(axis=(1, 2))
+        return np.where(known[:, None], value, _FAR), np.where(known[:, None, None], own, 0.0)
 
     def curvature(self, theta: Floats, points: Points, origin: Frame, pull: Floats, slopes: Floats) -> Floats:
-        """Return the law's Hessian."""
-        return self.inner.curvature(theta, points, origin, pull, slopes)
+        """Return the Hessian; of laws with a cheap one, places move linearly with the coordinates that are left."""
+        if not self.exact_curvature:
+            return super().curvature(theta, points, origin, pull, slopes)
+        whole = self._whole(theta, origin)
+        with np.errstate(all="ignore"):
+            along = self.inner.log_loss(whole, points, origin)[1]
+            hessian = self.inner.curvature(whole, points, origin, pull, along)
+            turn = np.zeros((len(theta), whole.shape[1], theta.shape[1]))
+            turn[:, self._free, np.arange(theta.shape[1])] = 1
+            turn[:, self._held] = self._place_slopes(whole, origin)
+            found = turn.transpose(0, 2, 1) @ hessian @ turn
+        return np.where(np.isfinite(found), found, 0.0)
 
     def to_symbols(self, theta: Floats, origin: Frame) -> dict[str, Floats]:
-        """Return the symbols of coordinates."""
-        return self.inner.to_symbols(theta, origin)
+        """Return the symbols of coordinates, those that are fixed at exactly their values."""
+        with np.errstate(all="ignore"):
+            found = self.inner.to_symbols(self._whole(theta, origin), origin)
+        return {name: np.full(len(theta), self.fixed[name]) if name in self.fixed else found[name] for name in found}
 
     def to_coordinates(self, symbols: Mapping[str, ArrayLike], origin: Frame) -> Floats:
-        """Return the coordinates of symbols."""
-        return self.inner.to_coordinates(symbols, origin)
+        """Return the coordinates that are left, of symbols."""
+        return self.inner.to_coordinates(symbols, origin)[:, self._free]
 
     def predict(
         self,

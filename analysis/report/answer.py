@@ -9,7 +9,7 @@ from markupsafe import Markup
 
 from analysis.allocate import NEXT_TOKENS
 from analysis.allocation_words import FAR, LESS, MORE
-from analysis.fit import FEW_RUNS
+from analysis.fit import FEW_RUNS, fitted_symbols
 from analysis.report.charts import Interval, bar_axis, bar_scale, interval_bar
 from analysis.report.numbers import difference, loss, percent, scientific, short, whole_percent
 from analysis.report.reading import Answer, Reading
@@ -60,13 +60,13 @@ def few_runs(fits: Sequence[Mapping[str, Any]]) -> str:
     Args:
         fits: The lines of `fits.jsonl`.
     """
-    few = [fit for fit in fits if fit["n_runs"] < FEW_RUNS * len(fit["estimates"])]
+    few = [fit for fit in fits if fit["n_runs"] < FEW_RUNS * fitted_symbols(fit)]
     if not few:
         return ""
     least = min(few, key=lambda fit: fit["n_runs"])
     return (
         f"{'All' if len(few) == len(fits) else f'{len(few)} of'} {len(fits)} laws rest on few runs (as few as"
-        f" {least['n_runs']} for {len(least['estimates'])} parameters): the true uncertainty is larger than the"
+        f" {least['n_runs']} for {fitted_symbols(least)} parameters): the true uncertainty is larger than the"
         " intervals."
     )
 

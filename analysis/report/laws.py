@@ -41,6 +41,7 @@ def laws_section(reading: Reading) -> Section:
     lines = reading.fits()
     target = _target(reading)
     rows = points.records() if points is not None else []
+    of_mixtures = any(_alone(fit) is not None for fit in lines)
     body = render(
         "laws.html",
         fits=fits,
@@ -50,7 +51,8 @@ def laws_section(reading: Reading) -> Section:
         counted=_COUNTED.get(lines[0].get("columns", {}).get("params"), "as given") if lines else "",
         used=[laws.law(name) for name in dict.fromkeys(fit["law"] for fit in lines)],
         charts=[_charts(fit, place, rows, target) for place, fit in enumerate(lines)],
-        target=target,
+        target=None if of_mixtures else target,
+        of_mixtures=of_mixtures,
         warnings=_warnings(lines),
         parameter_table=_parameter_table(fits, lines),
         parameters=len(fits.rows),
@@ -96,6 +98,13 @@ def params_column(fit: Mapping[str, Any]) -> str:
     return "params_total" if fit.get("columns", {}).get("params") == "params_total" else "params_non_embedding"
 
 
+def _alone(fit: Mapping[str, Any]) -> Floats | None:
+    """Return the shares of a run on a fit's own language alone, for laws that read shares: what the charts show."""
+    if "shares" not in laws.law(fit["law"]).needs:
+        return None
+    return np.array([float(source == fit["target"]) for source in fit["sources"]])
+
+
 def _charts(
     fit: Mapping[str, Any], place: int, points: Sequence[Mapping[str, Any]], target: Mapping[str, Any] | None
 ) -> dict[str, Any]:
@@ -106,7 +115,7 @@ def _charts(
         if fit.get("group") in (None, row["language"])
     ]
     aim = None
-    if target and target["tokens"].get(language):
+    if target and target["tokens"].get(language) and _alone(fit) is None:
         aim = (float(target["params"]), float(target["data"][language]))
     axis = Axis(str(fit["unit"]).replace("_", " "))
     name = name_of(language)
@@ -184,12 +193,12 @@ def _iso_loss(fit: Mapping[str, Any], rows: Sequence[Mapping[str, Any]], aim: tu
     sizes, budgets = _measured(fit, rows, "params"), _measured(fit, rows, "tokens")
     here, there = ([aim[0]], [aim[1]]) if aim else ([], [])
     grid, low, high = _grid([*sizes, *here]), min([*budgets, *there]), max([*budgets, *there])
-    worst = float(predict(fit, min(grid), low)[0])
-    best = float(predict(fit, max(grid), high)[0])
+    worst = float(predict(fit, min(grid), low, shares=_alone(fit))[0])
+    best = float(predict(fit, max(grid), high, shares=_alone(fit))[0])
     lines: list[Line] = []
     for step in range(1, MAX_LINES + 1):
         value = worst + (best - worst) * step / (MAX_LINES + 1)
-        reached = isoloss(fit, value, grid)
+        reached = isoloss(fit, value, grid, _alone(fit))
         inside = [(float(n), float(d)) for n, d in zip(grid, reached, strict=True) if low <= d <= high]
         if len(inside) > 1:
             shade = f"shade-{MAX_LINES - step}"
@@ -212,7 +221,8 @@ def _grid(values: Sequence[float]) -> Floats:
 def _curve(
     fit: Mapping[str, Any], x: Floats, params: ArrayLike, tokens: ArrayLike, label: str, style: str
 ) -> tuple[Line, list[Band]]:
-    value, low, high = (np.broadcast_to(part, x.shape).tolist() for part in predict(fit, params, tokens))
+    found = predict(fit, params, tokens, shares=_alone(fit))
+    value, low, high = (np.broadcast_to(part, x.shape).tolist() for part in found)
     places = x.tolist()
     line = Line(list(zip(places, value, strict=True)), label, style, label)
     if not fit["draws"]:
@@ -255,7 +265,7 @@ def _optimum_table(
     rows: list[dict[str, Any]] = []
     for fit in fits:
         own = [row for row in points if fit.get("group") in (None, row["language"])]
-        if not own or not target or not target["tokens"].get(group_of(fit)):
+        if not own or not target or not target["tokens"].get(group_of(fit)) or _alone(fit) is not None:
             continue
         runs = Points(
             np.array([row[params_column(fit)] for row in own], dtype=np.float64),
@@ -297,11 +307,14 @@ def _ends(interval: Sequence[float | None]) -> str:
 def _parameter_table(answer: Answer, fits: Sequence[Mapping[str, Any]]) -> Markup:
     places = {symbol: place for law in laws.LAWS.values() for place, symbol in enumerate(law.symbols)}
     unidentified = {(fit.get("group"), symbol) for fit in fits for symbol in fit.get("unidentified", ())}
+    fixed = {(fit.get("group"), symbol) for fit in fits for symbol in fit.get("fixed") or ()}
     rows = sorted(answer.records(), key=lambda row: (str(row["language"]), places.get(row["symbol"], 99)))
 
     def known(row: Mapping[str, Any]) -> Markup:
         if (row["language"], row["symbol"]) in unidentified:
             return Markup('<strong class="open">not identified</strong>')
+        if (row["language"], row["symbol"]) in fixed:
+            return Markup("fixed, not fitted")
         return Markup("{}").format(width_of(row))
 
     columns = [

@@ -7,6 +7,7 @@ from typing import Any
 
 from markupsafe import Markup
 
+from analysis import laws
 from analysis.next_runs import next_runs
 from analysis.report.numbers import scientific, short
 from analysis.report.reading import Reading
@@ -39,8 +40,16 @@ def next_section(reading: Reading) -> Section:
     if missing:
         return Section("next", title, Markup(""), missing)
     fits, answer, runs = reading.fits(), reading.allocation(), reading.ask("report_runs")
-    if not all(fit["draws"] for fit in fits):
-        return Section("next", title, render("next.html", found=None, runs=runs, table="", where_fits=None))
+    why = ""
+    if unusable := laws.unusable(fits[0]["law"]):
+        why = f"Further runs are judged by laws of N and D: {unusable}."
+    elif not all(fit["draws"] for fit in fits):
+        why = (
+            "The laws come without draws, so what further runs would tell cannot be judged; fit them with --bootstrap"
+            " 200."
+        )
+    if why:
+        return Section("next", title, render("next.html", found=None, why=why, runs=runs, table="", where_fits=None))
     budget = SHARE_OF_COST * sum(row["flops"] for row in runs.records() if row["status"] == "finished")
     found = next_runs(fits, budget=budget, **question_of(answer))
     columns = [

@@ -199,7 +199,7 @@ if (whatif) {
   };
   const ends = (values) => {
     const sorted = [...values].sort((a, b) => a - b);
-    return [quantile(sorted, 0.025), quantile(sorted, 0.975)];
+    return model.tails.map((part) => quantile(sorted, part));
   };
 
   const rows = [...whatif.querySelectorAll("tbody tr")];

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from markupsafe import Markup
 
+from analysis import laws
 from analysis.fit import LEVEL
 from analysis.report.heat import heat_map
 from analysis.report.laws import params_column
@@ -36,7 +37,9 @@ def transfer_section(reading: Reading) -> Section:
     ]
     tau: list[dict[str, Any]] = []
     words = list(found["words"])
-    if fits and found["synergy"]:
+    if fits and laws.unusable(fits[0]["law"]):
+        words.append(f"tau belongs to laws of a language's own tokens: {fits[0]['law']} reads the whole mixture")
+    elif fits and found["synergy"]:
         tau, more = fit_tau(mixed, fits, found["noise"], np.random.default_rng(0))
         words += more
     body = render(

@@ -16,7 +16,7 @@ import numpy as np
 from markupsafe import Markup
 
 from analysis import laws
-from analysis.fit import draws_of
+from analysis.fit import draws_of, tails_of
 from analysis.laws import Floats
 from analysis.problem import REPETITION_DECAY, effective_tokens
 from analysis.report.reading import Reading
@@ -82,6 +82,7 @@ def page_model(fits: Sequence[Mapping[str, Any]], answer: Mapping[str, Any]) -> 
         "prior_weight": answer["prior_weight"],
         "transfer": transfer,
         "beside": beside,
+        "tails": tails_of([by_group[name] for name in languages]),
         "languages": [
             {
                 "id": row["language"],

@@ -17,15 +17,21 @@ import click
 @click.option("--tokens", metavar="COLUMN", help="Training tokens. Default: tokens.")
 @click.option("--loss", metavar="COLUMN", help="Loss. Default: bits_per_byte, loss_nats or loss.")
 @click.option("--unit", metavar="NAME", help="The loss's unit, where the column's name does not tell.")
-@click.option("--shares", metavar="PREFIX", help="What the columns of shares begin with, for laws of mixtures.")
-@click.option("--target", metavar="SOURCE", help="Which source the loss is measured on. Default: as the loss is named.")
+@click.option(
+    "--shares",
+    metavar="PREFIX",
+    help="What the columns of shares begin with, for laws of mixtures; of a sweep's runs: share_.",
+)
+@click.option(
+    "--target",
+    metavar="SOURCE",
+    help="Which source the loss is measured on. Default: as the group or the loss is named.",
+)
 @click.option("--unique", metavar="COLUMN", help="Unique tokens, for the law of repetition.")
 @click.option("--weight", metavar="COLUMN", help="How much each run counts. Default: all the same.")
 @click.option("--trunk", metavar="COLUMN", help="The same for runs that share their first steps: resampled together.")
 @click.option("--where", metavar="SQL", help='Only rows that meet a condition, such as "params > 1e6".')
-@click.option(
-    "--fix", "fixed", multiple=True, metavar="SYMBOL=VALUE", help="A symbol that is known: a constant or an exponent."
-)
+@click.option("--fix", "fixed", multiple=True, metavar="SYMBOL=VALUE", help="A symbol that is known and not fitted.")
 @click.option("--table", metavar="NAME", help="The table of a .duckdb file that holds several.")
 @click.option(
     "--drop-highest", default=0, show_default=True, metavar="K", help="Leave out the K highest losses of each group."
@@ -39,7 +45,8 @@ def command(compare: str | None, fixed: tuple[str, ...], **options: Any) -> None
     """Fit a scaling law to RUNS and say how sure it is.
 
     RUNS is the folder that `polymix sweep` made, or a .csv, .tsv, .parquet, .jsonl or .duckdb file with one row a run.
-    Of a folder, every finished run on one language is read, with its last validation loss on that language.
+    Of a folder, every finished run on one language is read, with its last validation loss on that language; with
+    --shares share_ every run on languages, with that on each of them (divide those with --by language).
 
     Prints one JSON object a group: law, unit, group, n_runs, objective (summed Huber 1e-3 on log loss), estimates,
     intervals (95%, by resampling the runs), draws, converged, heldout (error on the largest runs, left out),
@@ -72,7 +79,8 @@ def command(compare: str | None, fixed: tuple[str, ...], **options: Any) -> None
       polymix fit store/demo/0/runs --by language > fits.jsonl
       polymix fit runs.csv --params N --tokens D --loss loss_nats --drop-highest 5 --bootstrap 1000
       polymix fit mixtures.csv --law interaction --shares weight_ --loss github_loss --params model_size
-      polymix fit runs.csv --fix alpha=0.347 --fix beta=0.367
+      polymix fit runs.csv --fix A=480 --fix alpha=0.347
+      polymix fit store/demo/0/runs --law interaction --shares share_ --by language
       polymix fit runs.csv --compare chinchilla,skaling,farseer
       polymix fit runs.parquet --law monolingual --by language --where "learning_rate = 0.001"
     """

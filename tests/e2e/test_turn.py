@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import random
 import re
+import shutil
 import subprocess
 import sys
 import time
@@ -164,6 +165,38 @@ def test_run_again_everything_is_skipped(study: Path, finished: tuple[Path, dict
     assert [json.loads(line)["did"] for line in again.stdout.splitlines()] == ["skipped"] * len(KINDS)
     states = polymix("status", study, "--store", finished[0])
     assert [json.loads(line)["state"] for line in states.stdout.splitlines()] == ["done"] * len(KINDS)
+
+
+def test_a_study_may_name_laws_of_mixtures_and_a_prior(
+    study: Path, finished: tuple[Path, dict[str, float]], tmp_path: Path
+) -> None:
+    store, changed = tmp_path / "store", tmp_path / "mixed.toml"
+    shutil.copytree(finished[0], store)
+    text = study.read_text().replace("transfer = true", 'prior = "uniform"\nprior_weight = 0.001')
+    changed.write_text(
+        text.replace('against = ["skaling", "farseer"]', 'law = "additive"\nagainst = ["chinchilla", "he"]')
+    )
+    done = polymix("turn", changed, "--store", store, "--redo", "laws")
+    assert done.returncode == 0, done.stderr
+    rows = {row["stage"]: row["did"] for row in map(json.loads, done.stdout.splitlines())}
+    assert [kind for kind, did in rows.items() if did == "ran"] == ["laws", "allocation", "report"]
+    turn = store / "small" / "0"
+    fits = [json.loads(line) for line in (turn / "laws" / "fits.jsonl").read_text().splitlines()]
+    # Each language's own loss in its own 8 runs and in the 16 of its two pairs.
+    assert [(fit["law"], fit["group"], fit["target"], fit["n_runs"]) for fit in fits] == [
+        ("additive", name, name, 24) for name in ("go", "javascript", "python")
+    ]
+    answer = json.loads((turn / "allocation" / "allocation.json").read_text())
+    assert answer["law"] == "additive"
+    assert answer["shares"]["go"] >= 0.2 - 1e-6
+    assert set(answer["intervals"]["shares"]) == {"go", "javascript", "python"}
+    assert answer["prior_weight"] == 0.001
+    assert [row["law"] for row in answer["other_laws"]] == ["chinchilla", "he"]
+    page = (turn / "report" / "report.html").read_text()
+    assert "gamma.javascript" in page
+    assert "shown is what it says of runs on each language alone" in page
+    assert "Tau belongs to laws of a language" in page
+    assert "Further runs are judged by laws of N and D" in page
 
 
 def test_a_changed_field_is_refused_by_name(

@@ -9,7 +9,6 @@ import pytest
 
 from analysis.fit import draws_of, fit, isoloss, predict, tails
 from analysis.laws import LAWS
-from analysis.laws.pinned import free_symbols
 from quality.mistakes import BadInput
 
 TRUE = {
@@ -231,22 +230,3 @@ def test_symbols_that_are_known_are_held_and_the_others_fitted(tmp_path: Path) -
     assert not {"alpha", "E"} & set(go["unidentified"])
     [free] = fit(path, where="language = 'go'", bootstrap=0)
     assert go["objective"] >= free["objective"]
-
-
-def test_what_cannot_be_fixed_is_refused_with_what_can(tmp_path: Path) -> None:
-    path = write_runs(tmp_path / "runs.csv")
-    with pytest.raises(BadInput) as caught:
-        fit(path, fixed={"A": 60.0, "gamma": 1.0}, bootstrap=0)
-    assert [mistake.where for mistake in caught.value.mistakes] == ["--fix A", "--fix gamma"]
-    assert "E, alpha, beta" in caught.value.mistakes[0].what
-    with pytest.raises(BadInput, match=r"--fix E: 9 is not from .* to "):
-        fit(path, fixed={"E": 9.0}, bootstrap=0)
-
-
-@pytest.mark.parametrize("name", [name for name in LAWS if name != "farseer"])  # its E is no constant
-def test_constants_and_exponents_of_every_law_can_be_fixed(name: str) -> None:
-    law = LAWS[name].bind(("python", "go"), "python")
-    can = free_symbols(law)
-    assert {"E", "Linf", "c"} & set(law.symbols) <= set(can)
-    assert {"alpha", "beta", "aN", "aD"} & set(law.symbols) <= set(can)
-    assert not {"Nc", "Dc"} & set(can)

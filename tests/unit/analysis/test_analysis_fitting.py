@@ -153,17 +153,6 @@ def test_many_starts_end_where_each_ends_alone() -> None:
     assert (value <= value.min() * (1 + 1e-6)).mean() > 0.95
 
 
-def test_a_coordinate_can_be_held() -> None:
-    points = grid(0.005)
-    origin = frame(points)
-    limits = CHINCHILLA.bounds(origin)
-    limits[3] = 0.3
-    found = fitting.solve(CHINCHILLA, points, origin, 6, limits)
-    assert found.theta[3] == 0.3
-    assert found.at_bounds == ()
-    assert found.objective > fitting.solve(CHINCHILLA, points, origin, 6).objective
-
-
 def test_the_profile_tells_what_runs_leave_open() -> None:
     full, flat = grid(0.002), grid(0.002)
     flat = flat.take(np.flatnonzero(flat.params == flat.params.min()))

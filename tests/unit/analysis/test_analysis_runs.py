@@ -148,6 +148,35 @@ def test_shares_are_read_by_their_prefix_scaled_and_checked(tmp_path: Path) -> N
         read_runs(path, shares="w_g")
 
 
+def test_with_shares_an_artifact_gives_every_runs_loss_on_every_language_it_was_evaluated_on(tmp_path: Path) -> None:
+    half = [("python", 0.5), ("go", 0.5)]
+    runs = [
+        run_row("a", "python"),
+        run_row("b", "mixture", shares=half),
+        run_row("c", "mixture", shares=half, tokens=2_000_000),
+        run_row("d", "mixture", shares=[("python", 0.9), ("pair:python-go", 0.1)]),
+        run_row("e", "mixture", shares=half, status="diverged"),
+        run_row("f", "mixture", shares=[("python", 1.0), ("text:notes", 0.0)], seed=1),
+    ]
+    evaluations = [evaluation(run, 10, language, 1.0) for run in "abcde" for language in ("python", "go")]
+    evaluations += [evaluation("b", 20, "go", 0.5), evaluation("f", 10, "python", 1.25), evaluation("f", 10, "rust", 9)]
+    found = read_runs(write_artifact(tmp_path / "runs", runs, evaluations), by="language", shares="share_")
+    assert found.sources == ("go", "python")
+    assert found.groups() == ["go", "python"]
+    go, python = found.points("go"), found.points("python")
+    assert go.shares is not None
+    assert sorted(zip(go.shares[:, 0].tolist(), go.loss.tolist(), strict=True)) == [(0, 1), (0.5, 0.5), (0.5, 1)]
+    assert len(python) == 4
+    assert go.trunk is not None
+    assert len(set(go.trunk.tolist())) == 2
+    assert found.warnings[:2] == (
+        "1 runs left out: diverged",
+        "1 runs left out: trained on parallel documents or natural language, too",
+    )
+    only = write_artifact(tmp_path / "other", [runs[3]], evaluations)
+    assert "no finished run trained on languages alone (1 trained on parallel" in mistakes(only, shares="share_")[0]
+
+
 def test_languages_fitted_together_are_remarked_upon(artifact: Path) -> None:
     assert any("2 languages" in warning for warning in read_runs(artifact).warnings)
 

@@ -130,15 +130,47 @@ def test_an_allocation_may_be_held_by_limits_that_are_checked_with_the_study(tmp
         assert said in found["allocation"]
 
 
-def test_laws_that_read_more_than_a_languages_own_runs_are_refused_by_name(tmp_path: Path) -> None:
-    laws = 'params = 100_000\n[fit]\nlaw = "additive"\nagainst = ["proportional", "repetition", "moore"]'
+def test_laws_that_no_turn_can_allocate_by_are_refused_by_name(tmp_path: Path) -> None:
+    laws = 'params = 100_000\n[fit]\nlaw = "repetition"\nagainst = ["proportional", "moore"]'
     found = mistakes(written(tmp_path, ("params = 100_000", laws)))
-    assert "additive reads the shares of sources, which is not known here" in found["fit.law"]
-    assert "use one of chinchilla" in found["fit.law"]
-    for said in ("proportional reads the shares", "repetition reads unique", "'moore' is not a law"):
+    assert "repetition reads unique tokens, which is not known here; use one of chinchilla" in found["fit.law"]
+    for said in ("the paper's proportion-dependent law, as printed, is degenerate", "'moore' is not a law"):
         assert said in found["fit.against"]
     found = mistakes(written(tmp_path, ("params = 100_000", 'params = 100_000\n[fit]\nlaw = "skaling"')))
     assert "name laws other than skaling" in found["fit"]
+
+
+def test_laws_of_mixtures_need_a_sweep_of_mixtures_and_have_their_own_transfer(tmp_path: Path) -> None:
+    laws = 'params = 100_000\n[fit]\nlaw = "interaction"\nagainst = ["skaling", "additive"]'
+    mixed = ("[allocation]", "bilingual = [0.5]\n[allocation]")
+    study = read_study(written(tmp_path, ("params = 100_000", laws), mixed))
+    assert study.fit.mixture_laws == ("interaction", "additive")
+    found = mistakes(written(tmp_path, ("params = 100_000", laws.replace("[fit]", "transfer = true\n[fit]"))))
+    for said in (
+        "allocation.transfer needs runs on mixtures",
+        "fit: interaction needs runs on mixtures",
+        "fit: additive needs runs on mixtures",
+        "allocation.transfer is for laws of a language's own tokens; interaction reads the whole mixture",
+    ):
+        assert said in found["study"]
+
+
+def test_a_prior_is_checked_with_the_study(tmp_path: Path) -> None:
+    def asked(lines: str) -> Path:
+        return written(tmp_path, ("params = 100_000", f"params = 100_000\n{lines}"))
+
+    assert read_study(asked("")).allocation.prior is None
+    even = read_study(asked('prior = "uniform"\nprior_weight = 0.01')).allocation
+    assert (even.prior, even.prior_weight) == ("uniform", 0.01)
+    given = read_study(asked("prior = {python = 0.7, go = 0.3}\nprior_weight = 0.01")).allocation
+    assert given.prior == {"python": 0.7, "go": 0.3}
+    assert "has no effect without --prior-weight above 0" in mistakes(asked('prior = "uniform"'))["allocation"]
+    assert "needs --prior" in mistakes(asked("prior_weight = 0.1"))["allocation"]
+    found = mistakes(asked("prior = {python = 0.9, go = 0.3, rust = -0.1}\nprior_weight = 0.1"))["allocation"]
+    assert "prior.rust: -0.1 is not a fraction above 0" in found
+    assert "prior: sums to 1.1, not 1" in found
+    found = mistakes(asked("prior = {python = 0.5, rust = 0.5}\nprior_weight = 0.1"))["study"]
+    assert "allocation.prior names python, rust; name each of the study's languages" in found
 
 
 def test_a_curriculum_of_shards_is_checked_and_scaled_to_their_tokens(tmp_path: Path) -> None:
