@@ -283,7 +283,7 @@ def bench_regmix(options: Options) -> list[dict[str, Any]]:
     }
     spent = time.perf_counter()
     told = subprocess.run(
-        [options.peers, "-c", LIGHTGBM], input=json.dumps(asked), capture_output=True, text=True, check=True
+        [options.peers, "-c", LIGHTGBM], input=json.dumps(asked), stdout=subprocess.PIPE, text=True, check=True
     )
     judge("LightGBM", json.loads(told.stdout), time.perf_counter() - spent)
     return rows
@@ -309,6 +309,9 @@ def main() -> None:
     options = parser.parse_args()
     if not options.data.is_dir():
         sys.exit(f"{options.data} is not there; name the folder of run tables with --data")
+    peer = [options.peers, "-c", "import lightgbm"]
+    if "regmix" in options.only and subprocess.run(peer, check=False).returncode:
+        sys.exit(f"{options.peers} has no lightgbm; run `bash setup/peers.sh`, or name another Python with --peers")
     for topic in options.only:
         report(topic, TOPICS[topic](options), options.out)
 

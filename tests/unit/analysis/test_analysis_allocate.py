@@ -166,6 +166,22 @@ def test_predictions_are_those_of_the_laws() -> None:
     assert found["uniform_predicted"] == pytest.approx(np.mean(even))
 
 
+def test_intervals_have_the_tails_of_the_fits_own() -> None:
+    draws = 200
+    few, many, unknown = (
+        allocate(fits(draws=draws, **changes), tokens=1e10, params=1e9)["intervals"]
+        for changes in ({"n_runs": 9}, {"n_runs": 60}, {})
+    )
+    for name in ("gain", "predicted"):
+        widths = [one[name][1] - one[name][0] for one in (few, unknown, many)]
+        assert widths == sorted(widths, reverse=True)
+        assert widths[0] > 1.3 * widths[1]
+    # Known symbols are not judged by runs: with four of five fixed, nine runs are many for the last.
+    fixed = dict.fromkeys(("A", "B", "E", "alpha"), 1.0)
+    surer = allocate(fits(draws=draws, n_runs=9, fixed=fixed), tokens=1e10, params=1e9)["intervals"]
+    assert few["gain"][0] < surer["gain"][0] < surer["gain"][1] < few["gain"][1]
+
+
 def test_wide_draws_are_said_to_be_wide_and_narrow_ones_are_not() -> None:
     wide = allocate(fits(spread=0.5), tokens=1e10, params=1e9)
     words = " ".join(wide["words"])

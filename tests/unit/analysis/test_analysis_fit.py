@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import itertools
 import json
 from pathlib import Path
 from typing import Any
@@ -7,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from analysis.fit import draws_of, fit, isoloss, predict, tails
+from analysis.fit import draws_of, fit, isoloss, predict, tails, tails_of
 from analysis.laws import LAWS
 from quality.mistakes import BadInput
 
@@ -216,6 +217,31 @@ def test_intervals_reach_further_where_runs_are_few() -> None:
     plain = 0.025
     assert tails(0.95, 12, 5)[0] < plain < tails(0.95, 60, 5)[0]
     assert tails(0.95, 100_000, 5)[0] == pytest.approx(plain, rel=1e-2)
+
+
+def test_what_follows_from_several_fits_is_as_sure_as_the_least_sure_of_them() -> None:
+    symbols = {"estimates": dict.fromkeys("ABCDE", 1.0)}
+    many, few = {"n_runs": 60, **symbols}, {"n_runs": 12, **symbols}
+    assert tails_of([many]) == tails(0.95, 60, 5)
+    assert tails_of([many, few]) == tails(0.95, 12, 5)
+    assert tails_of([{**few, "fixed": {"A": 1.0, "B": 1.0}}]) == tails(0.95, 12, 3)
+    assert tails_of([symbols]) == pytest.approx((0.025, 0.975))
+
+
+def test_runs_without_the_targets_text_are_left_out_where_a_law_has_no_loss_for_them(tmp_path: Path) -> None:
+    lines = ["language,params,tokens,share_go,share_rust,loss"]
+    for language, n, d, h in itertools.product(("go", "rust"), (1e7, 1e8, 1e9), (1e8, 1e9, 1e10), (0.0, 0.5, 1.0)):
+        own = h if language == "go" else 1 - h
+        loss = (0.3 + 30 / n**0.3 + 60 / d**0.28) * max(own, 0.01) ** -0.15
+        lines.append(f"{language},{n},{d},{h},{1 - h},{loss}")
+    path = tmp_path / "runs.csv"
+    path.write_text("\n".join(lines) + "\n")
+    found = fit(path, "he", by="language", shares="share_", bootstrap=0)
+    assert [(one["group"], one["target"], one["n_runs"]) for one in found] == [("go", "go", 18), ("rust", "rust", 18)]
+    for one in found:
+        assert one["estimates"]["gamma"] == pytest.approx(0.15, abs=1e-3)
+        assert f"9 runs left out: without text of {one['target']} he has no finite loss" in one["warnings"]
+    assert [one["n_runs"] for one in fit(path, "additive", by="language", shares="share_", bootstrap=0)] == [27, 27]
 
 
 def test_symbols_that_are_known_are_held_and_the_others_fitted(tmp_path: Path) -> None:
