@@ -667,6 +667,10 @@ def _words(choice: Mapping[str, Any], fit: Mapping[str, Any], candidates: int) -
     ]
     if not choice["runs"]:
         words.append("no candidate lowers the regret: the allocation would be the same whatever it found")
+    if any(run["regret_before"] == run["regret_after"] for run in choice["runs"]):
+        words.append(
+            "a run that leaves the regret as it was is the first of two that save together what neither does alone"
+        )
     if not laws.law(fit["law"]).reads_size:
         words.append(
             f"{fit['law']} has no N and no D: runs are of the size and length that were fitted, and what is decided is"

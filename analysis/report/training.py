@@ -135,6 +135,7 @@ def _run_table(runs: Answer) -> Markup:
     columns = [
         Column("run_id", "Run", cell=lambda row: Markup('<code title="{}">{}</code>').format(*_run_name(row))),
         source_column("trained_on", "Trained on"),
+        *([Column("mixture", "Mixture")] if any(row["trained_on"] == "mixture" for row in rows) else []),
         Column("size", "Size"),
         Column("params_non_embedding", "N", short, numeric=True, explain="parameters without embeddings"),
         Column("params_total", "N with embeddings", short, numeric=True),

@@ -21,6 +21,7 @@ own as (
 select
     runs.run_id,
     trained_on,
+    mixture,
     size,
     params_non_embedding,
     params_total,

@@ -30,6 +30,9 @@ def command(
 ) -> None:
     """Run all stages of STUDY: corpus, pairs, tokens, shards, runs, laws, allocation, report.
 
+    Where the study compares ways of pairing (sweep.pairing) there is `parted` before the shards, and where it has an
+    [evaluation] table, `evaluation`.
+
     A finished stage is skipped while the study says what it was made from, and refused (exit 3, with the fields that
     differ) when it does not, until --redo names it. A stage that was stopped goes on or starts again. Nothing that is
     half done counts as done.

@@ -183,7 +183,8 @@ def test_next_runs_are_mixtures_where_laws_read_mixtures(law: str) -> None:
         with pytest.raises(BadInput, match="has no N and no D"):
             next_runs(_at_one_size(fits, 1.1e7), tokens=BUDGET, params=PARAMS, budget=1e19)
         fits = _at_one_size(fits, float(size("20M").non_embedding_parameters))
-    found = next_runs(fits, tokens=BUDGET, params=PARAMS, budget=1e19)
+    asked: dict[str, Any] = {"tokens": BUDGET, "params": PARAMS, "budget": 1e19, "sizes": ["20M", "50M"]}
+    found = next_runs(fits, **asked, run_tokens=[1e9, 4e9])
     json.dumps(found, allow_nan=False)
     assert found["runs"]
     assert found["regret_after"] < found["regret_before"]
@@ -191,7 +192,7 @@ def test_next_runs_are_mixtures_where_laws_read_mixtures(law: str) -> None:
         assert sum(run["shares"].values()) == pytest.approx(1)
         assert run["language"] == (run["mixture"] if len(run["shares"]) == 1 else None)
         assert law != "ye" or (run["size"], run["tokens"]) == ("20M", 1e8)
-    told = next_runs(fits, tokens=BUDGET, params=PARAMS, budget=1e19, mixtures={"odd": {"go": 0.3, "python": 0.7}})
+    told = next_runs(fits, **asked, run_tokens=[1e9, 4e9], mixtures={"odd": {"go": 0.3, "python": 0.7}})
     assert {run["mixture"] for run in told["runs"]} <= {"odd"}
     assert told["candidates"] < found["candidates"]
 

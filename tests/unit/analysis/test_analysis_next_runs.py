@@ -197,3 +197,39 @@ def test_limits_and_transfer_are_part_of_the_decision() -> None:
     assert [m.where for m in caught.value.mistakes] == ["transfer.java", "floors.go", "fixed.java"]
     with pytest.raises(BadInput, match="transfer has its own terms of transfer"):
         next_runs(mixture_fits(4), **QUESTION, **FEW, transfer={"go": {"rust": 0.1}})
+
+
+def test_two_runs_are_tried_together_where_none_saves_anything_alone() -> None:
+    """The additive law: the mixture moves a constant of its own, so that one run tells it from nothing else."""
+    rng = np.random.default_rng(0)
+    size_terms = {"E": 0.5, "A": 60.0, "B": 900.0, "alpha": 0.3, "beta": 0.34}
+    some: list[dict[str, Any]] = []
+    for target in ("go", "rust"):
+        law = laws.law("additive").bind(["go", "rust"], target)
+        rows: list[dict[str, float]] = []
+        for _ in range(61):
+            moved = {
+                f"C.{name}": float(np.exp(rng.normal(1.5 if name == target else 0.5, 0.2))) for name in law.sources
+            }
+            powers = {f"gamma.{name}": 0.4 for name in law.sources}
+            # What size costs is not known either, and a single run sees only the sum.
+            terms = {name: value * float(np.exp(0.5 * rng.normal())) for name, value in size_terms.items()}
+            rows.append({**{k: terms[k] if k in "EAB" else v for k, v in size_terms.items()}, **moved, **powers})
+        some.append(
+            {
+                **uncertain_fits({}, 1)[0],
+                "law": "additive",
+                "sources": ["go", "rust"],
+                "target": target,
+                "group": None,
+                "estimates": rows[0],
+                "draws": rows[1:],
+                "n_runs": 60,
+            }
+        )
+    found = next_runs(some, **{**QUESTION, "budget": 1e21}, **FEW)
+    assert found["regret_after"] < 0.5 * found["regret_before"]
+    assert found["runs"][0]["regret_after"] == found["runs"][0]["regret_before"]
+    assert any("the first of two that save together" in word for word in found["words"])
+    regrets = [found["regret_before"], *(run["regret_after"] for run in found["runs"])]
+    assert regrets == sorted(regrets, reverse=True)
