@@ -115,7 +115,9 @@ def open_texts(path: Path, columns: Sequence[str] = (), *, needs_id: bool = True
         if kind == "parquet":
             root = str(path) if path.is_dir() else None
             names = [str(file) for file in files]
-            data = ds.dataset(names, format="parquet", partitioning="hive", partition_base_dir=root)
+            # What is read ahead of its decoding is for stores far away: on a disk it is memory, and page faults.
+            nearby = ds.ParquetFileFormat(default_fragment_scan_options=ds.ParquetFragmentScanOptions(pre_buffer=False))
+            data = ds.dataset(names, format=nearby, partitioning="hive", partition_base_dir=root)
             rows = data.count_rows()
         else:
             read = pj.ReadOptions(block_size=_JSON_ROW_BYTES)

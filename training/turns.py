@@ -14,6 +14,8 @@ from fractions import Fraction
 import numpy as np
 import numpy.typing as npt
 
+from quality.mistakes import bad_input
+
 I64 = npt.NDArray[np.int64]
 
 _LANES = 8192
@@ -37,7 +39,7 @@ def interleave(counts: list[int]) -> npt.NDArray[np.uint16]:
         Indices into `counts`, shape (sum(counts) / gcd(counts),).
 
     Raises:
-        ValueError: There are more turns than 64-bit numbers can tell apart.
+        BadInput: There are more turns than 64-bit numbers can tell apart.
 
     Source: Steiner and Yeomans (1993), Management Science 39(6), 728-735: earliest due date within the windows that
     the quotas leave always succeeds; that such an order exists is Tijdeman (1980), Discrete Mathematics 32, 323-330.
@@ -46,7 +48,7 @@ def interleave(counts: list[int]) -> npt.NDArray[np.uint16]:
     own = np.array([count // common for count in counts], np.int64)
     total = int(own.sum())
     if total > _MOST_TURNS:
-        raise ValueError(f"{total} turns are more than {_MOST_TURNS}; take longer sequences")
+        bad_input("sequence_length", f"{total} sequences are more than {_MOST_TURNS}; take longer ones")
     length = -(-total // min(_LANES, math.isqrt(total)))
     borders = np.arange(0, total, length)
     return _side_by_side(own, _given(own, borders), borders, length)[:total]
@@ -58,8 +60,8 @@ def _given(counts: I64, borders: I64) -> I64:
     At turn t a source has had floor(t c / T), or one more: the sequence that it may have had already, its current one.
     Sequences that are due first are never kept waiting by others, so how many of those due by some time were had
     before t is what a queue served once a turn lets through: t - max(0, max over s <= t of e(s) - g(s)), where g(s) is
-    how many sequences might have been had before s beyond s itself, and e(s) how many current ones of those are not
-    due by then. With each current sequence in turn as the last that is due by then, the differences say which were had.
+    how many sequences might have been had before s, less s, and e(s) how many of them are current ones that are due
+    later. With each current sequence in turn as the last that is due in time, the differences say which were had.
 
     Source: the queue is Lindley's recursion (1952), Mathematical Proceedings of the Cambridge Philosophical Society 48.
     """

@@ -180,7 +180,7 @@ def test_stretches_worked_out_side_by_side_are_turns_given_one_after_another(cou
 
 
 def test_turns_that_64_bits_cannot_tell_apart_are_refused() -> None:
-    with pytest.raises(ValueError, match="take longer sequences"):
+    with pytest.raises(BadInput, match="sequence_length: 3000000001 sequences are more than"):
         interleave([3_000_000_000, 1])
 
 
