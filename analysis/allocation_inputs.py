@@ -163,6 +163,10 @@ def wrong_stages(stages: Sequence[float]) -> list[Mistake]:
     return [Mistake("--stages", f"{list(stages)} are not rising fractions of the budget between 0 and 1")]
 
 
+_FEWEST_TOKENS = 1000
+_MOST = 1e18
+
+
 def wrong_settings(
     tokens: float, params: float, max_epochs: float, prior_weight: float, has_prior: bool
 ) -> list[Mistake]:
@@ -172,8 +176,13 @@ def wrong_settings(
         for name, value in (("tokens", tokens), ("params", params), ("max-epochs", max_epochs))
         if not (math.isfinite(value) and value > 0)
     ]
-    if not mistakes and tokens < 1:
-        mistakes.append(Mistake("--tokens", f"{tokens!r} is less than one token"))
+    if not mistakes:
+        # Shares of fewer round to nothing, and laws at nothing are infinite; more are no whole numbers of 64 bits.
+        mistakes += [
+            Mistake(f"--{name}", f"{value!r} is not between {least:,.0f} and {_MOST:.0e}")
+            for name, value, least in (("tokens", tokens, _FEWEST_TOKENS), ("params", params, 1))
+            if not least <= value <= _MOST
+        ]
     if not (math.isfinite(prior_weight) and prior_weight >= 0):
         mistakes.append(Mistake("--prior-weight", f"{prior_weight!r} is not a finite number, 0 or more"))
     elif has_prior and prior_weight == 0:

@@ -10,8 +10,10 @@ from __future__ import annotations
 import errno
 import importlib
 import os
+import shutil
 import signal
 import sys
+from pathlib import Path
 from typing import NoReturn
 
 import click
@@ -127,6 +129,11 @@ def main(arguments: list[str] | None = None) -> NoReturn:
     except Failure as error:
         click.echo(f"error: {error}", err=True)
         sys.exit(1)
+    except shutil.Error as error:  # of a folder that was copied; what is wrong with each file
+        click.echo(
+            f"error: a folder could not be copied: {error.args[0][0][2]}; mend that, or name another place", err=True
+        )
+        sys.exit(1)
     except OSError as error:
         if isinstance(error, BrokenPipeError):
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -135,6 +142,12 @@ def main(arguments: list[str] | None = None) -> NoReturn:
             raise
         click.echo(f"error: {error.filename or 'a file'}: {error.strerror}; mend that, or name another place", err=True)
         sys.exit(2 if error.errno in _PLACES else 1)
+    except RecursionError:
+        files = ", ".join(word for word in words if Path(word).is_file())
+        if not files:
+            raise
+        click.echo(f"error: {files}: lists or objects stand in each other too deeply to be read; mend that", err=True)
+        sys.exit(2)
     except ModuleNotFoundError as error:
         extras = _EXTRAS_OF_MODULE.get((error.name or "").split(".")[0])
         if extras is None:

@@ -107,6 +107,7 @@ LEAST_MEMORY = 450 << 20
 
 _LOCAL = re.compile(r"local(\[(\*|[1-9]\d*)(, *[1-9]\d*)?\])?")
 _STANDALONE = re.compile(r"spark://[^\s,:/]+:\d{1,5}(,[^\s,:/]+:\d{1,5})*")
+_MEANT_BY_SPARK = frozenset("[]{}*?,")
 _MEMORY = re.compile(r"([1-9]\d*)([kmgt])", re.IGNORECASE)
 
 
@@ -127,11 +128,15 @@ def session(
             like this one (`python3.11`). In local mode it is always this one.
 
     Raises:
-        BadInput: There is no usable Java, or an argument is wrong.
+        BadInput: There is no usable Java, an argument is wrong, or the path of `scratch` means something else to Spark.
         Failure: No master or worker answers, Spark does not start, or a job failed; then the message holds the error of
             the Python code, where there is one.
     """
     check_place_of_work(master, memory)
+    if found := sorted(_MEANT_BY_SPARK & set(str(scratch.absolute()))):
+        bad_input(
+            scratch, f"Spark takes {' '.join(found)} in a path for a pattern or a list; name another --out, or --work"
+        )
     if SparkSession.getActiveSession() is not None:
         bad_input(
             "spark", "this process has a session already, and can have one at a time; hand that one over as `spark`"
@@ -184,7 +189,13 @@ def _options(scratch: Path, address: str, memory: str) -> dict[str, str]:
         "spark.driver.bindAddress": address,
         "spark.driver.memory": memory,
         "spark.driver.maxResultSize": "0",
-        "spark.driver.extraJavaOptions": (f"-Dlog4j2.configurationFile=file:{logging} -Djava.io.tmpdir={local} {java}"),
+        "spark.driver.extraJavaOptions": " ".join(
+            (
+                _java_option(f"log4j2.configurationFile={logging.absolute().as_uri()}"),
+                _java_option(f"java.io.tmpdir={local}"),
+                java,
+            )
+        ),
         "spark.executor.memory": memory,
         "spark.executor.extraJavaOptions": java,
         "spark.local.dir": str(local),
@@ -204,6 +215,15 @@ def _options(scratch: Path, address: str, memory: str) -> dict[str, str]:
         "spark.sql.session.timeZone": "UTC",
         "spark.sql.parquet.outputTimestampType": "TIMESTAMP_MICROS",  # the default is read back without its zone
     }
+
+
+def _java_option(setting: str) -> str:
+    """Return a property of the JVM as Spark reads options: quoted, for the name of a folder may hold blanks.
+
+    Source: `CommandBuilderUtils.parseOptionString` of Spark's launcher.
+    """
+    escaped = setting.replace("\\", "\\\\").replace('"', '\\"')
+    return f'"-D{escaped}"'
 
 
 def _address_towards(master: str) -> str:

@@ -53,11 +53,17 @@ def file_sha256(path: Path) -> str:
 def write_atomically(path: Path, data: bytes | str) -> None:
     """Write a file so that a reader sees the old content or the new, never a part."""
     partial = path.with_name(f".{path.name}.partial")
-    with partial.open("wb") as stream:
-        stream.write(data.encode() if isinstance(data, str) else data)
-        stream.flush()
-        os.fsync(stream.fileno())
-    partial.replace(path)
+    try:
+        with partial.open("wb") as stream:
+            stream.write(data.encode() if isinstance(data, str) else data)
+            stream.flush()
+            os.fsync(stream.fileno())
+        partial.replace(path)
+    except OSError as error:
+        with suppress(OSError):
+            partial.unlink()
+        error.filename = str(path)  # a disk that is full names none
+        raise
 
 
 @dataclass
@@ -203,9 +209,11 @@ def creating(
             draft = Draft(draft_path)
             yield draft
             _publish(draft, folder, kind, identity, command)
-        except BaseException:
+        except BaseException as error:
             if ours and not resume:
                 shutil.rmtree(draft_path, ignore_errors=True)
+            if isinstance(error, OSError) and error.filename is None:
+                error.filename = str(folder)
             raise
 
 

@@ -426,8 +426,15 @@ class _Run(Trainer):
     def _keep(self) -> None:
         """Write a checkpoint where one is due, and seal it."""
         config = self.job_config
-        self.checkpointer.save(self.step, last_step=self.step == config.training.steps)
         saved = step_folder(Path(config.job.dump_folder) / config.checkpoint.folder, self.step)
+        try:
+            self.checkpointer.save(self.step, last_step=self.step == config.training.steps)
+        except CheckpointException as error:
+            why = next(iter(error.failures.values()))[0]
+            raise Failure(
+                f"{saved}: cannot be written ({why}); free some space, and the same command goes on from the"
+                " checkpoint before it"
+            ) from error
         rank = dist.get_rank()
         if config.checkpoint.enable and saved.is_dir() and not is_sealed(saved, rank):
             seal(saved, rank)

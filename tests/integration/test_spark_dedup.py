@@ -31,7 +31,9 @@ pytestmark = [
 def spark(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SparkSession]:
     from pipelines.spark import session
 
-    with session(tmp_path_factory.mktemp("spark"), master="local[2]", memory="1g") as spark:
+    scratch = tmp_path_factory.mktemp("spark") / 'a "b" ü'
+    scratch.mkdir()
+    with session(scratch, master="local[2]", memory="1g") as spark:
         yield spark
 
 

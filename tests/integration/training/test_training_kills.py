@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import shutil
@@ -9,6 +10,7 @@ import signal
 import subprocess
 import sys
 import time
+import traceback
 from pathlib import Path
 from typing import Any
 
@@ -147,3 +149,19 @@ def test_a_model_that_was_changed_before_it_was_published_is_refused(
         train(tokens_dir, "25k", TOKENS, tmp_path / "run", **OPTIONS)
     record.unlink()
     assert losses(train(tokens_dir, "25k", TOKENS, tmp_path / "run", **OPTIONS)) == losses(whole)
+
+
+def test_a_checkpoint_that_cannot_be_written_is_named(
+    tokens_dir: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from torch.distributed.checkpoint.api import CheckpointException
+    from torchtitan.components.checkpoint import CheckpointManager
+
+    def full(*_: object, **__: object) -> None:
+        error = OSError(errno.ENOSPC, "No space left on device")
+        raise CheckpointException("save", {0: (error, traceback.StackSummary())})
+
+    monkeypatch.setattr(CheckpointManager, "save", full)
+    with pytest.raises(Failure, match=r"checkpoint/step-1: cannot be written \(.*No space left on device\); free some"):
+        train(tokens_dir, "25k", TOKENS, tmp_path / "run", **OPTIONS)
+    assert not (tmp_path / "run").exists()

@@ -284,6 +284,12 @@ def test_all_wrong_settings_are_named_at_once() -> None:
     ]
 
 
+@pytest.mark.parametrize(("tokens", "params"), [(1, 1e9), (1e308, 1e308), (1e9, 1e-300)])
+def test_numbers_of_which_no_law_says_anything_are_refused(tokens: float, params: float) -> None:
+    with pytest.raises(BadInput, match=r"is not between 1(,000)? and 1e\+18"):
+        allocate(fits(), tokens=tokens, params=params)
+
+
 def test_an_input_that_cannot_be_read_hides_no_other_mistake() -> None:
     with pytest.raises(BadInput) as caught:
         allocate(

@@ -91,3 +91,12 @@ def test_a_cluster_that_cannot_give_what_is_asked_for_says_so(monkeypatch: pytes
     monkeypatch.setattr("pipelines.spark.EXECUTOR_SECONDS", 0.2)
     with pytest.raises(Failure, match=r"no worker of spark://h:1 started an executor within .*; .* 100g"):
         _await_executor(Alone(), "spark://h:1", "100g")
+
+
+@pytest.mark.parametrize("name", ["a [b]", "{c}", "d,e"])
+def test_a_path_that_means_something_else_to_spark_is_refused(tmp_path: Path, name: str) -> None:
+    with (
+        pytest.raises(BadInput, match="in a path for a pattern or a list; name another --out, or --work"),
+        session(tmp_path / name),
+    ):
+        pass

@@ -258,3 +258,18 @@ def test_what_was_done_outlives_a_disk_that_is_full_at_the_end(tmp_path: Path, m
             attempt(resume=True)
     assert attempt(resume=True)
     assert sorted(path.name for path in (tmp_path / "runs").iterdir()) == ["first", MANIFEST]
+
+
+def test_a_disk_that_is_full_is_told_with_what_was_being_made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(_: int) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(OSError, match="No space") as caught:
+        write_atomically(tmp_path / "file", "x")
+    assert caught.value.filename == str(tmp_path / "file")
+    monkeypatch.undo()
+    with pytest.raises(OSError, match="No space") as caught, creating(tmp_path / "a", "a", {}):
+        full(0)
+    assert caught.value.filename == str(tmp_path / "a")
+    assert list(tmp_path.iterdir()) == []
