@@ -183,13 +183,18 @@ def wrong_settings(
             for name, value, least in (("tokens", tokens, _FEWEST_TOKENS), ("params", params, 1))
             if not least <= value <= _MOST
         ]
+    return [*mistakes, *wrong_prior_weight(prior_weight, has_prior)]
+
+
+def wrong_prior_weight(prior_weight: float, has_prior: bool) -> list[Mistake]:
+    """Return what is wrong with how much a prior counts."""
     if not (math.isfinite(prior_weight) and prior_weight >= 0):
-        mistakes.append(Mistake("--prior-weight", f"{prior_weight!r} is not a finite number, 0 or more"))
-    elif has_prior and prior_weight == 0:
-        mistakes.append(Mistake("--prior", "has no effect without --prior-weight above 0; start with 0.01"))
-    elif prior_weight and not has_prior:
-        mistakes.append(Mistake("--prior-weight", "needs --prior: `uniform`, or a share for each language"))
-    return mistakes
+        return [Mistake("--prior-weight", f"{prior_weight!r} is not a finite number, 0 or more")]
+    if has_prior and prior_weight == 0:
+        return [Mistake("--prior", "has no effect without --prior-weight above 0; start with 0.01")]
+    if prior_weight and not has_prior:
+        return [Mistake("--prior-weight", "needs --prior: `uniform`, or a share for each language")]
+    return []
 
 
 def wrong_mapping(

@@ -15,7 +15,7 @@ from typing import Any, Literal, cast
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
-from analysis.allocation_inputs import DEGENERATE, no_decision, wrong_settings, wrong_stages
+from analysis.allocation_inputs import DEGENERATE, no_decision, wrong_prior_weight, wrong_stages
 from analysis.laws import LAWS, laws_that_need
 from parallel_mining.evaluation import EvaluationSettings
 from parallel_mining.mine import MiningSettings
@@ -202,7 +202,7 @@ class AllocationSettings(BaseModel):
         wrong += [f"fixed.{source}: {why}" for source in self.fixed if (why := source_mistake(source))]
         wrong += [f"floors.{name}: is fixed as well; give one of the two" for name in self.floors if name in self.fixed]
         given = self.prior is not None
-        wrong += [str(mistake) for mistake in wrong_settings(1, 1, 1, self.prior_weight, given)]
+        wrong += [str(mistake) for mistake in wrong_prior_weight(self.prior_weight, given)]
         if isinstance(self.prior, Mapping):
             wrong += [
                 f"prior.{name}: {x!r} is not a fraction above 0" for name, x in self.prior.items() if not 0 < x < 1

@@ -13,7 +13,7 @@ from analysis.report.numbers import NOTHING, count, loss, percent, scientific, s
 from analysis.report.pairing import translation_part
 from analysis.report.reading import Answer, Reading
 from analysis.report.section import Section, lacking, render
-from analysis.report.tables import Column, colour_of, name_of, source_column, table
+from analysis.report.tables import Column, colour_of, name_of, source_column, swatch, table
 
 _SHADES = 5
 
@@ -134,8 +134,7 @@ def _run_table(runs: Answer) -> Markup:
     rows = runs.records()
     columns = [
         Column("run_id", "Run", cell=lambda row: Markup('<code title="{}">{}</code>').format(*_run_name(row))),
-        source_column("trained_on", "Trained on"),
-        *([Column("mixture", "Mixture")] if any(row["trained_on"] == "mixture" for row in rows) else []),
+        Column("trained_on", "Trained on", cell=_trained_on),
         Column("size", "Size"),
         Column("params_non_embedding", "N", short, numeric=True, explain="parameters without embeddings"),
         Column("params_total", "N with embeddings", short, numeric=True),
@@ -152,6 +151,15 @@ def _run_table(runs: Answer) -> Markup:
 
 def _run_name(row: Mapping[str, Any]) -> tuple[str, str]:
     return f"{row['run_id']}: {row['command']}", str(row["run_id"])[:10]
+
+
+def _trained_on(row: Mapping[str, Any]) -> Markup:
+    """Return the source with its colour, or which mixture it was."""
+    return (
+        Markup("mixture <q>{}</q>").format(row["mixture"])
+        if row["trained_on"] == "mixture"
+        else swatch(row["trained_on"])
+    )
 
 
 def _transfer_table(transfer: Answer) -> Markup:
