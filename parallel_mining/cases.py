@@ -37,7 +37,8 @@ Shape = tuple[Type, ...]
 _NUMBER, _STR = Type("number"), Type("str")
 _NUMBERS, _STRS = Type("list", (_NUMBER,)), Type("list", (_STR,))
 _GUESSES = (_NUMBER, _STR, _NUMBERS, _STRS)
-_NESTED = Type("list", (_NUMBERS,))
+NESTED = Type("list", (_NUMBERS,))
+DEEP = Type("list", (NESTED,))
 _LONG_GUESSES = (
     "number number number",
     "str str str",
@@ -77,7 +78,7 @@ def shapes(left: Signature, right: Signature, examples: Sequence[tuple[Any, ...]
         open_slots = [i for i, t in enumerate(declared) if t is None]
         if len(open_slots) <= 2:
             fillings = list(itertools.product(_GUESSES, repeat=len(open_slots)))
-            fillings += [(_NESTED,)] if len(open_slots) == 1 else [(_NESTED, _NUMBER)] if open_slots else []
+            fillings += [(NESTED,), (DEEP,)] if len(open_slots) == 1 else [(NESTED, _NUMBER)] if open_slots else []
         else:
             fillings = [_stretched(text, len(open_slots)) for text in _LONG_GUESSES]
         for filling in fillings:
@@ -85,6 +86,16 @@ def shapes(left: Signature, right: Signature, examples: Sequence[tuple[Any, ...]
             shape = tuple(t if t is not None else chosen[i] for i, t in enumerate(declared))
             found.update(dict.fromkeys((shape, *of_one_kind(shape))))
     return list(found)
+
+
+def spelled(shape: Shape) -> Shape:
+    """Return a shape with a list of texts wherever a text is an argument."""
+    return tuple(_STRS if type_ == _STR else type_ for type_ in shape)
+
+
+def letters(case: tuple[Any, ...]) -> tuple[Any, ...]:
+    """Return arguments with the list of its letters for each text among them."""
+    return tuple(list(argument) if isinstance(argument, str) else argument for argument in case)
 
 
 def of_one_kind(shape: Shape) -> list[Shape]:
@@ -643,7 +654,7 @@ _STR_EDGES: dict[_Level, list[str]] = {
 _CHARS: dict[_Level, str] = {"full": "a Z0-é~Bz\t9", "plain": "a Z0-~Bz_9", "narrow": "abzAZmxqkB", "lexicon": "ab"}
 _WORDS = """kitten sitting apple banana level radar stats data mouse person man child index matrix octopus quiz wish box
     boy hero house church analysis status HTTP url Test value name first last user order item total street""".split()  # noqa: SIM905
-_UNICODE = "abcXYZ 019-_éßñ中あΩ"
+_UNICODE = "abcXYZ 019-_éßñ中あΩ😀"
 _ASCII = "abcdeABCXYZ 0129-_.,()"
 
 

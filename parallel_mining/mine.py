@@ -54,7 +54,7 @@ REJECTED_SCHEMA = pa.schema(
 _COLUMNS = ["id", "text", "language", "repo_name", "path", "detected_licenses", "license_type", "split"]
 
 
-MINING_VERSION = 7
+MINING_VERSION = 8
 """Goes up with any change that may change which pairs are found or proved; part of every identity."""
 
 _SCRATCH = ".search"

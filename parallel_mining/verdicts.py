@@ -43,7 +43,19 @@ from pydantic import BaseModel, ConfigDict, Field
 from parallel_mining import stdin, values
 from parallel_mining.adequacy import Trial, line
 from parallel_mining.book import Book
-from parallel_mining.cases import Shape, cases, is_open, of_one_kind, probes, shapes, strange
+from parallel_mining.cases import (
+    DEEP,
+    NESTED,
+    Shape,
+    cases,
+    is_open,
+    letters,
+    of_one_kind,
+    probes,
+    shapes,
+    spelled,
+    strange,
+)
 from parallel_mining.domains import (
     Case,
     Restriction,
@@ -271,6 +283,8 @@ def judge(
             continue
         for shape in state.shapes:
             _ask(book, state.question, _probes(state, shape, settings))
+            if shape != spelled(shape) in state.shapes:
+                book.ask(state.question.left, [letters(case) for case in _probes(state, shape, settings)])
     run("trying inputs", 1)
     for state in _undecided(states):
         if book.status(state.question.left) == "timeout":
@@ -494,6 +508,20 @@ def _infer(book: Book, state: _State, settings: VerdictSettings) -> None:
         found = [o[0].value for case in _probes(state, shape, settings) if (o := book.of(question.left, case))]
         return len({values.digest(value) for value in found if value is not None}) > 1
 
+    def echoes(shape: Shape) -> bool:
+        asked = [(case, o[0].value) for case in _probes(state, shape, settings) if (o := book.of(question.left, case))]
+        return all(any(_is_echo(value, argument) for argument in case) for case, value in asked if value is not None)
+
+    def reads_letters(shape: Shape) -> bool:
+        if shape == spelled(shape) or spelled(shape) not in state.shapes:
+            return False
+        asked = [
+            (book.of(question.left, case)[:1], book.of(question.left, letters(case))[:1])
+            for case in _probes(state, shape, settings)
+        ]
+        both = [(a[0].value, b[0].value) for a, b in asked if a and b]
+        return bool(both) and all(a is not None and b is not None and _same_letters(a, b) for a, b in both)
+
     def says(shape: Shape) -> bool:
         asked = [[book.of(side, case) for case in _probes(state, shape, settings)] for side in sides]
         return all(2 * sum(o[0].status != "unrepresentable" for o in own if o) >= len(own) for own in asked)
@@ -513,7 +541,14 @@ def _infer(book: Book, state: _State, settings: VerdictSettings) -> None:
         worded = any(isinstance(literal, str) for literal in literals_of(question.left.code))
         taken.sort(key=lambda shape: _strangeness(shape, worded=worded))
         telling = [shape for shape in taken if tells(shape)]
-        taken = telling[:1] or taken[:4]
+        telling = [shape for shape in telling if not echoes(shape)] or telling
+        chosen = telling[:1]
+        if chosen and reads_letters(chosen[0]):
+            # A text is but a sequence to it: what it makes of lists has to be the same, too.
+            chosen += [shape for shape in telling if shape not in chosen and any(t.name == "list" for t in shape)][:1]
+        if chosen and chosen[-1] == (NESTED,):
+            chosen += [shape for shape in taken if shape == (DEEP,)]
+        taken = chosen or taken[:4]
     for shape in taken:
         found = [o[0].value for case in _probes(state, shape, settings) if (o := book.of(question.left, case))]
         whole_only = is_open(shape) and not any(
@@ -521,6 +556,14 @@ def _infer(book: Book, state: _State, settings: VerdictSettings) -> None:
         )
         whole_only = whole_only and not any(_is_fractional(value) for value in found if value is not None)
         state.open += _domains(state, shape, whole_only=whole_only)
+
+
+def _same_letters(of_text: values.Value, of_letters: values.Value) -> bool:
+    """Say whether what was made of a text is what was made of the list of its letters, put together or not."""
+    if of_text.kind == "str" and of_letters.kind == "list":
+        parts = [item.data for item in of_letters.data if item.kind == "str"]
+        return len(parts) == len(of_letters.data) and "".join(parts) == of_text.data
+    return values.digest(of_text) == values.digest(of_letters)
 
 
 def _strangeness(shape: Shape, *, worded: bool) -> int:

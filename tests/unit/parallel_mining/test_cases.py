@@ -38,7 +38,7 @@ def test_the_narrower_type_is_used():
 
 
 def test_undeclared_arguments_are_tried_as_several_types():
-    assert len(shapes(signature(None), signature(None))) == 5
+    assert len(shapes(signature(None), signature(None))) == 6
     assert [str(t) for [t] in shapes(signature(None), signature("str"))] == ["str"]
 
 

@@ -275,3 +275,33 @@ def test_a_type_parameter_is_of_one_type_and_an_iterator_is_gone_through():
     assert found["rust"]["domain"][0]["parameters"] == ["list[number]"]
     assert found["all"]["verdict"] == "different"
     assert found["java"]["domain"][0]["parameters"] == ["list[any]"], found["java"]["reason"]
+
+
+@pytest.mark.toolchain
+def test_what_takes_a_text_as_a_sequence_has_to_agree_on_lists():
+    deep = (
+        "def f(items):\n    found = []\n    for item in items:\n        if isinstance(item, list):\n"
+        "            found += f(item)\n        else:\n            found.append(item)\n    return found\n"
+    )
+    truthy = "def f(items):\n    return next((item for item in reversed(items) if item), None)\n"
+    last = "function f(items) { return items.length ? items[items.length - 1] : null; }"
+    reverse = "def f(text):\n    return ''.join(reversed(text))\n"
+    lines = [
+        pair("deep and one level", deep, "function* f(items) { for (const item of items) { yield* item; } }"),
+        pair("deep", deep, "function f(items) { return Array.isArray(items) ? items.flat(Infinity) : [...items]; }"),
+        pair("truthy and any", truthy, last),
+        pair("any", "def f(items):\n    return items[-1] if len(items) > 0 else None\n", last),
+        pair("text", reverse, "function f(text) { return text.split('').reverse().join(''); }"),
+    ]
+    found = {row["pair_id"]: row for row in validate(io.StringIO("\n".join(lines)))}
+    verdicts = {name: row["verdict"] for name, row in found.items()}
+    assert verdicts == {
+        "deep and one level": "different",
+        "deep": "equivalent",
+        "truthy and any": "different",
+        "any": "equivalent",
+        "text": "equivalent",
+    }, found
+    parameters = {name: [domain["parameters"] for domain in row["domain"]] for name, row in found.items()}
+    assert ["list[list[list[number]]]"] in parameters["deep"]
+    assert parameters["text"] == [["str"]]
