@@ -689,14 +689,22 @@ def _final(book: Book, state: _State, settings: VerdictSettings) -> Judgement:
     state.agreed, state.outside = [], []
     evidence: list[dict[str, Any]] = []
     domains: list[dict[str, Any]] = []
-    for chosen in state.chosen:
-        domain = _Domain(chosen.shape, (*chosen.restrictions, *state.bound))
-        wanted = _final_cases(state, chosen, settings)
+    for place, widest in enumerate(state.chosen):
+        wanted = _final_cases(state, widest, settings)
         for side, program in (("left", question.left), ("right", question.right)):
             unstable = next((c for c in wanted if _unstable(book.of(program, c))), None)
             if unstable is not None:
                 return Judgement("nondeterministic", f"{side}: results differ between runs on {_show(unstable)}")
         scored = _score(book, question, wanted, settings)
+        if not scored.passes(settings):
+            # What the first cases did not show may lie outside a narrower domain that was stated before.
+            for narrower in _narrower(state, widest):
+                inside = [case for case in wanted if within(case, narrower.restrictions)]
+                again = _score(book, question, inside, settings)
+                if again.passes(settings):
+                    state.chosen[place], wanted, scored = narrower, inside, again
+                    break
+        domain = _Domain(widest.shape, (*state.chosen[place].restrictions, *state.bound))
         compared, agreed = compared + scored.compared, agreed + scored.agreed
         needed = max(needed, scored.tolerance, key=values.TOLERANCES.index)
         if not scored.passes(settings):
@@ -726,6 +734,12 @@ def _final(book: Book, state: _State, settings: VerdictSettings) -> Judgement:
             "families": evidence,
         },
     )
+
+
+def _narrower(state: _State, domain: _Domain) -> list[_Domain]:
+    """Return the domains of a shape that come after one, wider ones first."""
+    alike = [other for other in state.open if other.shape == domain.shape]
+    return alike[alike.index(domain) + 1 :]
 
 
 def _evidence(book: Book, question: Question, wanted: Sequence[Case]) -> dict[str, Any]:

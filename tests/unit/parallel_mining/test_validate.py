@@ -305,3 +305,19 @@ def test_what_takes_a_text_as_a_sequence_has_to_agree_on_lists():
     parameters = {name: [domain["parameters"] for domain in row["domain"]] for name, row in found.items()}
     assert ["list[list[list[number]]]"] in parameters["deep"]
     assert parameters["text"] == [["str"]]
+
+
+@pytest.mark.toolchain
+def test_what_only_later_cases_show_leaves_a_narrower_domain_that_was_stated():
+    lines = [
+        pair(
+            f"every {length}",
+            f"def f(text):\n    return text.upper() + str(len(text) // {length} + {length})\n",
+            f"function f(text) {{ return text.toUpperCase() + (Math.floor(text.length / {length}) + {length}); }}",
+        )
+        for length in (3, 6, 7, 11, 12, 13)
+    ]
+    rows = list(validate(io.StringIO("\n".join(lines))))
+    assert {row["verdict"] for row in rows} == {"equivalent"}
+    found = [restriction["what"] for row in rows for restriction in row["domain"][0]["restrictions"]]
+    assert found.count("ASCII text") >= 4
