@@ -264,7 +264,9 @@ def cases(
     textual = any("str" in str(t) or "char" in str(t) for t in shape)
     share = max(8, count // 2)
     recipes: list[list[tuple[Any, ...]]] = [
-        _rows(whole, level, share, f"{seed}/{level}", literals, far=far) for level in ("full", "plain", "narrow")
+        # Each is empty or nothing in some of the others; that all are at once would be an accident.
+        [tuple(_least(t) for t in whole)],
+        *(_rows(whole, level, share, f"{seed}/{level}", literals, far=far) for level in ("full", "plain", "narrow")),
     ]
     if is_open(shape):
         # Where nothing declares a float, one that is whole is an int: not every language could tell them apart.
@@ -689,6 +691,16 @@ def _edges(type_: Type, level: _Level) -> list[Any]:
     if type_.name == "dict":
         return [dict[Any, Any]()] if level == "full" else []
     return []
+
+
+def _least(type_: Type) -> Any:
+    """Return the empty value of a type, or nothing, or zero."""
+    if type_.name == "tuple":
+        return tuple(_least(t) for t in type_.of)
+    if type_.name == "optional":
+        return None
+    # The first edge is the emptiest.
+    return next(iter(_edges(type_, "full")), 0)
 
 
 def _hashable(value: Any) -> bool:

@@ -195,3 +195,9 @@ def test_all_of_several_arguments_of_one_type_are_the_same_at_times() -> None:
 def test_what_may_be_anything_inside_is_also_tried_as_of_one_kind() -> None:
     found = {" ".join(map(str, shape)) for shape in shapes(signature(None, "str"), signature("list[any]", "str"))}
     assert found == {"list[any] str", "list[number] str", "list[str] str"}
+
+
+@pytest.mark.parametrize(("types", "empty"), [("str str", ("", "")), ("list[int] str int", ([], "", 0)), ("int", (0,))])
+def test_all_arguments_are_empty_at_once(types: str, empty: tuple[object, ...]) -> None:
+    shape = tuple(map(parse_type, types.split()))
+    assert empty in cases(shape, 72, 17)
