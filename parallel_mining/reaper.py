@@ -3,7 +3,8 @@
 The sandbox starts it as a script with nothing but the standard library beside it; nothing imports it. Bubblewrap asks
 the kernel to end the sandbox with its maker, but only once it is under way: a maker killed in the instant before would
 leave a program that nobody ends. Everything that a maker starts joins its cgroups first, so what is in them when it is
-gone may go.
+gone may go; where there are none, bubblewrap's own processes are known by the job's folder among their words, and what
+runs below them ends with them.
 
     reaper.py PID NAME FOLDER [FOLDER ...] -- TEMPORARY
 
@@ -22,6 +23,17 @@ from pathlib import Path
 
 LOOKS, LOOK_S = 200, 0.025
 """Five seconds: a process that was being made when the maker ended has long joined or ended."""
+
+
+def started_for(name: str) -> list[int]:
+    """Return the processes that have a name among their words, but for this one."""
+    found: list[int] = []
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit() and int(entry.name) != os.getpid():
+            with suppress(OSError):
+                if f"{name}job-".encode() in (entry / "cmdline").read_bytes():
+                    found.append(int(entry.name))
+    return found
 
 
 def main() -> None:
@@ -43,7 +55,11 @@ def main() -> None:
                     with suppress(ProcessLookupError):
                         os.kill(int(pid), signal.SIGKILL)
                 group.rmdir()
-        if not left:
+        named = started_for(name)
+        for pid in named:
+            with suppress(OSError):
+                os.kill(pid, signal.SIGKILL)
+        if not left and not named:
             break
         time.sleep(LOOK_S)
     for folder in temporary.glob(f"{name}job-*"):
