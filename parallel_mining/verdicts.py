@@ -497,33 +497,31 @@ def tolerance_of(question: Question, settings: VerdictSettings) -> str:
 def _infer(book: Book, state: _State, settings: VerdictSettings) -> None:
     """Infer the types of undeclared arguments from what each side, alone, makes of tame ones; then list the domains."""
     question = state.question
+    drawn = {shape: _probes(state, shape, settings) for shape in state.shapes}
 
     def takes(program: Program, shape: Shape) -> bool:
-        asked = [o[0] for case in _probes(state, shape, settings) if (o := book.of(program, case))]
+        asked = [o[0] for case in drawn[shape] if (o := book.of(program, case))]
         # What does not fit a declared width or length says nothing about the type.
         asked = [outcome for outcome in asked if outcome.status != "unrepresentable"]
         return 2 * sum(outcome.value is not None for outcome in asked) >= max(1, len(asked))
 
     def tells(shape: Shape) -> bool:
-        found = [o[0].value for case in _probes(state, shape, settings) if (o := book.of(question.left, case))]
+        found = [o[0].value for case in drawn[shape] if (o := book.of(question.left, case))]
         return len({values.digest(value) for value in found if value is not None}) > 1
 
     def echoes(shape: Shape) -> bool:
-        asked = [(case, o[0].value) for case in _probes(state, shape, settings) if (o := book.of(question.left, case))]
+        asked = [(case, o[0].value) for case in drawn[shape] if (o := book.of(question.left, case))]
         return all(any(_is_echo(value, argument) for argument in case) for case, value in asked if value is not None)
 
     def reads_letters(shape: Shape) -> bool:
         if shape == spelled(shape) or spelled(shape) not in state.shapes:
             return False
-        asked = [
-            (book.of(question.left, case)[:1], book.of(question.left, letters(case))[:1])
-            for case in _probes(state, shape, settings)
-        ]
+        asked = [(book.of(question.left, case)[:1], book.of(question.left, letters(case))[:1]) for case in drawn[shape]]
         both = [(a[0].value, b[0].value) for a, b in asked if a and b]
         return bool(both) and all(a is not None and b is not None and _same_letters(a, b) for a, b in both)
 
     def says(shape: Shape) -> bool:
-        asked = [[book.of(side, case) for case in _probes(state, shape, settings)] for side in sides]
+        asked = [[book.of(side, case) for case in drawn[shape]] for side in sides]
         return all(2 * sum(o[0].status != "unrepresentable" for o in own if o) >= len(own) for own in asked)
 
     sides = (question.left, question.right)
@@ -550,7 +548,7 @@ def _infer(book: Book, state: _State, settings: VerdictSettings) -> None:
             chosen += [shape for shape in taken if shape == (DEEP,)]
         taken = chosen or taken[:4]
     for shape in taken:
-        found = [o[0].value for case in _probes(state, shape, settings) if (o := book.of(question.left, case))]
+        found = [o[0].value for case in drawn[shape] if (o := book.of(question.left, case))]
         whole_only = is_open(shape) and not any(
             isinstance(literal, float) and not literal.is_integer() for literal in question.literals
         )
@@ -714,8 +712,8 @@ def _final(book: Book, state: _State, settings: VerdictSettings) -> Judgement:
                 return Judgement("different", scored.different, compared, agreed)
             return Judgement("insufficient", scored.lacking(settings), compared, agreed)
         state.agreed += scored.agreeing
-        inside = set(map(repr, scored.agreeing))
-        state.outside += [case for case in wanted if repr(case) not in inside]
+        agreeing = set(map(repr, scored.agreeing))
+        state.outside += [case for case in wanted if repr(case) not in agreeing]
         domains.append(domain.describe(scored))
         evidence.append(domains[-1] | _evidence(book, question, wanted) | {"outgrown": scored.outgrown})
     return Judgement(
